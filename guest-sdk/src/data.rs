@@ -1,0 +1,24 @@
+//! What a stream tells besides pictures and sound.
+
+use serde::Serialize;
+
+use crate::Refusal;
+use crate::imports::data as host;
+
+/// Puts one JSON value into the stream's data channel. What is published within 333 ms leaves together.
+///
+/// [`Refusal::Limit`] beyond 60 KiB in that time, [`Refusal::Invalid`] when `value` has no JSON form.
+pub fn publish<T: Serialize + ?Sized>(value: &T) -> Result<(), Refusal> {
+    host::publish(&json(value)?)
+}
+
+/// Sends a monitoring event: `name` is its type, `fields` serialises to a JSON object.
+///
+/// [`Refusal::Invalid`] when it does not, [`Refusal::Limit`] when the stream sends too many.
+pub fn emit<T: Serialize + ?Sized>(name: &str, fields: &T) -> Result<(), Refusal> {
+    host::emit(name, &json(fields)?)
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, Refusal> {
+    serde_json::to_string(value).map_err(|error| Refusal::Invalid(error.to_string()))
+}

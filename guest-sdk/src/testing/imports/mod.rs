@@ -1,0 +1,7 @@
+//! The host's imports in memory: the native counterpart of the component's, function by function.
+
+pub(crate) mod audio;
+pub(crate) mod clock;
+pub(crate) mod data;
+pub(crate) mod log;
+pub(crate) mod video;

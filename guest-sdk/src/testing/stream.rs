@@ -1,0 +1,92 @@
+//! What a stream holds besides its frames: the log, the data channel, events, and the clock.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::Refusal;
+use crate::log::Level;
+
+/// One line that the processor logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// How much it matters.
+    pub level: Level,
+    /// Its text.
+    pub message: String,
+    /// Its fields, in the order given.
+    pub fields: Vec<(String, String)>,
+}
+
+/// One monitoring event that the processor emitted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Its type.
+    pub name: String,
+    /// What it says.
+    pub fields: Map<String, Value>,
+}
+
+/// How long data is gathered before it leaves, and how much may leave then.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(333);
+const FLUSH_BYTES: usize = 60 * 1024;
+
+/// The state of one stream, which imports reach while one of the processor's calls runs.
+#[derive(Default)]
+pub(super) struct Stream {
+    pub(super) log: Vec<LogLine>,
+    pub(super) published: Vec<Value>,
+    pub(super) events: Vec<Event>,
+    pub(super) now: Duration,
+    /// Since when data is gathered, and its bytes.
+    gathered: (Duration, usize),
+}
+
+impl Stream {
+    pub(super) fn publish(&mut self, json: &str) -> Result<(), Refusal> {
+        let value = serde_json::from_str(json).map_err(|error| Refusal::Invalid(error.to_string()))?;
+        let (since, bytes) = self.gathered;
+        let (since, bytes) = if self.now - since < FLUSH_INTERVAL { (since, bytes) } else { (self.now, 0) };
+        if bytes + json.len() > FLUSH_BYTES {
+            return Err(Refusal::Limit("60 KiB a flush".into()));
+        }
+        self.gathered = (since, bytes + json.len());
+        self.published.push(value);
+        Ok(())
+    }
+
+    pub(super) fn emit(&mut self, name: &str, json: &str) -> Result<(), Refusal> {
+        let fields = serde_json::from_str(json)
+            .map_err(|_| Refusal::Invalid("an event's fields are a JSON object".into()))?;
+        self.events.push(Event { name: name.into(), fields });
+        Ok(())
+    }
+}
+
+thread_local! {
+    /// The stream whose processor runs on this thread. Outside of a harness there is one too, so that functions which
+    /// log can be tested by themselves.
+    static CURRENT: RefCell<Rc<RefCell<Stream>>> = RefCell::default();
+}
+
+/// What `read` makes of the current stream.
+pub(super) fn current<R>(read: impl FnOnce(&mut Stream) -> R) -> R {
+    CURRENT.with_borrow(|stream| read(&mut stream.borrow_mut()))
+}
+
+/// Runs `call` with `stream` as the current one.
+pub(super) fn during<R>(stream: &Rc<RefCell<Stream>>, call: impl FnOnce() -> R) -> R {
+    struct Restore(Rc<RefCell<Stream>>);
+
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CURRENT.set(Rc::clone(&self.0));
+        }
+    }
+
+    // Dropped after `call`, even when it panics.
+    let _outer = Restore(CURRENT.replace(Rc::clone(stream)));
+    call()
+}

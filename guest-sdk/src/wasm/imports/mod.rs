@@ -1,0 +1,8 @@
+//! The host's imports in the SDK's types: one module for each interface that the SDK wraps.
+
+pub(crate) mod audio;
+pub(crate) mod clock;
+pub(crate) mod data;
+pub(crate) mod log;
+mod types;
+pub(crate) mod video;

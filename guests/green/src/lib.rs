@@ -1,0 +1,122 @@
+//! Mirrors the picture from left to right and turns its colours towards green.
+
+mod tint;
+
+use rillbox_sdk::{Error, I420Mut, PixelFormat, Processor, Result, VideoFrame, VideoOutcome};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tint::Tint;
+
+/// What a user of the stream can set.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default)]
+struct Params {
+    /// How far colours turn: 0 leaves them, 1 makes all of them green.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    intensity: f32,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { intensity: 0.5 }
+    }
+}
+
+#[derive(Default)]
+struct Green(Tint);
+
+impl Processor for Green {
+    type Params = Params;
+
+    fn start(&mut self, params: Params) -> Result<()> {
+        self.0.set_intensity(params.intensity);
+        Ok(())
+    }
+
+    fn process_video(&mut self, frame: &mut VideoFrame) -> Result<VideoOutcome> {
+        let (width, height) = (frame.width(), frame.height());
+        let mut data = frame.pixels(PixelFormat::I420)?;
+        self.paint(&mut data, width, height)?;
+        frame.replace_pixels(PixelFormat::I420, width, height, &data)?;
+        Ok(VideoOutcome::Replaced)
+    }
+}
+
+impl Green {
+    /// Works in place, so that a frame costs no memory but its own.
+    fn paint(&self, data: &mut [u8], width: u32, height: u32) -> Result<()> {
+        let planes = I420Mut::split(data, width, height).ok_or_else(|| Error::msg("not an I420 picture"))?;
+        for row in planes.y.chunks_exact_mut(width as usize) {
+            row.reverse();
+        }
+        let rows = planes.cb.chunks_exact_mut(planes.chroma_width);
+        for (cb, cr) in rows.zip(planes.cr.chunks_exact_mut(planes.chroma_width)) {
+            cb.reverse();
+            cr.reverse();
+            self.0.apply(cb, cr);
+        }
+        Ok(())
+    }
+}
+
+rillbox_sdk::export!(Green);
+
+#[cfg(test)]
+mod tests {
+    use rillbox_sdk::serde_json::json;
+    use rillbox_sdk::testing::{Harness, Picture};
+
+    use super::*;
+
+    fn shown(intensity: f32, picture: Picture) -> Picture {
+        let mut green = Harness::<Green>::new(json!({ "intensity": intensity })).unwrap();
+        let output = green.video(picture);
+        assert_eq!(output.result.unwrap(), VideoOutcome::Replaced);
+        output.picture.unwrap()
+    }
+
+    #[test]
+    fn without_intensity_it_only_mirrors() {
+        let picture = Picture::gradient(PixelFormat::I420, 64, 48);
+        let mirrored = shown(0.0, picture.clone());
+        for (x, y) in [(0, 0), (63, 0), (10, 47), (37, 11)] {
+            assert_eq!(mirrored.pixel(x, y), picture.pixel(63 - x, y));
+        }
+    }
+
+    #[test]
+    fn full_intensity_makes_every_colour_green() {
+        for color in [[230, 20, 20], [20, 20, 230], [200, 30, 200]] {
+            let [r, g, b] = shown(1.0, Picture::solid(PixelFormat::I420, 16, 16, color)).pixel(3, 3);
+            assert!(g > r + 60 && g > b + 60, "{color:?} became {:?}", [r, g, b]);
+        }
+    }
+
+    #[test]
+    fn gray_stays_gray() {
+        let picture = Picture::solid(PixelFormat::I420, 16, 16, [90, 90, 90]);
+        assert_eq!(shown(0.7, picture.clone()), picture);
+    }
+
+    #[test]
+    fn odd_sides_mirror_whole_rows_of_each_plane() {
+        let (width, height) = (5, 3);
+        let mut data: Vec<u8> = (0..PixelFormat::I420.bytes(width, height) as u8).collect();
+        let mut green = Green::default();
+        green.0.set_intensity(0.0);
+        green.paint(&mut data, width, height).unwrap();
+        assert_eq!(data[..15], [4, 3, 2, 1, 0, 9, 8, 7, 6, 5, 14, 13, 12, 11, 10]);
+        assert_eq!(data[15..], [17, 16, 15, 20, 19, 18, 23, 22, 21, 26, 25, 24]);
+    }
+
+    #[test]
+    fn intensity_is_checked_and_half_by_default() {
+        assert!(Harness::<Green>::new(json!({ "intensity": 1.1 })).is_err());
+        assert!(Harness::<Green>::new(json!({ "intensity": "most" })).is_err());
+        let picture = Picture::gradient(PixelFormat::I420, 64, 48);
+        let mut green = Harness::<Green>::new(json!({})).unwrap();
+        assert_eq!(green.video(picture.clone()).picture, Some(shown(0.5, picture.clone())));
+        green.update_params(json!({ "intensity": 1.0 })).unwrap();
+        assert_eq!(green.video(picture.clone()).picture, Some(shown(1.0, picture)));
+    }
+}

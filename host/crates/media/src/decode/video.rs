@@ -1,0 +1,93 @@
+//! Video: one access unit in, none, one or several frames out.
+
+use ffmpeg_next::{Dictionary, Error, Rational, codec, decoder, frame};
+
+use crate::ts::VideoCodec;
+use crate::{TICKS_PER_SECOND, Ticks};
+
+/// Decodes one track of one codec. Resolution and pixel format may change on the way.
+pub(crate) struct VideoDecoder {
+    decoder: decoder::Video,
+    last: Option<Ticks>,
+    /// Ticks between the last two frames, for frames without a time.
+    interval: i64,
+}
+
+impl VideoDecoder {
+    /// Opens the decoder of `codec`, which refuses pictures of more than `max_pixels`.
+    pub fn open(codec: VideoCodec, max_pixels: u64) -> Result<Self, Error> {
+        let found = codec::decoder::find(id(codec)).ok_or(Error::DecoderNotFound)?;
+        Self::with(super::context(found), max_pixels)
+    }
+
+    /// Opens the decoder of a file's stream.
+    pub fn from_parameters(parameters: codec::Parameters, max_pixels: u64) -> Result<Self, Error> {
+        Self::with(codec::Context::from_parameters(parameters)?, max_pixels)
+    }
+
+    fn with(mut context: codec::Context, max_pixels: u64) -> Result<Self, Error> {
+        context.set_flags(codec::Flags::LOW_DELAY);
+        let mut decoder = context.decoder();
+        decoder.set_packet_time_base(Rational(1, TICKS_PER_SECOND as i32));
+        let found = decoder.codec().or_else(|| codec::decoder::find(decoder.id())).ok_or(Error::DecoderNotFound)?;
+        let mut options = Dictionary::new();
+        options.set("max_pixels", &max_pixels.min(i32::MAX as u64).to_string());
+        let decoder = decoder.open_as_with(found, options)?.video()?;
+        Ok(Self { decoder, last: None, interval: TICKS_PER_SECOND / 25 })
+    }
+
+    /// Decodes one access unit; `Err` when it was of no use, after which the next may be.
+    pub fn decode(
+        &mut self,
+        data: &[u8],
+        pts: Option<Ticks>,
+        dts: Option<Ticks>,
+        emit: &mut dyn FnMut(Ticks, frame::Video),
+    ) -> Result<(), Error> {
+        let packet = super::packet(data, pts.map(|t| t.0), dts.map(|t| t.0));
+        let sent = self.decoder.send_packet(&packet);
+        self.receive(emit);
+        sent
+    }
+
+    /// Gives the frames that the decoder held back, and makes it ready for a new start.
+    pub fn drain(&mut self, emit: &mut dyn FnMut(Ticks, frame::Video)) {
+        if self.decoder.send_eof().is_ok() {
+            self.receive(emit);
+        }
+        self.decoder.flush();
+        self.last = None;
+    }
+
+    fn receive(&mut self, emit: &mut dyn FnMut(Ticks, frame::Video)) {
+        let mut frame = frame::Video::empty();
+        while self.decoder.receive_frame(&mut frame).is_ok() {
+            let pts = self.time(&frame);
+            emit(pts, std::mem::replace(&mut frame, frame::Video::empty()));
+        }
+    }
+
+    /// The frame's own time, or one interval after the last where the source gave none.
+    fn time(&mut self, frame: &frame::Video) -> Ticks {
+        let guess = self.last.map_or(Ticks(0), |last| last + self.interval);
+        let pts = frame.timestamp().or(frame.pts()).map_or(guess, Ticks);
+        if let Some(last) = self.last
+            && (1..TICKS_PER_SECOND).contains(&(pts - last))
+        {
+            self.interval = pts - last;
+        }
+        self.last = Some(pts);
+        pts
+    }
+}
+
+fn id(codec: VideoCodec) -> codec::Id {
+    match codec {
+        VideoCodec::Mpeg2 => codec::Id::MPEG2VIDEO,
+        VideoCodec::Mpeg4 => codec::Id::MPEG4,
+        VideoCodec::H264 => codec::Id::H264,
+        VideoCodec::Hevc => codec::Id::HEVC,
+        VideoCodec::Vp9 => codec::Id::VP9,
+        VideoCodec::Av1 => codec::Id::AV1,
+    }
+}

@@ -1,0 +1,134 @@
+//! H.264 with libx264, one frame in, its packet out.
+
+use ffmpeg_next::{Dictionary, Packet, Rational, codec, color, encoder, format::Pixel, picture};
+
+use crate::error::EncodeError;
+use crate::frame::{Color, ColorMatrix, ColorRange, VideoFrame};
+use crate::TICKS_PER_SECOND;
+
+/// Pictures larger than this are encoded by several threads, in slices, to stay within a frame's time.
+const ONE_THREAD_PIXELS: u32 = 1280 * 720;
+
+/// What bounds the encoder's bits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RateControl {
+    /// Constant quality, 0 (lossless) to 51; 23 by default.
+    Crf(u8),
+    /// Bits a second, on average and within a buffer of one second.
+    Bitrate(u32),
+}
+
+/// How video is encoded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VideoConfig {
+    /// Quality or bitrate.
+    pub rate: RateControl,
+    /// x264's preset; `superfast` by default.
+    pub preset: String,
+}
+
+impl Default for VideoConfig {
+    fn default() -> Self {
+        Self { rate: RateControl::Crf(23), preset: "superfast".to_owned() }
+    }
+}
+
+/// Encodes pictures of one size and color.
+pub(crate) struct VideoEncoder {
+    encoder: encoder::video::Encoder,
+    size: (u32, u32),
+    color: Color,
+}
+
+impl VideoEncoder {
+    pub fn open(config: &VideoConfig, width: u32, height: u32, color: Color) -> Result<Self, EncodeError> {
+        let found = encoder::find_by_name("libx264").ok_or(EncodeError::NoEncoder("libx264"))?;
+        let mut context = codec::Context::new_with_codec(found);
+        let count = if width * height > ONE_THREAD_PIXELS { threads() } else { 1 };
+        context.set_threading(codec::threading::Config { kind: codec::threading::Type::Slice, count, ..Default::default() });
+        let failed = |source| EncodeError::Open { encoder: "H.264", what: format!("{width}×{height}"), source };
+        let mut video = context.encoder().video().map_err(failed)?;
+        video.set_width(width);
+        video.set_height(height);
+        video.set_format(Pixel::YUV420P);
+        video.set_time_base(Rational(1, TICKS_PER_SECOND as i32));
+        video.set_frame_rate(Some(Rational(30, 1)));
+        video.set_max_b_frames(0);
+        // Key frames are asked for, never the encoder's own idea.
+        video.set_gop(u32::from(u16::MAX));
+        tag(&mut video, color);
+        let encoder = video.open_with(options(config)).map_err(failed)?;
+        Ok(Self { encoder, size: (width, height), color })
+    }
+
+    /// Whether the encoder takes pictures like this one.
+    pub fn fits(&self, frame: &VideoFrame) -> bool {
+        self.size == (frame.picture.width(), frame.picture.height()) && self.color == frame.picture.color()
+    }
+
+    /// The codec's parameters, for the muxer.
+    pub fn context(&self) -> &codec::Context {
+        &self.encoder
+    }
+
+    /// Encodes a frame; `key` makes it an IDR.
+    pub fn encode(&mut self, frame: &VideoFrame, key: bool, emit: &mut dyn FnMut(Packet)) -> Result<(), EncodeError> {
+        let mut picture = frame.picture.reference().map_err(EncodeError::run("sharing a picture"))?;
+        picture.set_pts(Some(frame.pts.0));
+        picture.set_format(Pixel::YUV420P);
+        picture.set_kind(if key { picture::Type::I } else { picture::Type::None });
+        self.encoder.send_frame(&picture).map_err(EncodeError::run("encoding a picture"))?;
+        self.receive(emit)
+    }
+
+    /// Gives what the encoder held back; it takes no more frames.
+    pub fn finish(mut self, emit: &mut dyn FnMut(Packet)) -> Result<(), EncodeError> {
+        self.encoder.send_eof().map_err(EncodeError::run("ending the video encoder"))?;
+        self.receive(emit)
+    }
+
+    fn receive(&mut self, emit: &mut dyn FnMut(Packet)) -> Result<(), EncodeError> {
+        let mut packet = Packet::empty();
+        while self.encoder.receive_packet(&mut packet).is_ok() {
+            emit(std::mem::replace(&mut packet, Packet::empty()));
+        }
+        Ok(())
+    }
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4))
+}
+
+fn options(config: &VideoConfig) -> Dictionary<'static> {
+    let mut options = Dictionary::new();
+    options.set("preset", &config.preset);
+    options.set("tune", "zerolatency");
+    options.set("forced-idr", "1");
+    match config.rate {
+        RateControl::Crf(crf) => options.set("crf", &crf.min(51).to_string()),
+        RateControl::Bitrate(bits) => {
+            for key in ["b", "maxrate", "bufsize"] {
+                options.set(key, &bits.to_string());
+            }
+        }
+    }
+    options
+}
+
+fn tag(video: &mut encoder::video::Video, color: Color) {
+    video.set_color_range(match color.range {
+        ColorRange::Limited => color::Range::MPEG,
+        ColorRange::Full => color::Range::JPEG,
+    });
+    let (space, primaries, transfer) = match color.matrix {
+        ColorMatrix::Bt601 => {
+            (color::Space::SMPTE170M, color::Primaries::SMPTE170M, color::TransferCharacteristic::SMPTE170M)
+        }
+        ColorMatrix::Bt709 => (color::Space::BT709, color::Primaries::BT709, color::TransferCharacteristic::BT709),
+        ColorMatrix::Bt2020 => (color::Space::BT2020NCL, color::Primaries::BT2020, color::TransferCharacteristic::BT2020_10),
+    };
+    video.set_colorspace(space);
+    video.set_color_primaries(primaries);
+    video.set_color_transfer_characteristic(transfer);
+}

@@ -1,0 +1,220 @@
+//! Frames: planes and samples with their times.
+
+use std::sync::Arc;
+
+use ffmpeg_next::{color, ffi, format::Pixel, frame};
+use thiserror::Error;
+
+use crate::Ticks;
+
+/// How the bytes of a picture are laid out when they are outside FFmpeg; rows are not padded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PixelFormat {
+    /// Planes Y, Cb, Cr, chroma halved both ways (rounded up).
+    I420,
+    /// Plane Y, then Cb and Cr interleaved.
+    Nv12,
+    /// 4 bytes a pixel.
+    Rgba8,
+    /// 3 bytes a pixel.
+    Rgb8,
+    /// Luma alone.
+    Gray8,
+}
+
+impl PixelFormat {
+    /// Bytes of a picture of `width` × `height`.
+    pub fn bytes(self, width: u32, height: u32) -> usize {
+        let (w, h) = (width as usize, height as usize);
+        let chroma = w.div_ceil(2) * h.div_ceil(2);
+        match self {
+            Self::I420 | Self::Nv12 => w * h + 2 * chroma,
+            Self::Rgba8 => w * h * 4,
+            Self::Rgb8 => w * h * 3,
+            Self::Gray8 => w * h,
+        }
+    }
+}
+
+/// The coefficients between Y′CbCr and R′G′B′.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColorMatrix {
+    /// ITU-R BT.601.
+    Bt601,
+    /// ITU-R BT.709.
+    Bt709,
+    /// ITU-R BT.2020, non-constant luminance.
+    Bt2020,
+}
+
+/// Which values stand for black and white.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColorRange {
+    /// Luma 16–235, chroma 16–240.
+    Limited,
+    /// 0–255.
+    Full,
+}
+
+/// How a picture's planes are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Color {
+    /// Matrix; where the source says nothing, BT.709 from 720 lines and BT.601 below.
+    pub matrix: ColorMatrix,
+    /// Range; limited where the source says nothing.
+    pub range: ColorRange,
+}
+
+impl Color {
+    pub(crate) fn of(source: &frame::Video) -> Self {
+        let matrix = match source.color_space() {
+            color::Space::BT709 => ColorMatrix::Bt709,
+            color::Space::BT470BG | color::Space::SMPTE170M | color::Space::FCC => ColorMatrix::Bt601,
+            color::Space::BT2020NCL | color::Space::BT2020CL => ColorMatrix::Bt2020,
+            _ if source.height() >= 720 => ColorMatrix::Bt709,
+            _ => ColorMatrix::Bt601,
+        };
+        let jpeg = matches!(source.format(), Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P);
+        let range = if jpeg || source.color_range() == color::Range::JPEG { ColorRange::Full } else { ColorRange::Limited };
+        Self { matrix, range }
+    }
+}
+
+/// Why a picture could not be made.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum PictureError {
+    /// A side is 0, odd, or more than 16384.
+    #[error("a picture of {width}×{height} is not possible: sides are even, from 2 to 16384")]
+    Size { width: u32, height: u32 },
+    /// The bytes do not fill the size.
+    #[error("{format:?} of {width}×{height} takes {expected} bytes, not {given}")]
+    Length { format: PixelFormat, width: u32, height: u32, expected: usize, given: usize },
+    /// No memory for the planes.
+    #[error("no memory for a picture of {width}×{height}")]
+    Memory { width: u32, height: u32 },
+}
+
+/// I420 planes, shared and immutable: a clone is one more reference.
+#[derive(Clone)]
+pub struct Picture {
+    planes: Arc<frame::Video>,
+    color: Color,
+}
+
+impl Picture {
+    /// Takes a decoded frame whose format is 4:2:0 of 8 bits.
+    pub(crate) fn from_frame(planes: frame::Video, color: Color) -> Self {
+        debug_assert!(matches!(planes.format(), Pixel::YUV420P | Pixel::YUVJ420P));
+        Self { planes: Arc::new(planes), color }
+    }
+
+    /// Planes to be filled, of even sides.
+    pub(crate) fn allocate(width: u32, height: u32) -> Result<frame::Video, PictureError> {
+        let fits = |side: u32| side.is_multiple_of(2) && (2..=16_384).contains(&side);
+        if !fits(width) || !fits(height) {
+            return Err(PictureError::Size { width, height });
+        }
+        let planes = frame::Video::new(Pixel::YUV420P, width, height);
+        // SAFETY: only asks whether a first plane was allocated.
+        if unsafe { planes.is_empty() } {
+            return Err(PictureError::Memory { width, height });
+        }
+        Ok(planes)
+    }
+
+    /// Pixels a row.
+    pub fn width(&self) -> u32 {
+        self.planes.width()
+    }
+
+    /// Rows.
+    pub fn height(&self) -> u32 {
+        self.planes.height()
+    }
+
+    /// What the planes mean.
+    pub fn color(&self) -> Color {
+        self.color
+    }
+
+    /// Bytes of the planes without padding.
+    pub fn bytes(&self) -> usize {
+        PixelFormat::I420.bytes(self.width(), self.height())
+    }
+
+    /// Plane 0 (Y), 1 (Cb) or 2 (Cr) with its stride in bytes, which may be more than the plane's width.
+    pub fn plane(&self, index: usize) -> (&[u8], usize) {
+        (self.planes.data(index), self.planes.stride(index))
+    }
+
+    /// A frame of FFmpeg's that shares the planes and can be given a time and a type of its own.
+    pub(crate) fn reference(&self) -> Result<frame::Video, ffmpeg_next::Error> {
+        let mut reference = frame::Video::empty();
+        // SAFETY: both frames are valid; `av_frame_ref` adds a reference to the planes, which nobody writes to again.
+        match unsafe { ffi::av_frame_ref(reference.as_mut_ptr(), self.planes.as_ptr()) } {
+            code if code < 0 => Err(code.into()),
+            _ => Ok(reference),
+        }
+    }
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Picture({}×{}, {:?})", self.width(), self.height(), self.color)
+    }
+}
+
+/// A picture and when it is shown.
+#[derive(Clone, Debug)]
+pub struct VideoFrame {
+    /// Presentation time.
+    pub pts: Ticks,
+    /// The source's key frame: the output has one here too, and may start a segment.
+    pub key: bool,
+    /// The planes.
+    pub picture: Picture,
+}
+
+/// Samples of all channels and when the first is heard.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AudioFrame {
+    /// Presentation time of the first sample.
+    pub pts: Ticks,
+    /// Hertz.
+    pub rate: u32,
+    /// FFmpeg's channel mask, one bit a channel; the order of `channels`.
+    pub layout: u64,
+    /// One list of samples a channel, all of one length, nominally −1 to 1.
+    pub channels: Vec<Vec<f32>>,
+}
+
+impl AudioFrame {
+    /// Samples of one channel.
+    pub fn samples(&self) -> usize {
+        self.channels.first().map_or(0, Vec::len)
+    }
+
+    /// FFmpeg's name of the layout, such as `stereo`.
+    pub fn layout_name(&self) -> String {
+        crate::decode::layout_name(self.layout, self.channels.len())
+    }
+
+    /// Ticks from the first sample to the end of the last.
+    pub fn duration(&self) -> i64 {
+        (self.samples() as i64 * crate::TICKS_PER_SECOND) / i64::from(self.rate.max(1))
+    }
+}
+
+/// The three planes of a frame that nobody else holds, with their strides.
+pub(crate) fn planes_mut(planes: &mut frame::Video) -> [(&mut [u8], usize); 3] {
+    let lengths: [usize; 3] = std::array::from_fn(|index| planes.data(index).len());
+    let strides: [usize; 3] = std::array::from_fn(|index| planes.stride(index));
+    // SAFETY: the planes of a frame do not overlap, their lengths are those of `data`, and the borrow of the frame lasts as
+    // long as theirs.
+    unsafe {
+        let frame = planes.as_mut_ptr();
+        std::array::from_fn(|index| {
+            (std::slice::from_raw_parts_mut((*frame).data[index], lengths[index]), strides[index])
+        })
+    }
+}

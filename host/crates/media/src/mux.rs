@@ -1,0 +1,130 @@
+//! MPEG-TS out: packets become bytes as they are written, and a segment can start at any of them.
+
+use std::io::Write;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use bytes::Bytes;
+use ffmpeg_next::{Dictionary, Packet, Rational, codec, ffi, format};
+
+use crate::TICKS_PER_SECOND;
+use crate::error::EncodeError;
+
+/// One transport stream.
+pub(crate) struct Muxer {
+    context: format::context::Output,
+    written: Receiver<Bytes>,
+    video: Option<usize>,
+    audio: Option<usize>,
+}
+
+/// Where libavformat writes to.
+struct Sink(Sender<Bytes>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        // The receiver lives as long as the muxer; after it, nobody wants the bytes.
+        let _ = self.0.send(Bytes::copy_from_slice(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Muxer {
+    /// Starts a stream with the tracks of these encoders; nothing is written before the first packet.
+    pub fn open(video: Option<&codec::Context>, audio: Option<&codec::Context>) -> Result<Self, EncodeError> {
+        let failed = || EncodeError::run("starting MPEG-TS");
+        let (sender, written) = channel();
+        let sink = format::context::StreamIo::from_write(Sink(sender)).map_err(failed())?;
+        let mut context = format::output_to_stream(sink, None, Some("mpegts")).map_err(failed())?;
+        let mut add = |encoder: Option<&codec::Context>| -> Result<Option<usize>, EncodeError> {
+            let Some(encoder) = encoder else { return Ok(None) };
+            let mut stream = context.add_stream_with(encoder).map_err(failed())?;
+            stream.set_time_base(Rational(1, TICKS_PER_SECOND as i32));
+            Ok(Some(stream.index()))
+        };
+        let (video, audio) = (add(video)?, add(audio)?);
+        context.write_header_with(options()).map_err(failed())?;
+        Ok(Self { context, written, video, audio })
+    }
+
+    /// Starts a stream that copies packets with these parameters.
+    pub fn copy(streams: &[codec::Parameters]) -> Result<Self, EncodeError> {
+        let failed = || EncodeError::run("starting MPEG-TS");
+        let (sender, written) = channel();
+        let sink = format::context::StreamIo::from_write(Sink(sender)).map_err(failed())?;
+        let mut context = format::output_to_stream(sink, None, Some("mpegts")).map_err(failed())?;
+        for parameters in streams {
+            let mut stream = context.add_stream(codec::Id::None).map_err(failed())?;
+            stream.set_parameters(parameters.clone());
+            stream.set_time_base(Rational(1, TICKS_PER_SECOND as i32));
+            // SAFETY: the stream was just made; a tag of another container means nothing in this one.
+            unsafe { (*(*stream.as_mut_ptr()).codecpar).codec_tag = 0 };
+        }
+        context.write_header_with(options()).map_err(failed())?;
+        Ok(Self { context, written, video: None, audio: None })
+    }
+
+    pub fn has_audio(&self) -> bool {
+        self.audio.is_some()
+    }
+
+    pub fn has_video(&self) -> bool {
+        self.video.is_some()
+    }
+
+    /// Makes the next packet start with the tables, as a segment does.
+    pub fn start_segment(&mut self) -> Result<(), EncodeError> {
+        // SAFETY: the muxer's private options live as long as the context; names and values end with a 0.
+        let code = unsafe {
+            let private = (*self.context.as_mut_ptr()).priv_data;
+            ffi::av_opt_set(private, c"mpegts_flags".as_ptr(), c"+resend_headers".as_ptr(), 0)
+        };
+        if code < 0 { Err(EncodeError::run("starting a segment")(code.into())) } else { Ok(()) }
+    }
+
+    /// Writes a packet of the video track at once, whatever the other track does.
+    pub fn video(&mut self, packet: Packet) -> Result<(), EncodeError> {
+        self.video.map_or(Ok(()), |index| self.write(packet, index))
+    }
+
+    /// Writes a packet of the audio track at once.
+    pub fn audio(&mut self, packet: Packet) -> Result<(), EncodeError> {
+        self.audio.map_or(Ok(()), |index| self.write(packet, index))
+    }
+
+    /// Writes a packet to the track of this index.
+    pub fn write(&mut self, mut packet: Packet, index: usize) -> Result<(), EncodeError> {
+        packet.set_stream(index);
+        packet.set_position(-1);
+        packet.write(&mut self.context).map_err(EncodeError::run("writing MPEG-TS")).map(drop)
+    }
+
+    /// Hands over the bytes written since the last call.
+    pub fn drain(&mut self, emit: &mut dyn FnMut(Bytes)) {
+        self.written.try_iter().for_each(emit);
+    }
+
+    /// Writes what is left of a PES packet that was held back.
+    pub fn finish(&mut self) -> Result<(), EncodeError> {
+        self.context.write_trailer().map_err(EncodeError::run("ending MPEG-TS"))
+    }
+}
+
+fn options() -> Dictionary<'static> {
+    let mut options = Dictionary::new();
+    for (key, value) in [
+        ("flush_packets", "1"),
+        ("mpegts_copyts", "1"),
+        ("avoid_negative_ts", "disabled"),
+        ("max_interleave_delta", "200000"),
+        // An audio packet leaves at once, and a video packet says where it ends.
+        ("pes_payload_size", "0"),
+        ("omit_video_pes_length", "0"),
+    ] {
+        options.set(key, value);
+    }
+    options
+}

@@ -1,0 +1,244 @@
+//! Frames in, segments of MPEG-TS out.
+
+use bytes::Bytes;
+use ffmpeg_next::Packet;
+
+use crate::encode::{AudioConfig, AudioEncoder, VideoConfig, VideoEncoder};
+use crate::error::EncodeError;
+use crate::frame::{AudioFrame, VideoFrame};
+use crate::mux::Muxer;
+use crate::ts::{TrackKind, Tracks};
+use crate::{TICKS_PER_SECOND, Ticks};
+
+/// A segment is cut at the first key frame this long after the last cut. A millisecond less than a second, since times in
+/// other clocks are rounded.
+const SEGMENT: i64 = TICKS_PER_SECOND - TICKS_PER_SECOND / 1000;
+
+/// A key frame is made at the latest this long after the last.
+const KEY_INTERVAL: i64 = 2 * TICKS_PER_SECOND;
+
+/// Audio cuts a segment itself when video has not for this long.
+const SILENT_VIDEO: i64 = 3 * TICKS_PER_SECOND;
+
+/// How long the first packets wait for a track that was announced and has not come.
+const TRACK_WAIT: i64 = TICKS_PER_SECOND / 2;
+
+/// A step in time beyond which a stream starts anew.
+const JUMP: i64 = 10 * TICKS_PER_SECOND;
+
+/// How frames are encoded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OutputConfig {
+    /// Video.
+    pub video: VideoConfig,
+    /// Audio.
+    pub audio: AudioConfig,
+}
+
+/// What the output gives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Emit {
+    /// A segment begins with the next bytes.
+    Cut,
+    /// Bytes of the segment.
+    Bytes(Bytes),
+}
+
+/// Encodes and muxes one stream.
+pub struct Output {
+    config: OutputConfig,
+    expected: Tracks,
+    video: Option<VideoEncoder>,
+    audio: Option<AudioEncoder>,
+    muxer: Option<Muxer>,
+    waiting: Vec<(TrackKind, Packet)>,
+    last_video: Option<Ticks>,
+    last_key: Option<Ticks>,
+    last_cut: Option<Ticks>,
+    /// Frames not encoded because an earlier or equal time was.
+    out_of_order: u64,
+}
+
+impl Output {
+    /// An output that has not seen a frame; its tracks are not known yet.
+    pub fn new(config: OutputConfig) -> Self {
+        Self {
+            config,
+            expected: Tracks::default(),
+            video: None,
+            audio: None,
+            muxer: None,
+            waiting: Vec::new(),
+            last_video: None,
+            last_key: None,
+            last_cut: None,
+            out_of_order: 0,
+        }
+    }
+
+    /// Says which tracks the source has; the output will have the same.
+    pub fn tracks(&mut self, tracks: Tracks, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
+        let kinds = |tracks: &Tracks| (tracks.video.is_some(), tracks.audio.is_some());
+        if kinds(&self.expected) != kinds(&tracks) && kinds(&self.expected) != (false, false) {
+            self.restart(emit)?;
+        }
+        self.expected = tracks;
+        Ok(())
+    }
+
+    /// Encodes a picture. One whose time is not after the last is not shown; a jump starts a new segment.
+    pub fn video(&mut self, frame: &VideoFrame, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
+        if let Some(last) = self.last_video {
+            let step = frame.pts - last;
+            if step.abs() > JUMP || step < -TICKS_PER_SECOND {
+                self.restart(emit)?;
+            } else if step <= 0 {
+                self.out_of_order += 1;
+                return Ok(());
+            }
+        }
+        let mut packets = Vec::new();
+        if !self.video.as_ref().is_some_and(|encoder| encoder.fits(frame)) {
+            if let Some(before) = self.video.take() {
+                before.finish(&mut |packet| packets.push(packet))?;
+            }
+            let (width, height) = (frame.picture.width(), frame.picture.height());
+            self.video = Some(VideoEncoder::open(&self.config.video, width, height, frame.picture.color())?);
+            self.last_key = None;
+        }
+        let late_track = self.muxer.as_ref().is_some_and(|muxer| !muxer.has_audio()) && self.audio.is_some();
+        let key = frame.key || late_track || self.last_key.is_none_or(|last| frame.pts - last >= KEY_INTERVAL);
+        if key {
+            self.last_key = Some(frame.pts);
+        }
+        if let Some(encoder) = &mut self.video {
+            encoder.encode(frame, key, &mut |packet| packets.push(packet))?;
+        }
+        self.last_video = Some(frame.pts);
+        packets.into_iter().try_for_each(|packet| self.write(TrackKind::Video, packet, emit))
+    }
+
+    /// Encodes samples.
+    pub fn audio(&mut self, frame: &AudioFrame, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
+        let mut packets = Vec::new();
+        if !self.audio.as_ref().is_some_and(|encoder| encoder.fits(frame)) {
+            if let Some(before) = self.audio.take() {
+                before.finish(&mut |packet| packets.push(packet))?;
+                for packet in packets.drain(..) {
+                    self.write(TrackKind::Audio, packet, emit)?;
+                }
+                self.restart(emit)?;
+            }
+            self.audio = Some(AudioEncoder::open(&self.config.audio, frame)?);
+        }
+        if let Some(encoder) = &mut self.audio {
+            encoder.encode(frame, &mut |packet| packets.push(packet))?;
+        }
+        packets.into_iter().try_for_each(|packet| self.write(TrackKind::Audio, packet, emit))
+    }
+
+    /// Frames that came too late to be shown in order.
+    pub fn out_of_order(&self) -> u64 {
+        self.out_of_order
+    }
+
+    /// Ends the stream: everything that was held back comes out.
+    pub fn finish(mut self, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
+        self.restart(emit)
+    }
+
+    /// Ends what was written so far; the next frame starts new encoders in a new segment.
+    pub fn restart(&mut self, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
+        if self.muxer.is_none() {
+            // What waits for an announced track waits no longer.
+            self.open_muxer()?;
+        }
+        let mut packets = Vec::new();
+        if let Some(video) = self.video.take() {
+            video.finish(&mut |packet| packets.push((TrackKind::Video, packet)))?;
+        }
+        if let Some(audio) = self.audio.take() {
+            audio.finish(&mut |packet| packets.push((TrackKind::Audio, packet)))?;
+        }
+        for (kind, packet) in packets {
+            self.write(kind, packet, emit)?;
+        }
+        if let Some(mut muxer) = self.muxer.take() {
+            muxer.finish()?;
+            muxer.drain(&mut |bytes| emit(Emit::Bytes(bytes)));
+        }
+        (self.last_video, self.last_key, self.last_cut) = (None, None, None);
+        Ok(())
+    }
+
+    fn write(&mut self, kind: TrackKind, packet: Packet, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
+        let late_track = kind == TrackKind::Video
+            && packet.is_key()
+            && self.audio.is_some()
+            && self.muxer.as_ref().is_some_and(|muxer| !muxer.has_audio());
+        if late_track && let Some(mut before) = self.muxer.take() {
+            before.finish()?;
+            before.drain(&mut |bytes| emit(Emit::Bytes(bytes)));
+            self.last_cut = None;
+        }
+        self.waiting.push((kind, packet));
+        if self.muxer.is_none() {
+            if !self.ready() {
+                return Ok(());
+            }
+            self.open_muxer()?;
+        }
+        for (kind, packet) in std::mem::take(&mut self.waiting) {
+            self.mux(kind, packet, emit)?;
+        }
+        Ok(())
+    }
+
+    /// Starts a transport stream with the tracks that have come.
+    fn open_muxer(&mut self) -> Result<(), EncodeError> {
+        let video = self.video.as_ref().map(VideoEncoder::context);
+        let audio = self.audio.as_ref().map(AudioEncoder::context);
+        if video.is_some() || audio.is_some() {
+            self.muxer = Some(Muxer::open(video, audio)?);
+        }
+        Ok(())
+    }
+
+    /// Whether every announced track has come, or been waited for long enough.
+    fn ready(&self) -> bool {
+        let video = self.expected.video.is_none() || self.video.is_some();
+        let audio = self.expected.audio.is_none() || self.audio.is_some();
+        let waited = match (self.waiting.first(), self.waiting.last()) {
+            (Some((_, first)), Some((_, last))) => pts(last) - pts(first),
+            _ => 0,
+        };
+        (video && audio) || waited.abs() > TRACK_WAIT
+    }
+
+    fn mux(&mut self, kind: TrackKind, packet: Packet, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
+        let Some(muxer) = &mut self.muxer else { return Ok(()) };
+        let now = pts(&packet);
+        let since = self.last_cut.map(|last| now - last);
+        let cut = match kind {
+            TrackKind::Video => packet.is_key() && since.is_none_or(|since| since >= SEGMENT),
+            TrackKind::Audio if muxer.has_video() => since.is_none_or(|since| since >= SILENT_VIDEO),
+            TrackKind::Audio => since.is_none_or(|since| since >= SEGMENT),
+        };
+        if cut {
+            muxer.drain(&mut |bytes| emit(Emit::Bytes(bytes)));
+            muxer.start_segment()?;
+            self.last_cut = Some(now);
+            emit(Emit::Cut);
+        }
+        match kind {
+            TrackKind::Video => muxer.video(packet)?,
+            TrackKind::Audio => muxer.audio(packet)?,
+        }
+        muxer.drain(&mut |bytes| emit(Emit::Bytes(bytes)));
+        Ok(())
+    }
+}
+
+fn pts(packet: &Packet) -> Ticks {
+    Ticks(packet.pts().unwrap_or_default())
+}
