@@ -51,7 +51,10 @@ macro_rules! __export_component {
         const _: () = {
             const fn is_processor<P: $crate::Processor>() {}
             is_processor::<$processor>();
-            ::std::assert!($crate::testing::is_component_name($name), "not a name for a component");
+            ::std::assert!(
+                $crate::testing::is_component_name($name),
+                "not a name for a component"
+            );
         };
     };
 }

@@ -47,6 +47,19 @@
 //! rillbox_sdk::export!(Dim);
 //! ```
 //!
+//! A crate that depends on the SDK alone names its re-exports in the derives:
+//!
+//! ```
+//! use rillbox_sdk::{schemars::JsonSchema, serde::Deserialize};
+//!
+//! #[derive(Deserialize, JsonSchema)]
+//! #[serde(crate = "rillbox_sdk::serde")]
+//! #[schemars(crate = "rillbox_sdk::schemars")]
+//! struct Params {
+//!     text: String,
+//! }
+//! ```
+//!
 //! The same code runs natively against an in-memory host: see `testing`, which exists on every target but WebAssembly.
 
 // `rillbox_sdk::…` also names this crate from inside, where the generated bindings need it.

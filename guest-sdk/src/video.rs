@@ -116,7 +116,8 @@ impl<'a> VideoFrame<'a> {
 
     /// Keeps the source picture beyond this call; [`Refusal::Limit`] when there is no room for it.
     pub fn retain(&self) -> Result<RetainedVideoFrame, Refusal> {
-        host::retain(self.handle()).map(|handle| RetainedVideoFrame(VideoFrame(Handle::Owned(handle))))
+        host::retain(self.handle())
+            .map(|handle| RetainedVideoFrame(VideoFrame(Handle::Owned(handle))))
     }
 
     fn handle(&self) -> &host::Handle {

@@ -1,1 +1,7 @@
-//! Being built.
+//! rillbox: a host for live-media processors.
+//!
+//! It subscribes to a live stream over the trickle protocol, decodes it, gives every frame to a user's processor (a sandboxed
+//! WebAssembly component), encodes what comes back and publishes it. ARCHITECTURE.md has the map.
+
+pub mod registry;
+pub mod sandbox;

@@ -30,8 +30,10 @@ impl Processor for Grow {
 
     fn start(&mut self, params: Params) -> Result<()> {
         self.params = params;
-        while params.at_start {
-            self.grow(16);
+        if params.at_start {
+            loop {
+                self.grow(16);
+            }
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Replaces every frame by an orange RGBA picture of another size, which the host does not check to be even.
+//! Replaces every frame by an orange RGBA picture of the size in its params, odd, empty and huge ones included.
 
 use rillbox_sdk::{PixelFormat, Processor, Result, VideoFrame, VideoOutcome};
 
@@ -15,7 +15,10 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { columns: 320, rows: 240 }
+        Self {
+            columns: 320,
+            rows: 240,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Computes for `milliseconds` in `load` (always 100) and in `start`, then withholds every frame, which shows that it began.
+//! Computes for 100 ms in `load` and for `milliseconds` in `start`, then withholds every frame, which shows that it began.
 
 use std::time::Duration;
 

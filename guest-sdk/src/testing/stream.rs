@@ -46,9 +46,14 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn publish(&mut self, json: &str) -> Result<(), Refusal> {
-        let value = serde_json::from_str(json).map_err(|error| Refusal::Invalid(error.to_string()))?;
+        let value =
+            serde_json::from_str(json).map_err(|error| Refusal::Invalid(error.to_string()))?;
         let (since, bytes) = self.gathered;
-        let (since, bytes) = if self.now - since < FLUSH_INTERVAL { (since, bytes) } else { (self.now, 0) };
+        let (since, bytes) = if self.now - since < FLUSH_INTERVAL {
+            (since, bytes)
+        } else {
+            (self.now, 0)
+        };
         if bytes + json.len() > FLUSH_BYTES {
             return Err(Refusal::Limit("60 KiB a flush".into()));
         }
@@ -60,7 +65,10 @@ impl Stream {
     pub(super) fn emit(&mut self, name: &str, json: &str) -> Result<(), Refusal> {
         let fields = serde_json::from_str(json)
             .map_err(|_| Refusal::Invalid("an event's fields are a JSON object".into()))?;
-        self.events.push(Event { name: name.into(), fields });
+        self.events.push(Event {
+            name: name.into(),
+            fields,
+        });
         Ok(())
     }
 }
@@ -89,4 +97,40 @@ pub(super) fn during<R>(stream: &Rc<RefCell<Stream>>, call: impl FnOnce() -> R) 
     // Dropped after `call`, even when it panics.
     let _outer = Restore(CURRENT.replace(Rc::clone(stream)));
     call()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_is_limited_by_flush() {
+        let mut stream = Stream {
+            now: Duration::from_secs(1),
+            ..Stream::default()
+        };
+        let half = format!("\"{}\"", "x".repeat(31 * 1024));
+        assert_eq!(stream.publish(&half), Ok(()));
+        assert!(matches!(stream.publish(&half), Err(Refusal::Limit(_))));
+        stream.now += FLUSH_INTERVAL;
+        assert_eq!(stream.publish(&half), Ok(()));
+        assert_eq!(stream.published.len(), 2);
+    }
+
+    #[test]
+    fn malformed_data_is_invalid() {
+        let mut stream = Stream::default();
+        assert!(matches!(stream.publish("{"), Err(Refusal::Invalid(_))));
+        assert!(matches!(stream.emit("name", "1"), Err(Refusal::Invalid(_))));
+    }
+
+    #[test]
+    fn the_outer_stream_is_current_again_after_a_call() {
+        let inner = Rc::new(RefCell::new(Stream::default()));
+        during(&inner, || {
+            current(|stream| stream.now = Duration::from_secs(9))
+        });
+        assert_eq!(current(|stream| stream.now), Duration::ZERO);
+        assert_eq!(inner.borrow().now, Duration::from_secs(9));
+    }
 }

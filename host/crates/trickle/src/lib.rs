@@ -1,12 +1,31 @@
 //! Livepeer's trickle protocol: publisher, subscriber and embedded server. Bytes only; what is in them is not its affair.
+//!
+//! A channel is a sequence of numbered segments at one URL. A publisher `POST`s segment after segment, each as it is
+//! produced; subscribers `GET` them while they arrive. A server keeps the last five.
+//!
+//! # Deviations
+//! * A publisher that waits with an empty body gets no `100 Continue` every ten seconds: hyper's server cannot send
+//!   interim replies unasked, and no client of the protocol needs them.
+//! * Malformed HTTP is answered as hyper does it.
+//! * Names are UTF-8 without control characters, at most 8 KiB; those that begin with `_` are read-only over HTTP.
+//! * A publisher's numbers never move backwards, except when it resets or restarts more than a window behind.
+//! * A segment whose publisher vanished ends after a grace time instead of never.
+
 mod changes;
+mod client;
+mod control;
 mod headers;
+mod publisher;
 mod seq;
 mod server;
+mod subscriber;
 mod url;
 
 pub use self::{
-    seq::Seq,
+    client::{Client, ClientConfig, ClientError, ConnectError, TransportError},
+    control::{ControlError, create, delete, next_seq},
+    publisher::{PublishError, Publisher, PublisherConfig, PublisherStats},
     server::{Server, ServerConfig},
+    subscriber::{Segment, Start, SubscribeError, Subscriber},
     url::{ChannelUrl, ChannelUrlError},
 };

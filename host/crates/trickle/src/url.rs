@@ -98,13 +98,17 @@ impl FromStr for ChannelUrl {
             return Err(ChannelUrlError::Path);
         }
         let path = path.to_owned();
-        Ok(Self { inner: Arc::new(Parts { origin, path }) })
+        Ok(Self {
+            inner: Arc::new(Parts { origin, path }),
+        })
     }
 }
 
 /// Names the fault of a text that does not parse, where the text shows it.
 fn reject(text: &str) -> ChannelUrlError {
-    let Some((_, rest)) = text.split_once("://") else { return ChannelUrlError::Malformed };
+    let Some((_, rest)) = text.split_once("://") else {
+        return ChannelUrlError::Malformed;
+    };
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     if authority.is_empty() || authority.starts_with(':') {
         ChannelUrlError::Host
@@ -126,20 +130,38 @@ impl Origin {
         if authority.as_str().contains('@') {
             return Err(ChannelUrlError::UserInfo);
         }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        let host = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
         if host.is_empty() {
             return Err(ChannelUrlError::Host);
         }
         let port = match authority.as_str().strip_prefix(authority.host()) {
-            None | Some("") => if tls { 443 } else { 80 },
+            None | Some("") => {
+                if tls {
+                    443
+                } else {
+                    80
+                }
+            }
             Some(suffix) => port(suffix).ok_or(ChannelUrlError::Port)?,
         };
-        Ok(Self { tls, authority: authority.as_str().to_owned(), host: host.to_owned(), port })
+        Ok(Self {
+            tls,
+            authority: authority.as_str().to_owned(),
+            host: host.to_owned(),
+            port,
+        })
     }
 }
 
 fn port(suffix: &str) -> Option<u16> {
-    suffix.strip_prefix(':')?.parse().ok().filter(|port| *port != 0)
+    suffix
+        .strip_prefix(':')?
+        .parse()
+        .ok()
+        .filter(|port| *port != 0)
 }
 
 impl TryFrom<&str> for ChannelUrl {
@@ -177,7 +199,10 @@ mod tests {
         let url: ChannelUrl = "http://[::1]:3389/ai/trickle/a%2Fb/".parse().unwrap();
         assert_eq!(url.to_string(), "http://[::1]:3389/ai/trickle/a%2Fb");
         assert_eq!(url.child(7), "/ai/trickle/a%2Fb/7");
-        assert_eq!((url.origin().host.as_str(), url.origin().port), ("::1", 3389));
+        assert_eq!(
+            (url.origin().host.as_str(), url.origin().port),
+            ("::1", 3389)
+        );
         let tls: ChannelUrl = "HTTPS://orch/a".parse().unwrap();
         assert!(tls.origin().tls);
         assert_eq!(tls.origin().port, 443);

@@ -17,7 +17,9 @@ pub(crate) enum Change {
 
 /// Writes one segment into the changefeed's window.
 pub(crate) fn publish(feed: &mut Window, change: Change, name: &str) {
-    let Write::Open(claim) = feed.open_write(WriteIndex::Next, false) else { return };
+    let Write::Open(claim) = feed.open_write(WriteIndex::Next, false) else {
+        return;
+    };
     let now = Instant::now();
     feed.first_byte(&claim, now);
     if claim.log.append(event(change, name)).is_err() {
@@ -42,6 +44,9 @@ mod tests {
 
     #[test]
     fn names_are_escaped() {
-        assert_eq!(event(Change::Removed, r#"a"b\c"#), r#"{"removed":["a\"b\\c"]}"#);
+        assert_eq!(
+            event(Change::Removed, r#"a"b\c"#),
+            r#"{"removed":["a\"b\\c"]}"#
+        );
     }
 }

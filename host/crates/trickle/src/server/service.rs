@@ -42,7 +42,9 @@ impl Service {
                 _ => reply::method_not_allowed("DELETE, GET, HEAD, POST").closing(),
             },
             Err(RouteError::NotFound) => reply::unrouted(),
-            Err(RouteError::BadName) => reply::error(StatusCode::BAD_REQUEST, "Invalid name\n").closing(),
+            Err(RouteError::BadName) => {
+                reply::error(StatusCode::BAD_REQUEST, "Invalid name\n").closing()
+            }
         }
     }
 
@@ -51,7 +53,7 @@ impl Service {
             Method::POST | Method::DELETE if is_reserved(name) => reserved(),
             Method::POST => match self.obtain(name, headers.get(headers::EXPECT_CONTENT)) {
                 Ok(_) => reply::ok(),
-                Err(refusal) => refusal,
+                Err(unavailable) => unavailable.reply(),
             },
             Method::DELETE if self.channels.remove(name) => reply::ok(),
             Method::DELETE => reply::error(StatusCode::BAD_REQUEST, "Invalid stream\n"),
@@ -60,26 +62,34 @@ impl Service {
     }
 
     /// The channel, made if this server makes them on demand.
-    fn obtain(&self, name: &str, content_type: Option<&HeaderValue>) -> Result<Arc<Channel>, Reply> {
+    fn obtain(
+        &self,
+        name: &str,
+        content_type: Option<&HeaderValue>,
+    ) -> Result<Arc<Channel>, Unavailable> {
         if !self.autocreate {
-            return self.channels.get(name).ok_or_else(reply::no_stream);
+            return self.channels.get(name).ok_or(Unavailable::Missing);
         }
         let unnamed = HeaderValue::from_static("application/octet-stream");
-        let content_type = content_type.filter(|value| !value.is_empty()).unwrap_or(&unnamed);
-        self.channels.get_or_create(name, content_type).map_err(|refused| {
-            let message = match refused {
-                Refused::TooMany => "Too many streams\n",
-                Refused::ShuttingDown => "Shutting down\n",
-            };
-            reply::error(StatusCode::SERVICE_UNAVAILABLE, message).closing()
-        })
+        let content_type = content_type
+            .filter(|value| !value.is_empty())
+            .unwrap_or(&unnamed);
+        self.channels
+            .get_or_create(name, content_type)
+            .map_err(Unavailable::Refused)
     }
 
     fn next(&self, name: &str) -> Reply {
-        let Some(channel) = self.channels.get(name) else { return reply::no_stream() };
+        let Some(channel) = self.channels.get(name) else {
+            return reply::no_stream();
+        };
         let window = channel.window();
         let next = reply::next(window.latest());
-        if window.is_closed() { next.terminated() } else { next }
+        if window.is_closed() {
+            next.terminated()
+        } else {
+            next
+        }
     }
 
     async fn read(&self, name: &str, index: &str) -> Reply {
@@ -97,12 +107,16 @@ impl Service {
         if !self.autocreate && self.channels.get(name).is_none() {
             return reply::no_stream().closing();
         }
-        let Some(index) = route::write_index(index) else { return reply::invalid_index().closing() };
+        let Some(index) = route::write_index(index) else {
+            return reply::invalid_index().closing();
+        };
         let channel = match self.obtain(name, headers.get(header::CONTENT_TYPE)) {
             Ok(channel) => channel,
-            Err(refusal) => return refusal.closing(),
+            Err(unavailable) => return unavailable.reply().closing(),
         };
-        let reset = headers.get(headers::RESET).is_some_and(|value| !value.is_empty());
+        let reset = headers
+            .get(headers::RESET)
+            .is_some_and(|value| !value.is_empty());
         publish::segment(channel, index, reset, body, &self.reaper, self.limits).await
     }
 
@@ -110,12 +124,36 @@ impl Service {
         if is_reserved(name) {
             return reserved();
         }
-        let Some(channel) = self.channels.get(name) else { return reply::no_stream() };
-        let Some(number) = route::seq(index) else { return reply::invalid_index() };
+        let Some(channel) = self.channels.get(name) else {
+            return reply::no_stream();
+        };
+        let Some(number) = route::seq(index) else {
+            return reply::invalid_index();
+        };
         if Seq::new(number).is_some_and(|seq| channel.window().end_segment(seq)) {
             reply::ok()
         } else {
             reply::error(StatusCode::BAD_REQUEST, "Nonexistent segment\n")
+        }
+    }
+}
+
+/// Why there is no channel to write to.
+enum Unavailable {
+    Missing,
+    Refused(Refused),
+}
+
+impl Unavailable {
+    fn reply(&self) -> Reply {
+        match self {
+            Self::Missing => reply::no_stream(),
+            Self::Refused(Refused::TooMany) => {
+                reply::error(StatusCode::SERVICE_UNAVAILABLE, "Too many streams\n")
+            }
+            Self::Refused(Refused::ShuttingDown) => {
+                reply::error(StatusCode::SERVICE_UNAVAILABLE, "Shutting down\n")
+            }
         }
     }
 }

@@ -13,7 +13,9 @@ use crate::headers;
 
 /// Waits for the segment's first byte or its end: no head is sent before.
 pub(crate) async fn segment(channel: &Channel, index: &str) -> Reply {
-    let Some(wanted) = route::read_index(index) else { return reply::invalid_index() };
+    let Some(wanted) = route::read_index(index) else {
+        return reply::invalid_index();
+    };
     let found = channel.window().open_read(wanted);
     let (seq, log, latest) = match found {
         Read::Segment { seq, log, latest } => (seq, log, latest),
@@ -29,7 +31,9 @@ pub(crate) async fn segment(channel: &Channel, index: &str) -> Reply {
     let end = log.begun().await;
     let empty = || {
         let latest = channel.window().latest();
-        reply::ok().number(headers::SEQ, seq.get()).number(headers::LATEST, latest)
+        reply::ok()
+            .number(headers::SEQ, seq.get())
+            .number(headers::LATEST, latest)
     };
     match end {
         None => reply::segment(&channel.content_type, seq, latest, log.read()),

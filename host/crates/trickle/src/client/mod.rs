@@ -1,0 +1,155 @@
+//! HTTP/1.1 towards trickle servers: connections, their reuse, and trust.
+
+mod connect;
+mod exchange;
+mod pool;
+mod tls;
+
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio_rustls::TlsConnector;
+
+pub use self::connect::ConnectError;
+use self::pool::Pool;
+pub(crate) use self::{
+    connect::Connection,
+    exchange::{Reply, RequestError, request},
+};
+use crate::{publisher::OutboxBody, url::Origin};
+
+/// How a [`Client`] connects. [`Default`] trusts the web's authorities.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// Bound of name lookup, TCP and TLS together. Default 5 s. Nothing else of a request is bounded: streams wait.
+    pub connect_timeout: Duration,
+    /// Certificates of further authorities, each a PEM text with one or more. Default none.
+    pub extra_roots_pem: Vec<Vec<u8>>,
+    /// Accepts any certificate, for orchestrators that sign their own. Default false.
+    pub insecure: bool,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            extra_roots_pem: Vec::new(),
+            insecure: false,
+        }
+    }
+}
+
+/// Why a [`Client`] cannot be made.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ClientError {
+    /// An extra authority that cannot be read.
+    #[error("extra root certificate: {0}")]
+    Root(String),
+    /// TLS cannot be set up.
+    #[error("TLS: {0}")]
+    Tls(String),
+}
+
+/// The connection failed under a request.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct TransportError(#[from] pub(crate) hyper::Error);
+
+/// Connections to trickle servers, shared by publishers and subscribers. Clones share them.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    tls: TlsConnector,
+    connect_timeout: Duration,
+    pool: Pool,
+}
+
+/// Whether a request may use a connection that served another before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    Allowed,
+    Fresh,
+}
+
+impl Client {
+    /// # Errors
+    /// An extra root certificate that is none.
+    pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
+        let tls = tls::connector(&config)?;
+        let shared = Shared {
+            tls,
+            connect_timeout: config.connect_timeout,
+            pool: Pool::default(),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// A connection of its own for one request. The flag tells whether it served others before.
+    pub(crate) async fn connection(
+        &self,
+        origin: &Origin,
+        reuse: Reuse,
+    ) -> Result<(Connection, bool), ConnectError> {
+        if reuse == Reuse::Allowed
+            && let Some(connection) = self.shared.pool.take(origin)
+        {
+            return Ok((connection, true));
+        }
+        let opened = Connection::open(origin, &self.shared.tls, self.shared.connect_timeout).await;
+        if opened.is_err() {
+            self.shared.pool.forget(origin);
+        }
+        Ok((opened?, false))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+/// What a request carries.
+pub(crate) enum RequestBody {
+    Nothing,
+    Segment(OutboxBody),
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Nothing => Poll::Ready(None),
+            Self::Segment(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Nothing => SizeHint::with_exact(0),
+            Self::Segment(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Trust in `https` servers.
+
+use std::sync::Arc;
+
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{
+        self, ClientConfig as TlsConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        crypto::{CryptoProvider, ring},
+        pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    },
+};
+
+use super::{ClientConfig, ClientError};
+
+pub(crate) fn connector(config: &ClientConfig) -> Result<TlsConnector, ClientError> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = TlsConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ClientError::Tls(error.to_string()))?;
+    let tls = if config.insecure {
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+    } else {
+        builder.with_root_certificates(roots(&config.extra_roots_pem)?)
+    };
+    Ok(TlsConnector::from(Arc::new(tls.with_no_client_auth())))
+}
+
+/// The web's authorities and the operator's own.
+fn roots(extra: &[Vec<u8>]) -> Result<RootCertStore, ClientError> {
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    for pem in extra {
+        let before = roots.len();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| ClientError::Root(error.to_string()))?;
+            roots
+                .add(certificate)
+                .map_err(|error| ClientError::Root(error.to_string()))?;
+        }
+        if roots.len() == before {
+            return Err(ClientError::Root(
+                "no certificate in the PEM text".to_owned(),
+            ));
+        }
+    }
+    Ok(roots)
+}
+
+/// Accepts whatever certificate a server shows: encryption without knowing with whom.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,201 @@
+//! Subscribing: one segment after the other, the next always asked for while the current is being read.
+
+mod fetch;
+
+use bytes::Bytes;
+use http::{StatusCode, header};
+use tokio_util::task::AbortOnDropHandle;
+
+use self::fetch::{Fetch, Fetched};
+use crate::{
+    client::{Client, ConnectError, Reply, RequestError, Reuse, TransportError},
+    url::ChannelUrl,
+};
+
+/// Where to begin reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With the next segment to be written, even while one is in progress.
+    Next,
+    /// With the newest segment that has been begun, from its first byte.
+    Current,
+    /// With this one.
+    Seq(u64),
+}
+
+/// Why there is no segment, or no more of one.
+#[derive(Debug, thiserror::Error)]
+pub enum SubscribeError {
+    /// The channel is over.
+    #[error("the channel is closed")]
+    Closed,
+    /// The server knows no such channel.
+    #[error("no such channel")]
+    NotFound,
+    /// The server answered with an error.
+    #[error("the server answered {status}")]
+    Status {
+        /// Neither 200, 404 nor 470.
+        status: StatusCode,
+    },
+    /// The server could not be reached.
+    #[error("cannot reach the server")]
+    Connect(#[source] ConnectError),
+    /// The connection failed before a segment began.
+    #[error("the request failed")]
+    Request(#[source] TransportError),
+    /// The connection failed within a segment.
+    #[error("the segment broke off")]
+    Body(#[source] TransportError),
+    /// A segment without a number, where none could be known.
+    #[error("the server's answer makes no sense")]
+    Malformed,
+    /// The runtime is shutting down.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl SubscribeError {
+    /// Whether asking again is pointless: the stream has ended.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Closed | Self::NotFound | Self::Interrupted)
+    }
+}
+
+impl From<RequestError> for SubscribeError {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Connect(error) => Self::Connect(error),
+            RequestError::Transport(error) => Self::Request(error),
+        }
+    }
+}
+
+/// Reads the segments of one channel in order.
+pub struct Subscriber {
+    client: Client,
+    url: ChannelUrl,
+    at: Start,
+    reuse: Reuse,
+    /// Passed over since the last segment.
+    skipped: u64,
+    pending: Option<AbortOnDropHandle<Fetched>>,
+}
+
+impl Subscriber {
+    /// Nothing is requested before the first [`Subscriber::next`].
+    pub fn new(client: Client, url: ChannelUrl, start: Start) -> Self {
+        Self {
+            client,
+            url,
+            at: start,
+            reuse: Reuse::Allowed,
+            skipped: 0,
+            pending: None,
+        }
+    }
+
+    /// Waits for the next segment's first byte, or for its end if it has none, without limit. A reader that fell behind
+    /// goes on at the next segment to be written, see [`Segment::skipped`]. May be cancelled and called again.
+    ///
+    /// # Errors
+    /// After one that is not [terminal](SubscribeError::is_terminal), calling again asks for the same segment on a fresh
+    /// connection; pauses and the number of tries are the caller's.
+    pub async fn next(&mut self) -> Result<Segment, SubscribeError> {
+        let pending = match &mut self.pending {
+            Some(pending) => pending,
+            None => {
+                let fetch = self.fetch();
+                self.pending.insert(fetch)
+            }
+        };
+        let joined = pending.await;
+        self.pending = None;
+        let fetched = joined.map_err(|_| SubscribeError::Interrupted)?;
+        self.at = fetched.at;
+        self.skipped += fetched.skipped;
+        match fetched.result {
+            Ok((seq, reply)) => {
+                self.reuse = Reuse::Allowed;
+                self.pending = Some(self.fetch());
+                Ok(Segment::new(seq, std::mem::take(&mut self.skipped), reply))
+            }
+            Err(error) => {
+                self.reuse = Reuse::Fresh;
+                Err(error)
+            }
+        }
+    }
+
+    /// Goes on elsewhere, on a fresh connection. After a segment that broke off, seeking to its number reads it again.
+    pub fn seek(&mut self, start: Start) {
+        self.pending = None;
+        self.at = start;
+        self.skipped = 0;
+        self.reuse = Reuse::Fresh;
+    }
+
+    fn fetch(&self) -> AbortOnDropHandle<Fetched> {
+        let (client, url) = (self.client.clone(), self.url.clone());
+        let fetch = Fetch {
+            client,
+            url,
+            at: self.at,
+            reuse: self.reuse,
+        };
+        AbortOnDropHandle::new(tokio::spawn(fetch.run()))
+    }
+}
+
+/// One segment, whose bytes arrive while they are produced.
+pub struct Segment {
+    seq: u64,
+    skipped: u64,
+    content_type: Option<String>,
+    reply: Option<Reply>,
+}
+
+impl Segment {
+    fn new(seq: u64, skipped: u64, reply: Reply) -> Self {
+        let content_type = reply
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        Self {
+            seq,
+            skipped,
+            content_type: content_type.map(str::to_owned),
+            reply: Some(reply),
+        }
+    }
+
+    /// Its number.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Segments before it that the server had no more because the reader fell behind.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// The channel's content type; `None` for an empty segment.
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
+    /// The next bytes, as they arrive; `None` at the segment's end. May be cancelled and called again.
+    ///
+    /// # Errors
+    /// [`SubscribeError::Body`] when the connection fails; afterwards there is nothing more.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, SubscribeError> {
+        let Some(reply) = &mut self.reply else {
+            return Ok(None);
+        };
+        let chunk = reply.chunk().await;
+        if !matches!(chunk, Ok(Some(_))) {
+            self.reply = None;
+        }
+        chunk.map_err(SubscribeError::Body)
+    }
+}

@@ -1,0 +1,30 @@
+//! What the registry needs of a compiler; the sandbox has one.
+
+use std::path::Path;
+
+use thiserror::Error;
+
+use super::Description;
+
+/// Why a component was not compiled.
+#[derive(Debug, Error)]
+pub enum CompileError {
+    /// The component is at fault.
+    #[error("{0}")]
+    Refused(String),
+    /// The host is.
+    #[error("the compiler failed: {0}")]
+    Failed(String),
+}
+
+/// Compiles components for this host.
+pub trait Compiler: Send + Sync + 'static {
+    /// A name for everything that compiled code depends on besides the component.
+    fn compatibility(&self) -> String;
+
+    /// Whether the bytes are native code in the place of a component.
+    fn is_precompiled(&self, bytes: &[u8]) -> bool;
+
+    /// Compiles `wasm` into the file `code`, and asks the component to describe itself.
+    fn compile(&self, wasm: &Path, code: &Path) -> impl Future<Output = Result<Description, CompileError>> + Send;
+}

@@ -1,0 +1,162 @@
+//! Params of a processor, checked against the schema that it came with.
+//!
+//! The schema is hostile input: its size and depth are capped, it refers to nothing outside itself, and its patterns run
+//! in linear time.
+
+use jsonschema::{PatternOptions, Validator};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+/// Largest schema, in bytes.
+const MAX_BYTES: usize = 64 << 10;
+
+/// Deepest nesting of a schema.
+const MAX_DEPTH: usize = 32;
+
+/// Params of the host itself, taken out before a processor sees any.
+pub const HOST_KEYS: [&str; 6] =
+    ["width", "height", "max_framerate", "detect_out_resolution", "show_loading", "load_model"];
+
+/// A value that does not fit.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("params{pointer}: {message}")]
+pub struct ParamsError {
+    /// JSON pointer to the value.
+    pub pointer: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// A compiled schema.
+#[derive(Debug)]
+pub struct ParamsSchema {
+    validator: Validator,
+    /// Keys that params may have; any, where the schema says so.
+    known: Option<Vec<String>>,
+}
+
+impl ParamsSchema {
+    /// Reads a schema as a guest gave it.
+    pub fn parse(text: &str) -> Result<Value, String> {
+        if text.len() > MAX_BYTES {
+            return Err(format!("the params schema has {} bytes, more than {MAX_BYTES}", text.len()));
+        }
+        serde_json::from_str(text).map_err(|error| format!("the params schema is not JSON: {error}"))
+    }
+
+    /// Compiles a schema.
+    pub fn compile(schema: &Value) -> Result<Self, String> {
+        check(schema, 0)?;
+        let object = schema.as_object().ok_or("the params schema is not a JSON object")?;
+        let properties = object.get("properties").and_then(Value::as_object);
+        let keys: Vec<String> = properties.into_iter().flatten().map(|(key, _)| key.clone()).collect();
+        if let Some(taken) = keys.iter().find(|key| HOST_KEYS.contains(&key.as_str())) {
+            return Err(format!("the params schema has `{taken}`, which the host takes for itself"));
+        }
+        let open = object.get("additionalProperties").is_some_and(|value| value != &Value::Bool(false))
+            || object.contains_key("patternProperties");
+        let validator = jsonschema::options()
+            .with_pattern_options(PatternOptions::regex())
+            .build(schema)
+            .map_err(|error| format!("the params schema does not hold: {error}"))?;
+        Ok(Self { validator, known: (!open).then_some(keys) })
+    }
+
+    /// Checks whole params, after a merge.
+    pub fn check(&self, params: &Map<String, Value>) -> Result<(), ParamsError> {
+        if let Some(known) = &self.known
+            && let Some(key) = params.keys().find(|key| !known.contains(key))
+        {
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let message = format!("unknown; this processor's params are: {known}");
+            return Err(ParamsError { pointer: format!("/{}", escape(key)), message });
+        }
+        let params = Value::Object(params.clone());
+        match self.validator.iter_errors(&params).next() {
+            None => Ok(()),
+            Some(error) => {
+                Err(ParamsError { pointer: error.instance_path().to_string(), message: error.to_string() })
+            }
+        }
+    }
+}
+
+/// A key as a part of a JSON pointer (RFC 6901).
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+fn check(schema: &Value, depth: usize) -> Result<(), String> {
+    if depth > MAX_DEPTH {
+        return Err(format!("the params schema is nested deeper than {MAX_DEPTH}"));
+    }
+    match schema {
+        Value::Object(members) => {
+            for (key, value) in members {
+                let refers = key == "$ref" || key == "$dynamicRef" || key == "$schema" && depth > 0;
+                if refers && !value.as_str().is_some_and(|target| target.starts_with('#')) {
+                    return Err(format!("the params schema has a `{key}` to {value}; only `#…` is allowed"));
+                }
+                check(value, depth + 1)?;
+            }
+            Ok(())
+        }
+        Value::Array(values) => values.iter().try_for_each(|value| check(value, depth + 1)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn schema() -> ParamsSchema {
+        ParamsSchema::compile(&json!({
+            "type": "object",
+            "properties": { "intensity": { "type": "number", "minimum": 0.0, "maximum": 1.0 } }
+        }))
+        .unwrap()
+    }
+
+    fn check_params(params: Value) -> Result<(), ParamsError> {
+        schema().check(params.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named_by_its_pointer() {
+        assert_eq!(check_params(json!({ "intensity": 0.5 })), Ok(()));
+        assert_eq!(check_params(json!({ "intensity": 7 })).unwrap_err().pointer, "/intensity");
+        assert_eq!(check_params(json!({ "intensity": "0.5" })).unwrap_err().pointer, "/intensity");
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_known_ones() {
+        let error = check_params(json!({ "in/tensity": 1 })).unwrap_err();
+        assert_eq!(error.pointer, "/in~1tensity");
+        assert!(error.message.contains("intensity"));
+    }
+
+    #[test]
+    fn schemas_that_reach_out_or_take_host_keys_are_refused() {
+        for (schema, word) in [
+            (json!({ "properties": { "a": { "$ref": "http://localhost/x" } } }), "$ref"),
+            (json!({ "properties": { "a": { "$ref": "file:///etc/passwd" } } }), "$ref"),
+            (json!({ "properties": { "width": {} } }), "width"),
+            (json!(["not", "a", "schema"]), "object"),
+            (json!({ "type": 7 }), "hold"),
+        ] {
+            assert!(ParamsSchema::compile(&schema).unwrap_err().contains(word), "{schema}");
+        }
+        let deep = (0..100).fold(json!({}), |inner, _| json!({ "not": inner }));
+        assert!(ParamsSchema::compile(&deep).unwrap_err().contains("deep"));
+    }
+
+    #[test]
+    fn a_pattern_that_backtracks_for_ever_is_refused_or_quick() {
+        let schema = json!({ "type": "object", "properties": { "a": { "type": "string", "pattern": "^(a+)+$" } } });
+        let schema = ParamsSchema::compile(&schema).unwrap();
+        let params = json!({ "a": format!("{}!", "a".repeat(10_000)) });
+        assert!(schema.check(params.as_object().unwrap()).is_err());
+    }
+}

@@ -1,0 +1,122 @@
+//! The state behind one Store: handles, limits, time, and what the guest sends out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use super::imports::log::GuestLog;
+use super::imports::stdio::Stdio;
+use super::instance::Identity;
+use super::limits::{Budget, Limits};
+
+/// Values and events beyond this many are refused until the stream has taken some.
+const MAX_OUTPUT: usize = 256;
+
+/// What a guest sent besides frames.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GuestOutput {
+    /// A value for the data channel.
+    Data(Value),
+    /// A monitoring event: its type and fields.
+    Event(String, Value),
+}
+
+/// State of one instance.
+pub struct Guest {
+    pub table: ResourceTable,
+    pub wasi: WasiCtx,
+    pub budget: Budget,
+    pub limits: Limits,
+    pub log: GuestLog,
+    pub stdio: Stdio,
+    pub timer: CallTimer,
+    pub started: Instant,
+    /// Values and events since the stream last took them, and the bytes of the values.
+    pub output: VecDeque<GuestOutput>,
+    pub output_bytes: usize,
+}
+
+impl Guest {
+    pub fn new(identity: &Identity, limits: Limits) -> Self {
+        let log = GuestLog::new(identity, limits.log_rate);
+        let stdio = Stdio::new(identity, limits.log_rate);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles);
+        Self {
+            table,
+            wasi: empty_wasi(&stdio),
+            budget: Budget::new(limits.memory),
+            limits,
+            log,
+            stdio,
+            timer: CallTimer::default(),
+            started: Instant::now(),
+            output: VecDeque::new(),
+            output_bytes: 0,
+        }
+    }
+
+    /// Whether another value or event has room.
+    pub fn has_room_for_output(&self) -> bool {
+        self.output.len() < MAX_OUTPUT
+    }
+}
+
+/// WASI with nothing in it: no files, environment, arguments or sockets; what is printed goes to the log.
+fn empty_wasi(stdio: &Stdio) -> WasiCtx {
+    WasiCtxBuilder::new()
+        .stdout(stdio.clone())
+        .stderr(stdio.clone())
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .build()
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// The running time of the export that is being called. Time spent waiting for a turn does not count.
+#[derive(Debug)]
+pub struct CallTimer {
+    start: Instant,
+    budget: Duration,
+    waited: Arc<AtomicU64>,
+}
+
+impl Default for CallTimer {
+    fn default() -> Self {
+        Self { start: Instant::now(), budget: Duration::ZERO, waited: Arc::default() }
+    }
+}
+
+impl CallTimer {
+    /// A call begins that may run for `budget`.
+    pub fn begin(&mut self, budget: Duration) {
+        *self = Self { start: Instant::now(), budget, waited: Arc::default() };
+    }
+
+    /// What is left of the budget.
+    pub fn left(&self) -> Duration {
+        let waited = Duration::from_nanos(self.waited.load(Ordering::Relaxed));
+        self.budget.saturating_sub(self.start.elapsed().saturating_sub(waited))
+    }
+
+    /// Lets other guests run, and does not count the time until this one's next turn.
+    pub fn yield_turn(&self) -> impl Future<Output = ()> + Send + use<> {
+        let waited = self.waited.clone();
+        async move {
+            let since = Instant::now();
+            tokio::task::yield_now().await;
+            waited.fetch_add(since.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The engine: how guests are compiled and run, and the threads that run them.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::path::Path;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+use wasmtime::Config;
+use wasmtime::component::Linker;
+
+use super::bindings::LiveProcessorPre;
+use super::context::Guest;
+use super::imports;
+use super::limits::Limits;
+use super::ticker::{Activity, Ticker};
+
+/// Stack of a guest's WebAssembly code.
+const WASM_STACK: usize = 512 << 10;
+
+/// Stack of a guest's fiber: its code's and the host calls' on top.
+const FIBER_STACK: usize = 2 << 20;
+
+/// Why guests cannot be run, or one not be loaded.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// Threads or the engine itself.
+    #[error("the sandbox did not start: {0}")]
+    Start(String),
+    /// The component does not fit the contract.
+    #[error("{0}")]
+    Contract(String),
+    /// Compiled code does not fit this host.
+    #[error("compiled code does not load: {0}")]
+    Code(String),
+}
+
+/// Compiles and runs guests; a clone is one more reference.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    engine: wasmtime::Engine,
+    linker: Linker<Guest>,
+    limits: Limits,
+    activity: Activity,
+    /// Guests' own threads, so that none of them holds up a socket or a timer.
+    runtime: Option<Runtime>,
+    _ticker: Ticker,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A loaded component, ready to be instantiated.
+#[derive(Clone)]
+pub struct Component {
+    pub(super) pre: LiveProcessorPre<Guest>,
+}
+
+impl Engine {
+    /// Starts the guests' threads, as many as there are cores, and the ticker.
+    pub fn start(limits: Limits) -> Result<Self, LoadError> {
+        let failed = |error: &dyn std::fmt::Display| LoadError::Start(error.to_string());
+        let engine = wasmtime::Engine::new(&config()).map_err(|error| failed(&error))?;
+        let linker = linker(&engine).map_err(|error| failed(&error))?;
+        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16));
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("guest")
+            .enable_time()
+            .build()
+            .map_err(|error| failed(&error))?;
+        let ticker = Ticker::start(&engine).map_err(|error| failed(&error))?;
+        let activity = ticker.activity().ok_or_else(|| LoadError::Start("no ticker".to_owned()))?;
+        Ok(Self(Arc::new(Inner { engine, linker, limits, activity, runtime: Some(runtime), _ticker: ticker })))
+    }
+
+    /// Bounds of each instance.
+    pub fn limits(&self) -> Limits {
+        self.0.limits
+    }
+
+    /// Runs a task that owns an instance. It ends with the engine at the latest.
+    pub fn spawn<F>(&self, task: F) -> Option<JoinHandle<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.0.runtime.as_ref().map(|runtime| runtime.spawn(task))
+    }
+
+    /// A name for everything that compiled code depends on: it may be loaded by engines of the same name only.
+    pub fn compatibility(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        self.0.engine.precompile_compatibility_hash().hash(&mut hasher);
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
+    }
+
+    /// Loads what [`Engine::precompile`] made.
+    ///
+    /// The caller vouches for the file: it must have been written by this host, for an engine of the same
+    /// [`compatibility`](Self::compatibility), and be whole.
+    pub fn load(&self, code: &Path) -> Result<Component, LoadError> {
+        // SAFETY: compiled code is native code and is trusted like it. The registry alone calls this, with files that it wrote
+        // itself from the compiler's output, under a name of digest and compatibility, and whose digest it has checked.
+        #[allow(unsafe_code)]
+        let component = unsafe { wasmtime::component::Component::deserialize_file(&self.0.engine, code) }
+            .map_err(|error| LoadError::Code(format!("{error:#}")))?;
+        self.prepare(&component)
+    }
+
+    /// Compiles a component, and checks that it imports what is offered and exports what is asked.
+    pub(super) fn precompile(&self, wasm: &[u8]) -> Result<(Vec<u8>, Component), LoadError> {
+        let refused = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
+        let component = wasmtime::component::Component::new(&self.0.engine, wasm).map_err(refused)?;
+        let prepared = self.prepare(&component)?;
+        Ok((component.serialize().map_err(refused)?, prepared))
+    }
+
+    fn prepare(&self, component: &wasmtime::component::Component) -> Result<Component, LoadError> {
+        let refused = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
+        let pre = self.0.linker.instantiate_pre(component).map_err(refused)?;
+        Ok(Component { pre: LiveProcessorPre::new(pre).map_err(refused)? })
+    }
+
+    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.0.engine
+    }
+
+    pub(super) fn activity(&self) -> &Activity {
+        &self.0.activity
+    }
+}
+
+/// Untrusted code on a small surface: WebAssembly 2 with SIMD and components; no threads, no 64-bit memories, no garbage
+/// collection, no exceptions.
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(FIBER_STACK)
+        .async_stack_zeroing(true);
+    config
+}
+
+fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    imports::add_to_linker(&mut linker)?;
+    Ok(linker)
+}

@@ -1,0 +1,47 @@
+//! `data`: values for the data channel, and monitoring events.
+
+use serde_json::Value;
+
+use crate::sandbox::bindings::rillbox::processor::data as wit;
+use crate::sandbox::bindings::rillbox::processor::types::Error;
+use crate::sandbox::context::{Guest, GuestOutput};
+
+/// Longest name of an event, in bytes.
+const MAX_EVENT_NAME: usize = 64;
+
+impl wit::Host for Guest {
+    fn publish(&mut self, json: String) -> wasmtime::Result<Result<(), Error>> {
+        Ok(self.room(json.len()).and_then(|()| parse(&json)).map(|value| {
+            self.output_bytes += json.len() + 1;
+            self.output.push_back(GuestOutput::Data(value));
+        }))
+    }
+
+    fn emit(&mut self, name: String, json: String) -> wasmtime::Result<Result<(), Error>> {
+        if name.is_empty() || name.len() > MAX_EVENT_NAME {
+            return Ok(Err(Error::Invalid(format!("an event's name has 1 to {MAX_EVENT_NAME} bytes"))));
+        }
+        Ok(self.room(json.len()).and_then(|()| parse(&json)).and_then(|value| {
+            if !value.is_object() {
+                return Err(Error::Invalid("an event's fields are a JSON object".to_owned()));
+            }
+            self.output_bytes += json.len();
+            self.output.push_back(GuestOutput::Event(name, value));
+            Ok(())
+        }))
+    }
+}
+
+impl Guest {
+    fn room(&self, bytes: usize) -> Result<(), Error> {
+        let limit = self.limits.data_flush;
+        if self.has_room_for_output() && self.output_bytes + bytes < limit {
+            return Ok(());
+        }
+        Err(Error::Limit(format!("{bytes} bytes more than fill a flush of {limit}; try again after it")))
+    }
+}
+
+fn parse(json: &str) -> Result<Value, Error> {
+    serde_json::from_str(json).map_err(|error| Error::Invalid(format!("not JSON: {error}")))
+}

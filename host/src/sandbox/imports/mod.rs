@@ -1,0 +1,26 @@
+//! The host's side of each interface that a guest imports, one file each.
+
+pub mod audio;
+pub mod clock;
+pub mod data;
+pub mod log;
+pub mod stdio;
+pub mod video;
+
+use wasmtime::component::{HasSelf, Linker};
+
+use super::bindings::rillbox::processor;
+use super::context::Guest;
+
+/// Offers every interface of the contract.
+pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    processor::types::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    processor::video::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    processor::audio::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    processor::log::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    processor::data::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    processor::clock::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    video::add_uncopied(linker)
+}
+
+impl processor::types::Host for Guest {}

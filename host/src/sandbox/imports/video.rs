@@ -1,0 +1,181 @@
+//! `video`: handles to pictures.
+
+use rillbox_media::{ColorMatrix, ColorRange, Picture, PictureError, PixelFormat, TICKS_PER_SECOND, Ticks, convert};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource, WasmList};
+
+use crate::sandbox::bindings::rillbox::processor::types::{Error, Rational, Timestamp};
+use crate::sandbox::bindings::rillbox::processor::video as wit;
+use crate::sandbox::context::Guest;
+
+/// What a guest's handle of a picture stands for.
+pub struct Frame {
+    pub picture: Picture,
+    pub pts: Ticks,
+    /// The picture that takes this one's place if the call ends well.
+    pub staged: Option<Picture>,
+    /// Bytes counted against the guest: the handle is its own and outlives the call.
+    pub retained: Option<usize>,
+}
+
+impl wit::Host for Guest {}
+
+impl wit::HostVideoFrame for Guest {
+    fn width(&mut self, frame: Resource<Frame>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&frame)?.picture.width())
+    }
+
+    fn height(&mut self, frame: Resource<Frame>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&frame)?.picture.height())
+    }
+
+    fn format(&mut self, _frame: Resource<Frame>) -> wasmtime::Result<wit::PixelFormat> {
+        Ok(wit::PixelFormat::I420)
+    }
+
+    fn color(&mut self, frame: Resource<Frame>) -> wasmtime::Result<wit::Color> {
+        let color = self.table.get(&frame)?.picture.color();
+        let matrix = match color.matrix {
+            ColorMatrix::Bt601 => wit::ColorMatrix::Bt601,
+            ColorMatrix::Bt709 => wit::ColorMatrix::Bt709,
+            ColorMatrix::Bt2020 => wit::ColorMatrix::Bt2020,
+        };
+        let range = match color.range {
+            ColorRange::Limited => wit::ColorRange::Limited,
+            ColorRange::Full => wit::ColorRange::Full,
+        };
+        Ok(wit::Color { matrix, range })
+    }
+
+    fn timestamp(&mut self, frame: Resource<Frame>) -> wasmtime::Result<Timestamp> {
+        Ok(timestamp(self.table.get(&frame)?.pts))
+    }
+
+    fn pixels(
+        &mut self,
+        frame: Resource<Frame>,
+        format: wit::PixelFormat,
+    ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+        Ok(Ok(convert::read(&self.table.get(&frame)?.picture, pixel_format(format))))
+    }
+
+    /// Replaced by [`replace_pixels`] in the linker: there the list is read where the guest has it.
+    fn replace_pixels(
+        &mut self,
+        frame: Resource<Frame>,
+        format: wit::PixelFormat,
+        width: u32,
+        height: u32,
+        data: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        stage(self, &frame, format, (width, height), &data)
+    }
+
+    fn retain(&mut self, frame: Resource<Frame>) -> wasmtime::Result<Result<Resource<Frame>, Error>> {
+        let source = self.table.get(&frame)?;
+        let (picture, pts) = (source.picture.clone(), source.pts);
+        let bytes = picture.bytes();
+        if !self.budget.reserve(bytes) {
+            return Ok(Err(Error::Limit(format!("a retained frame of {bytes} bytes does not fit into the memory limit"))));
+        }
+        match self.table.push(Frame { picture, pts, staged: None, retained: Some(bytes) }) {
+            Ok(handle) => Ok(Ok(handle)),
+            Err(_) => {
+                self.budget.release(bytes);
+                Ok(Err(Error::Limit(format!("no more than {} handles at a time", self.limits.handles))))
+            }
+        }
+    }
+
+    fn drop(&mut self, frame: Resource<Frame>) -> wasmtime::Result<()> {
+        let frame = self.table.delete(frame)?;
+        self.budget.release(frame.retained.unwrap_or(0));
+        Ok(())
+    }
+}
+
+const INTERFACE: &str = "rillbox:processor/video@0.1.0";
+
+/// Puts a form of `replace-pixels` that reads the guest's memory in place over the generated one.
+pub fn add_uncopied(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let mut interface = linker.instance(INTERFACE)?;
+    interface.func_wrap("[method]video-frame.replace-pixels", replace_pixels)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+type Staging = (Resource<Frame>, wit::PixelFormat, u32, u32, WasmList<u8>);
+
+fn replace_pixels(
+    mut store: StoreContextMut<'_, Guest>,
+    (frame, format, width, height, data): Staging,
+) -> wasmtime::Result<(Result<(), Error>,)> {
+    let made = {
+        let guest = store.data();
+        if let Err(refused) = may_stage(guest, &frame, (width, height))? {
+            return Ok((Err(refused),));
+        }
+        let color = guest.table.get(&frame)?.picture.color();
+        convert::write(pixel_format(format), width, height, data.as_le_slice(&store), color)
+    };
+    Ok((commit(store.data_mut(), &frame, made)?,))
+}
+
+fn stage(
+    guest: &mut Guest,
+    frame: &Resource<Frame>,
+    format: wit::PixelFormat,
+    size: (u32, u32),
+    data: &[u8],
+) -> wasmtime::Result<Result<(), Error>> {
+    if let Err(refused) = may_stage(guest, frame, size)? {
+        return Ok(Err(refused));
+    }
+    let color = guest.table.get(frame)?.picture.color();
+    let made = convert::write(pixel_format(format), size.0, size.1, data, color);
+    commit(guest, frame, made)
+}
+
+fn may_stage(guest: &Guest, frame: &Resource<Frame>, (width, height): (u32, u32)) -> wasmtime::Result<Result<(), Error>> {
+    if guest.table.get(frame)?.retained.is_some() {
+        return Ok(Err(Error::Invalid("a retained frame cannot be replaced".to_owned())));
+    }
+    let (pixels, limit) = (u64::from(width) * u64::from(height), guest.limits.pixels);
+    if pixels > limit {
+        return Ok(Err(Error::Limit(format!("{width}×{height} is more than {limit} pixels"))));
+    }
+    Ok(Ok(()))
+}
+
+fn commit(
+    guest: &mut Guest,
+    frame: &Resource<Frame>,
+    made: Result<Picture, PictureError>,
+) -> wasmtime::Result<Result<(), Error>> {
+    match made {
+        Ok(picture) => {
+            guest.table.get_mut(frame)?.staged = Some(picture);
+            Ok(Ok(()))
+        }
+        Err(error @ PictureError::Memory { .. }) => Ok(Err(Error::Limit(error.to_string()))),
+        Err(error) => Ok(Err(Error::Invalid(error.to_string()))),
+    }
+}
+
+/// A time in the contract's form.
+pub fn timestamp(pts: Ticks) -> Timestamp {
+    let time_base = Rational { numerator: 1, denominator: TICKS_PER_SECOND as u32 };
+    Timestamp { ticks: pts.0, time_base }
+}
+
+/// A format in media's terms.
+pub fn pixel_format(format: wit::PixelFormat) -> PixelFormat {
+    match format {
+        wit::PixelFormat::I420 => PixelFormat::I420,
+        wit::PixelFormat::Nv12 => PixelFormat::Nv12,
+        wit::PixelFormat::Rgba8 => PixelFormat::Rgba8,
+        wit::PixelFormat::Rgb8 => PixelFormat::Rgb8,
+        wit::PixelFormat::Gray8 => PixelFormat::Gray8,
+    }
+}

@@ -1,0 +1,251 @@
+//! One instance of a component: a Store, and calls into it that end in time.
+
+use std::time::Duration;
+
+use rillbox_media::{AudioFrame, Picture, VideoFrame};
+use thiserror::Error;
+use wasmtime::component::Resource;
+use wasmtime::{Store, Trap, UpdateDeadline};
+
+use super::bindings::LiveProcessor;
+use super::bindings::exports::rillbox::processor::processor as wit;
+use super::context::{Guest, GuestOutput};
+use super::engine::{Component, Engine};
+use super::imports::{audio, video};
+use crate::registry::{Description, Isolation, PixelFormatName};
+
+const INSTANTIATE: Duration = Duration::from_secs(1);
+const DESCRIBE: Duration = Duration::from_secs(1);
+const LOAD: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(2);
+const UPDATE: Duration = Duration::from_millis(100);
+const STOP: Duration = Duration::from_millis(100);
+
+/// Whose instance it is, for logs.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The stream's id.
+    pub stream: String,
+    /// The processor as `name@version`.
+    pub processor: String,
+}
+
+/// Why a call gave no result.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Failure {
+    /// The guest said so. The instance goes on.
+    #[error("the processor reports: {0}")]
+    Reported(String),
+    /// The guest broke. The instance is of no more use.
+    #[error("the processor trapped: {0}")]
+    Trap(String),
+    /// The guest asked for more memory than it may have, and broke over it.
+    #[error("the processor ran out of its {limit} bytes of memory: {detail}")]
+    Memory {
+        /// The limit.
+        limit: usize,
+        /// The trap.
+        detail: String,
+    },
+    /// The guest was stopped at the end of its time.
+    #[error("the processor ran longer than {} ms", .0.as_millis())]
+    Overrun(Duration),
+}
+
+impl Failure {
+    /// Whether the instance must be replaced.
+    pub fn is_fatal(&self) -> bool {
+        !matches!(self, Self::Reported(_))
+    }
+}
+
+/// What became of a picture.
+#[derive(Clone, Debug)]
+pub enum VideoResult {
+    /// Shown as it came.
+    Unchanged,
+    /// Shown as this.
+    Replaced(Picture),
+    /// Not shown.
+    Withheld,
+}
+
+/// A component's instance. Dropping it frees everything the guest had.
+pub struct Instance {
+    engine: Engine,
+    store: Store<Guest>,
+    exports: LiveProcessor,
+}
+
+impl Instance {
+    /// Makes an instance; none of the guest's exports has been called.
+    pub async fn new(engine: &Engine, component: &Component, identity: &Identity) -> Result<Self, Failure> {
+        let mut store = Store::new(engine.wasmtime(), Guest::new(identity, engine.limits()));
+        store.limiter(|guest| &mut guest.budget);
+        store.set_hostcall_fuel(engine.limits().copied);
+        store.epoch_deadline_callback(|mut store| {
+            let guest = store.data_mut();
+            if guest.timer.left().is_zero() {
+                return Ok(UpdateDeadline::Interrupt);
+            }
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(guest.timer.yield_turn())))
+        });
+        let exports = run(engine, &mut store, INSTANTIATE, async |store| {
+            component.pre.instantiate_async(store).await.map(Ok)
+        })
+        .await?;
+        Ok(Self { engine: engine.clone(), store, exports })
+    }
+
+    /// What the processor says of itself.
+    pub async fn describe(&mut self) -> Result<Description, Failure> {
+        let exports = self.exports.rillbox_processor_processor();
+        let described =
+            run(&self.engine, &mut self.store, DESCRIBE, async |store| exports.call_describe(store).await.map(Ok)).await?;
+        Ok(description(described))
+    }
+
+    /// Work done once.
+    pub async fn load(&mut self) -> Result<(), Failure> {
+        let exports = self.exports.rillbox_processor_processor();
+        run(&self.engine, &mut self.store, LOAD, async |store| exports.call_load(store).await).await
+    }
+
+    /// The stream begins.
+    pub async fn start(&mut self, params: &str) -> Result<(), Failure> {
+        let exports = self.exports.rillbox_processor_processor();
+        run(&self.engine, &mut self.store, START, async |store| exports.call_start(store, params).await).await
+    }
+
+    /// Params changed.
+    pub async fn update_params(&mut self, params: &str) -> Result<(), Failure> {
+        let exports = self.exports.rillbox_processor_processor();
+        run(&self.engine, &mut self.store, UPDATE, async |store| exports.call_update_params(store, params).await).await
+    }
+
+    /// The stream ends.
+    pub async fn stop(mut self) -> Result<(), Failure> {
+        let exports = self.exports.rillbox_processor_processor();
+        run(&self.engine, &mut self.store, STOP, async |store| exports.call_stop(store).await.map(Ok)).await
+    }
+
+    /// Gives the guest a picture.
+    pub async fn video(&mut self, frame: &VideoFrame) -> Result<VideoResult, Failure> {
+        let own = video::Frame { picture: frame.picture.clone(), pts: frame.pts, staged: None, retained: None };
+        let own = self.store.data_mut().table.push(own).map_err(no_handle)?;
+        let borrow = || Resource::new_borrow(own.rep());
+        let (exports, budget) = (self.exports.rillbox_processor_processor(), self.engine.limits().frame_budget);
+        let outcome = run(&self.engine, &mut self.store, budget, async |store| {
+            exports.call_process_video(store, borrow()).await
+        })
+        .await;
+        let frame = self.store.data_mut().table.delete(own).map_err(no_handle)?;
+        Ok(match (outcome?, frame.staged) {
+            (wit::VideoOutcome::Replaced, Some(picture)) => VideoResult::Replaced(picture),
+            (wit::VideoOutcome::Replaced, None) => {
+                return Err(Failure::Reported("`replaced` without a picture staged by `replace-pixels`".to_owned()));
+            }
+            (wit::VideoOutcome::Unchanged, _) => VideoResult::Unchanged,
+            (wit::VideoOutcome::Withheld, _) => VideoResult::Withheld,
+        })
+    }
+
+    /// Gives the guest samples, and takes what is to be heard instead.
+    pub async fn audio(&mut self, samples: AudioFrame) -> Result<Vec<AudioFrame>, Failure> {
+        let own = audio::Frame { samples, counted: 0, retained: false };
+        let own = self.store.data_mut().table.push(own).map_err(no_handle)?;
+        let rep = own.rep();
+        let (exports, budget) = (self.exports.rillbox_processor_processor(), self.engine.limits().frame_budget);
+        let frames = run(&self.engine, &mut self.store, budget, async |store| {
+            exports.call_process_audio(store, Resource::new_own(rep)).await
+        })
+        .await?;
+        let guest = self.store.data_mut();
+        frames
+            .into_iter()
+            .map(|frame| {
+                let frame = guest.table.delete(frame).map_err(no_handle)?;
+                guest.budget.release(frame.counted);
+                Ok(frame.samples)
+            })
+            .collect()
+    }
+
+    /// What the guest sent since the last call of this.
+    pub fn take_output(&mut self) -> impl Iterator<Item = GuestOutput> + use<> {
+        let guest = self.store.data_mut();
+        guest.output_bytes = 0;
+        std::mem::take(&mut guest.output).into_iter()
+    }
+
+    /// Bytes of the guest's memories, tables and retained frames.
+    pub fn memory(&self) -> usize {
+        self.store.data().budget.used()
+    }
+}
+
+/// Makes one call: running for `budget` at most, and waiting for twice that.
+async fn run<T>(
+    engine: &Engine,
+    store: &mut Store<Guest>,
+    budget: Duration,
+    call: impl AsyncFnOnce(&mut Store<Guest>) -> wasmtime::Result<Result<T, String>>,
+) -> Result<T, Failure> {
+    store.data_mut().timer.begin(budget);
+    store.set_epoch_deadline(1);
+    let ended = {
+        let _running = engine.activity().enter();
+        tokio::time::timeout(budget * 2, call(store)).await
+    };
+    match ended {
+        Err(_elapsed) => Err(Failure::Overrun(budget * 2)),
+        Ok(Ok(result)) => result.map_err(|message| Failure::Reported(clip(message))),
+        Ok(Err(error)) => Err(classify(&error, store.data_mut(), budget)),
+    }
+}
+
+fn classify(error: &wasmtime::Error, guest: &mut Guest, budget: Duration) -> Failure {
+    if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
+        return Failure::Overrun(budget);
+    }
+    let last_words = guest.stdio.take_last_words();
+    let cause = error.root_cause().to_string();
+    let detail = clip(if last_words.is_empty() { cause } else { format!("{last_words} ({cause})") });
+    if guest.budget.take_refused() {
+        Failure::Memory { limit: guest.limits.memory, detail }
+    } else {
+        Failure::Trap(detail)
+    }
+}
+
+/// Messages of guests end up in answers and logs.
+fn clip(mut message: String) -> String {
+    message.truncate(message.floor_char_boundary(1_000));
+    message
+}
+
+fn no_handle(error: wasmtime::component::ResourceTableError) -> Failure {
+    Failure::Reported(format!("no handle for the frame: {error}"))
+}
+
+fn description(described: wit::Description) -> Description {
+    Description {
+        name: described.name,
+        version: described.version,
+        params_schema: described.params_schema,
+        video: described.media.contains(wit::Media::VIDEO),
+        audio: described.media.contains(wit::Media::AUDIO),
+        pixel_format: match video::pixel_format(described.pixel_format) {
+            rillbox_media::PixelFormat::I420 => PixelFormatName::I420,
+            rillbox_media::PixelFormat::Nv12 => PixelFormatName::Nv12,
+            rillbox_media::PixelFormat::Rgba8 => PixelFormatName::Rgba8,
+            rillbox_media::PixelFormat::Rgb8 => PixelFormatName::Rgb8,
+            rillbox_media::PixelFormat::Gray8 => PixelFormatName::Gray8,
+        },
+        isolation: match described.isolation {
+            wit::Isolation::Shared => Isolation::Shared,
+            wit::Isolation::Split => Isolation::Split,
+        },
+        capabilities: described.capabilities,
+    }
+}

@@ -1,0 +1,19 @@
+//! Where guests run: engine, limits, the imports they may call, and the instance that a stream's task owns.
+//!
+//! An [`Engine`] is made once. It loads [`Component`]s, and makes of each any number of [`Instance`]s: one Store each, owned by
+//! one task, driven on the engine's own runtime and never on the one that owns sockets and timers.
+
+mod bindings;
+mod compile;
+mod context;
+mod engine;
+mod imports;
+mod instance;
+mod limits;
+mod ticker;
+
+pub use compile::{ChildCompiler, CompileError, REFUSED, compile};
+pub use context::GuestOutput;
+pub use engine::{Component, Engine, LoadError};
+pub use instance::{Failure, Identity, Instance, VideoResult};
+pub use limits::Limits;

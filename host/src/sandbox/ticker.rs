@@ -1,0 +1,80 @@
+//! The clock that interrupts guests: an OS thread that advances the engine's epoch, asleep while no guest runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Duration;
+
+/// How often running guests are looked at. A guest is stopped at most two of these after its budget.
+pub const TICK: Duration = Duration::from_millis(5);
+
+/// Ends the thread when dropped.
+pub struct Ticker {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    running: AtomicUsize,
+    stop: AtomicBool,
+}
+
+/// A handle that says when guests run.
+#[derive(Clone)]
+pub struct Activity {
+    shared: Arc<Shared>,
+    thread: Thread,
+}
+
+/// Keeps the ticker awake until dropped.
+pub struct Running<'a>(&'a Activity);
+
+impl Ticker {
+    pub fn start(engine: &wasmtime::Engine) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared { running: AtomicUsize::new(0), stop: AtomicBool::new(false) });
+        let (engine, state) = (engine.clone(), shared.clone());
+        let thread = thread::Builder::new().name("epochs".to_owned()).spawn(move || {
+            while !state.stop.load(Ordering::Acquire) {
+                if state.running.load(Ordering::Acquire) == 0 {
+                    thread::park();
+                } else {
+                    thread::park_timeout(TICK);
+                    engine.increment_epoch();
+                }
+            }
+        })?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    pub fn activity(&self) -> Option<Activity> {
+        let thread = self.thread.as_ref()?.thread().clone();
+        Some(Activity { shared: self.shared.clone(), thread })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It holds nothing that could panic.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Activity {
+    /// Notes that a guest runs from now until the guard is dropped.
+    pub fn enter(&self) -> Running<'_> {
+        if self.shared.running.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.thread.unpark();
+        }
+        Running(self)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.shared.running.fetch_sub(1, Ordering::AcqRel);
+    }
+}
