@@ -3,5 +3,11 @@
 //! It subscribes to a live stream over the trickle protocol, decodes it, gives every frame to a user's processor (a sandboxed
 //! WebAssembly component), encodes what comes back and publishes it. ARCHITECTURE.md has the map.
 
+pub mod api;
+pub mod cli;
+pub mod config;
 pub mod registry;
 pub mod sandbox;
+pub mod serve;
+pub mod session;
+pub mod telemetry;

@@ -11,5 +11,5 @@ mod store;
 
 pub use compiler::{CompileError, Compiler};
 pub use manifest::{Description, Isolation, Manifest, PixelFormatName};
-pub use params::{ParamsError, ParamsSchema};
+pub use params::{HOST_KEYS, ParamsError, ParamsSchema};
 pub use store::{DeleteError, Lease, NotFound, OpenError, Registry, UploadError};

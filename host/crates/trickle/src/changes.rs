@@ -13,9 +13,7 @@ pub(crate) struct Changes<T> {
 impl<T: Send + Sync + 'static> Changes<T> {
     /// Changes from now on. The holder keeps a sender alive, else a lost sender reads as endless change.
     pub(crate) fn of(sender: &watch::Sender<T>) -> Self {
-        Self {
-            waiting: ReusableBoxFuture::new(changed(sender.subscribe())),
-        }
+        Self { waiting: ReusableBoxFuture::new(changed(sender.subscribe())) }
     }
 
     /// Ready once per change, or several changes, since the last time it was ready.

@@ -56,13 +56,8 @@ impl From<RequestError> for ControlError {
 ///
 /// # Errors
 /// [`ControlError::NotFound`] from a server that does not create channels on demand.
-pub async fn create(
-    client: &Client,
-    url: &ChannelUrl,
-    content_type: &str,
-) -> Result<(), ControlError> {
-    let content_type =
-        HeaderValue::from_str(content_type).map_err(|_| ControlError::ContentType)?;
+pub async fn create(client: &Client, url: &ChannelUrl, content_type: &str) -> Result<(), ControlError> {
+    let content_type = HeaderValue::from_str(content_type).map_err(|_| ControlError::ContentType)?;
     let header = Some((headers::EXPECT_CONTENT, content_type));
     let path = url.path().to_owned();
     let reply = within(client.request(Method::POST, url, path, header, Reuse::Allowed)).await?;
@@ -98,22 +93,14 @@ pub async fn next_seq(client: &Client, url: &ChannelUrl) -> Result<u64, ControlE
 }
 
 /// Ends one segment.
-pub(crate) async fn end_segment(
-    client: &Client,
-    url: &ChannelUrl,
-    seq: u64,
-) -> Result<(), ControlError> {
+pub(crate) async fn end_segment(client: &Client, url: &ChannelUrl, seq: u64) -> Result<(), ControlError> {
     let path = url.child(seq);
     let reply = within(client.request(Method::DELETE, url, path, None, Reuse::Fresh)).await?;
     judge(reply).await.map(drop)
 }
 
-async fn within(
-    request: impl Future<Output = Result<Reply, RequestError>>,
-) -> Result<Reply, ControlError> {
-    Ok(timeout(LIMIT, request)
-        .await
-        .map_err(|_| ControlError::Timeout)??)
+async fn within(request: impl Future<Output = Result<Reply, RequestError>>) -> Result<Reply, ControlError> {
+    Ok(timeout(LIMIT, request).await.map_err(|_| ControlError::Timeout)??)
 }
 
 async fn judge(reply: Reply) -> Result<Vec<u8>, ControlError> {

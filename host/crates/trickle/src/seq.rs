@@ -15,11 +15,7 @@ impl Seq {
 
     /// `None` above [`Seq::MAX`].
     pub(crate) const fn new(number: u64) -> Option<Self> {
-        if number <= Self::MAX.0 {
-            Some(Self(number))
-        } else {
-            None
-        }
+        if number <= Self::MAX.0 { Some(Self(number)) } else { None }
     }
 
     /// The plain number.

@@ -98,9 +98,7 @@ impl FromStr for ChannelUrl {
             return Err(ChannelUrlError::Path);
         }
         let path = path.to_owned();
-        Ok(Self {
-            inner: Arc::new(Parts { origin, path }),
-        })
+        Ok(Self { inner: Arc::new(Parts { origin, path }) })
     }
 }
 
@@ -130,10 +128,7 @@ impl Origin {
         if authority.as_str().contains('@') {
             return Err(ChannelUrlError::UserInfo);
         }
-        let host = authority
-            .host()
-            .trim_start_matches('[')
-            .trim_end_matches(']');
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() {
             return Err(ChannelUrlError::Host);
         }
@@ -147,21 +142,12 @@ impl Origin {
             }
             Some(suffix) => port(suffix).ok_or(ChannelUrlError::Port)?,
         };
-        Ok(Self {
-            tls,
-            authority: authority.as_str().to_owned(),
-            host: host.to_owned(),
-            port,
-        })
+        Ok(Self { tls, authority: authority.as_str().to_owned(), host: host.to_owned(), port })
     }
 }
 
 fn port(suffix: &str) -> Option<u16> {
-    suffix
-        .strip_prefix(':')?
-        .parse()
-        .ok()
-        .filter(|port| *port != 0)
+    suffix.strip_prefix(':')?.parse().ok().filter(|port| *port != 0)
 }
 
 impl TryFrom<&str> for ChannelUrl {
@@ -199,10 +185,7 @@ mod tests {
         let url: ChannelUrl = "http://[::1]:3389/ai/trickle/a%2Fb/".parse().unwrap();
         assert_eq!(url.to_string(), "http://[::1]:3389/ai/trickle/a%2Fb");
         assert_eq!(url.child(7), "/ai/trickle/a%2Fb/7");
-        assert_eq!(
-            (url.origin().host.as_str(), url.origin().port),
-            ("::1", 3389)
-        );
+        assert_eq!((url.origin().host.as_str(), url.origin().port), ("::1", 3389));
         let tls: ChannelUrl = "HTTPS://orch/a".parse().unwrap();
         assert!(tls.origin().tls);
         assert_eq!(tls.origin().port, 443);

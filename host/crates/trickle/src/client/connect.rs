@@ -46,28 +46,17 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(super) async fn open(
-        origin: &Origin,
-        tls: &TlsConnector,
-        limit: Duration,
-    ) -> Result<Self, ConnectError> {
+    pub(super) async fn open(origin: &Origin, tls: &TlsConnector, limit: Duration) -> Result<Self, ConnectError> {
         let deadline = Instant::now() + limit;
-        timeout_at(deadline, Self::open_before(origin, tls, deadline))
-            .await
-            .map_err(|_| ConnectError::Timeout)?
+        timeout_at(deadline, Self::open_before(origin, tls, deadline)).await.map_err(|_| ConnectError::Timeout)?
     }
 
-    async fn open_before(
-        origin: &Origin,
-        tls: &TlsConnector,
-        deadline: Instant,
-    ) -> Result<Self, ConnectError> {
+    async fn open_before(origin: &Origin, tls: &TlsConnector, deadline: Instant) -> Result<Self, ConnectError> {
         let stream = tcp(origin, deadline).await?;
         if !origin.tls {
             return Self::over(stream).await;
         }
-        let name =
-            ServerName::try_from(origin.host.clone()).map_err(|_| ConnectError::ServerName)?;
+        let name = ServerName::try_from(origin.host.clone()).map_err(|_| ConnectError::ServerName)?;
         Self::over(tls.connect(name, stream).await.map_err(ConnectError::Tls)?).await
     }
 
@@ -76,26 +65,20 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let handshake = http1::handshake(TokioIo::new(stream)).await;
-        let (sender, connection) =
-            handshake.map_err(|error| ConnectError::Http(TransportError(error)))?;
+        let (sender, connection) = handshake.map_err(|error| ConnectError::Http(TransportError(error)))?;
         let driver = async move {
             // Whoever waits for a reply or a body gets the error too.
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended");
             }
         };
-        Ok(Self {
-            sender,
-            _driver: AbortOnDropHandle::new(tokio::spawn(driver)),
-        })
+        Ok(Self { sender, _driver: AbortOnDropHandle::new(tokio::spawn(driver)) })
     }
 }
 
 /// Tries the host's addresses one after the other, each with its share of the time that is left.
 async fn tcp(origin: &Origin, deadline: Instant) -> Result<TcpStream, ConnectError> {
-    let found = lookup_host((origin.host.as_str(), origin.port))
-        .await
-        .map_err(ConnectError::Resolve)?;
+    let found = lookup_host((origin.host.as_str(), origin.port)).await.map_err(ConnectError::Resolve)?;
     let addresses: Vec<SocketAddr> = found.collect();
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for (tried, address) in addresses.iter().enumerate() {

@@ -76,24 +76,12 @@ impl Client {
         let (head, body) = reply?.into_parts();
         let (client, origin) = (self.clone(), origin.clone());
         let connection = Some(connection);
-        Ok(Reply {
-            status: head.status,
-            headers: head.headers,
-            body,
-            connection,
-            client,
-            origin,
-        })
+        Ok(Reply { status: head.status, headers: head.headers, body, connection, client, origin })
     }
 }
 
 /// A request for something at or below the channel.
-pub(crate) fn request(
-    method: Method,
-    url: &ChannelUrl,
-    path: &str,
-    body: RequestBody,
-) -> Request<RequestBody> {
+pub(crate) fn request(method: Method, url: &ChannelUrl, path: &str, body: RequestBody) -> Request<RequestBody> {
     let mut request = Request::new(body);
     *request.method_mut() = method;
     // Paths are pieces of a URL that was parsed before, with digits added, so both of these parse again.

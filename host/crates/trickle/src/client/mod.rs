@@ -39,11 +39,7 @@ pub struct ClientConfig {
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(5),
-            extra_roots_pem: Vec::new(),
-            insecure: false,
-        }
+        Self { connect_timeout: Duration::from_secs(5), extra_roots_pem: Vec::new(), insecure: false }
     }
 }
 
@@ -87,22 +83,12 @@ impl Client {
     /// An extra root certificate that is none.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let tls = tls::connector(&config)?;
-        let shared = Shared {
-            tls,
-            connect_timeout: config.connect_timeout,
-            pool: Pool::default(),
-        };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        let shared = Shared { tls, connect_timeout: config.connect_timeout, pool: Pool::default() };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// A connection of its own for one request. The flag tells whether it served others before.
-    pub(crate) async fn connection(
-        &self,
-        origin: &Origin,
-        reuse: Reuse,
-    ) -> Result<(Connection, bool), ConnectError> {
+    pub(crate) async fn connection(&self, origin: &Origin, reuse: Reuse) -> Result<(Connection, bool), ConnectError> {
         if reuse == Reuse::Allowed
             && let Some(connection) = self.shared.pool.take(origin)
         {
@@ -132,10 +118,7 @@ impl Body for RequestBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Nothing => Poll::Ready(None),
             Self::Segment(body) => Pin::new(body).poll_frame(cx),

@@ -43,9 +43,7 @@ impl Pool {
         let mut idle = self.idle();
         let known = idle.get_mut(origin)?;
         known.retain(Idle::is_alive);
-        let ready = known
-            .iter()
-            .rposition(|idle| idle.connection.sender.is_ready())?;
+        let ready = known.iter().rposition(|idle| idle.connection.sender.is_ready())?;
         Some(known.swap_remove(ready).connection)
     }
 
@@ -57,10 +55,7 @@ impl Pool {
         idle.retain(|_, known| !known.is_empty());
         let known = idle.entry(origin.clone()).or_default();
         if known.len() < KEEP && !connection.sender.is_closed() {
-            known.push(Idle {
-                connection,
-                since: Instant::now(),
-            });
+            known.push(Idle { connection, since: Instant::now() });
         }
     }
 

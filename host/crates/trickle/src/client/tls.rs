@@ -20,9 +20,7 @@ pub(crate) fn connector(config: &ClientConfig) -> Result<TlsConnector, ClientErr
         .with_safe_default_protocol_versions()
         .map_err(|error| ClientError::Tls(error.to_string()))?;
     let tls = if config.insecure {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
     } else {
         builder.with_root_certificates(roots(&config.extra_roots_pem)?)
     };
@@ -31,21 +29,15 @@ pub(crate) fn connector(config: &ClientConfig) -> Result<TlsConnector, ClientErr
 
 /// The web's authorities and the operator's own.
 fn roots(extra: &[Vec<u8>]) -> Result<RootCertStore, ClientError> {
-    let mut roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for pem in extra {
         let before = roots.len();
         for certificate in CertificateDer::pem_slice_iter(pem) {
             let certificate = certificate.map_err(|error| ClientError::Root(error.to_string()))?;
-            roots
-                .add(certificate)
-                .map_err(|error| ClientError::Root(error.to_string()))?;
+            roots.add(certificate).map_err(|error| ClientError::Root(error.to_string()))?;
         }
         if roots.len() == before {
-            return Err(ClientError::Root(
-                "no certificate in the PEM text".to_owned(),
-            ));
+            return Err(ClientError::Root("no certificate in the PEM text".to_owned()));
         }
     }
     Ok(roots)

@@ -13,8 +13,24 @@ pub(crate) struct Health {
 #[derive(Clone, Copy, Default)]
 struct Report {
     stats: PublisherStats,
-    failing_since: Option<Instant>,
+    failing: Option<Failing>,
     over: Option<Over>,
+}
+
+#[derive(Clone, Copy)]
+struct Failing {
+    since: Instant,
+    /// Bytes were lost or delayed, not merely a connection made ahead.
+    bytes: bool,
+}
+
+/// What failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failed {
+    /// A segment that has no bytes yet.
+    Ahead,
+    /// A segment with bytes.
+    Bytes,
 }
 
 /// Why nothing more can be published.
@@ -26,9 +42,7 @@ pub(crate) enum Over {
 
 impl Health {
     pub(crate) fn new() -> Self {
-        Self {
-            report: watch::Sender::new(Report::default()),
-        }
+        Self { report: watch::Sender::new(Report::default()) }
     }
 
     pub(crate) fn stats(&self) -> PublisherStats {
@@ -36,7 +50,7 @@ impl Health {
     }
 
     pub(crate) fn failing_since(&self) -> Option<Instant> {
-        self.report.borrow().failing_since
+        self.report.borrow().failing.map(|failing| failing.since)
     }
 
     /// # Errors
@@ -73,31 +87,54 @@ impl Health {
     }
 
     pub(crate) fn ended(&self, over: Over) {
-        self.report
-            .send_modify(|report| report.over = report.over.or(Some(over)));
+        self.report.send_modify(|report| report.over = report.over.or(Some(over)));
     }
 
     /// Remembers since when; tells only of the first failure in a row.
-    pub(crate) fn failed(&self, fault: &dyn std::fmt::Display) {
+    pub(crate) fn failed(&self, what: Failed, fault: &dyn std::fmt::Display) {
         let mut first = false;
         self.report.send_modify(|report| {
-            first = report.failing_since.is_none();
-            report.failing_since = report.failing_since.or_else(|| Some(Instant::now()));
+            first = report.failing.is_none();
+            let failing = report.failing.get_or_insert_with(|| Failing { since: Instant::now(), bytes: false });
+            failing.bytes |= what == Failed::Bytes;
         });
         if first {
             tracing::warn!(%fault, "publishing fails");
         }
     }
 
-    pub(crate) fn recovered(&self) {
-        let mut since = None;
-        self.report
-            .send_modify(|report| since = report.failing_since.take());
-        if let Some(since) = since {
-            tracing::info!(
-                after_ms = since.elapsed().as_millis(),
-                "publishing works again"
-            );
+    /// A connection made ahead stands. That says nothing about bytes that failed before.
+    pub(crate) fn connected(&self) {
+        if self.report.borrow().failing.is_some_and(|failing| !failing.bytes) {
+            self.recovered();
         }
+    }
+
+    fn recovered(&self) {
+        let mut failing = None;
+        self.report.send_modify(|report| failing = report.failing.take());
+        if let Some(failing) = failing {
+            tracing::info!(after_ms = failing.since.elapsed().as_millis(), "publishing works again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mere_connection_does_not_excuse_lost_bytes() {
+        let health = Health::new();
+        health.failed(Failed::Ahead, &"refused");
+        health.connected();
+        assert_eq!(health.failing_since(), None);
+        health.failed(Failed::Bytes, &"reset");
+        let since = health.failing_since();
+        health.failed(Failed::Ahead, &"refused");
+        health.connected();
+        assert_eq!(health.failing_since(), since);
+        health.published(1);
+        assert_eq!(health.failing_since(), None);
     }
 }

@@ -16,7 +16,7 @@ use tokio::{
 
 pub(crate) use self::outbox::OutboxBody;
 use self::{
-    health::Health,
+    health::{Failed, Health},
     outbox::{Outbox, Pushed},
     segment::SegmentTask,
 };
@@ -136,11 +136,7 @@ impl Publisher {
     ///
     /// # Errors
     /// The channel is closed or missing, or the server cannot be asked.
-    pub async fn resume(
-        client: Client,
-        url: ChannelUrl,
-        mut config: PublisherConfig,
-    ) -> Result<Self, PublishError> {
+    pub async fn resume(client: Client, url: ChannelUrl, mut config: PublisherConfig) -> Result<Self, PublishError> {
         match control::next_seq(&client, &url).await {
             Ok(next) => (config.first, config.reset) = (next, true),
             Err(ControlError::Status(http::StatusCode::BAD_REQUEST)) => {}
@@ -161,7 +157,7 @@ impl Publisher {
         }
         while self.finished.len() > self.config.max_in_flight {
             if let Some(slow) = self.finished.pop_front() {
-                self.health.failed(&"the server is too slow");
+                self.health.failed(Failed::Bytes, &"the server is too slow");
                 slow.outbox.abandon();
             }
         }
@@ -205,7 +201,7 @@ impl Publisher {
             () = self.health.over() => return self.health.check(),
         };
         if waited.is_err() {
-            self.health.failed(&"the server takes no bytes");
+            self.health.failed(Failed::Bytes, &"the server takes no bytes");
             open.outbox.abandon();
         }
         Ok(())
@@ -258,11 +254,7 @@ impl Publisher {
         let in_time = timeout(self.config.finish_timeout, answered).await.is_ok();
         self.tasks.abort_all();
         self.health.check()?;
-        if in_time {
-            Ok(())
-        } else {
-            Err(PublishError::Unanswered)
-        }
+        if in_time { Ok(()) } else { Err(PublishError::Unanswered) }
     }
 
     fn prepare(&mut self, seq: u64) -> Segment {
@@ -277,10 +269,6 @@ impl Publisher {
             health: self.health.clone(),
             newest: self.newest.subscribe(),
         };
-        Segment {
-            seq,
-            outbox,
-            task: self.tasks.spawn(task.run()),
-        }
+        Segment { seq, outbox, task: self.tasks.spawn(task.run()) }
     }
 }

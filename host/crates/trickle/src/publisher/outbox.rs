@@ -72,10 +72,7 @@ impl Outbox {
             stage: Stage::Open,
             blocked: false,
         };
-        Self {
-            state: watch::Sender::new(state),
-            capacity,
-        }
+        Self { state: watch::Sender::new(state), capacity }
     }
 
     /// Takes a chunk; what the connection has already may be forgotten for it.
@@ -123,9 +120,7 @@ impl Outbox {
     pub(crate) async fn abandoned(&self) {
         let mut receiver = self.state.subscribe();
         // As in `room`.
-        let _ = receiver
-            .wait_for(|state| state.stage == Stage::Abandoned)
-            .await;
+        let _ = receiver.wait_for(|state| state.stage == Stage::Abandoned).await;
     }
 
     /// Whether everything, the end included, went to the current attempt's connection.
@@ -161,12 +156,7 @@ impl Outbox {
             (attempt, next) = (state.attempt, state.first);
             false
         });
-        OutboxBody {
-            changes: Changes::of(&self.state),
-            outbox: self.clone(),
-            attempt,
-            next,
-        }
+        OutboxBody { changes: Changes::of(&self.state), outbox: self.clone(), attempt, next }
     }
 }
 
@@ -214,20 +204,12 @@ impl OutboxBody {
     /// The next chunk, the end, or nothing yet.
     fn advance(&mut self) -> Option<Option<Bytes>> {
         let mut found = None;
-        let Self {
-            outbox,
-            attempt,
-            next,
-            ..
-        } = self;
+        let Self { outbox, attempt, next, .. } = self;
         outbox.state.send_if_modified(|state| {
             if state.attempt != *attempt || state.stage == Stage::Abandoned {
                 return false;
             }
-            if let Some(chunk) = next
-                .checked_sub(state.first)
-                .and_then(|index| state.chunks.get(index))
-            {
+            if let Some(chunk) = next.checked_sub(state.first).and_then(|index| state.chunks.get(index)) {
                 found = Some(Some(chunk.clone()));
                 *next += 1;
                 state.sent = *next;
@@ -247,10 +229,7 @@ impl Body for OutboxBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         loop {
             if let Some(found) = self.advance() {
                 return Poll::Ready(found.map(|chunk| Ok(Frame::data(chunk))));
@@ -273,10 +252,7 @@ mod tests {
         let outbox = Outbox::new(100);
         assert_eq!(outbox.push(&ABC), Pushed::Taken);
         let mut first = outbox.attempt();
-        assert_eq!(
-            first.frame().await.unwrap().unwrap().into_data().unwrap(),
-            ABC
-        );
+        assert_eq!(first.frame().await.unwrap().unwrap().into_data().unwrap(), ABC);
         let second = outbox.attempt();
         outbox.push(&ABC);
         outbox.finish();

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    health::{Health, Over},
+    health::{Failed, Health, Over},
     outbox::Outbox,
 };
 use crate::{
@@ -68,11 +68,7 @@ impl SegmentTask {
         if !settled {
             self.outbox.abandon();
             self.health.skipped();
-            let told = timeout(
-                TELL,
-                control::end_segment(&self.client, &self.url, self.seq),
-            )
-            .await;
+            let told = timeout(TELL, control::end_segment(&self.client, &self.url, self.seq)).await;
             tracing::debug!(seq = self.seq, told = ?told.map(|told| told.is_ok()), "gave up a segment");
         }
     }
@@ -82,16 +78,19 @@ impl SegmentTask {
         let mut reuse = Reuse::Allowed;
         loop {
             match self.attempt(reuse).await {
-                Answer::Accepted(reply) => return self.accepted(*reply).await,
+                Answer::Accepted(reply) => {
+                    self.accepted(*reply).await;
+                    return true;
+                }
                 Answer::Over(over) => {
                     self.health.ended(over);
                     return true;
                 }
                 Answer::Refused(fault) => {
-                    self.health.failed(&fault);
+                    self.failed(&fault);
                     return false;
                 }
-                Answer::Failed(fault) => self.health.failed(&fault),
+                Answer::Failed(fault) => self.failed(&fault),
             }
             reuse = Reuse::Fresh;
             if !self.may_retry().await {
@@ -111,14 +110,20 @@ impl SegmentTask {
         }
     }
 
-    async fn accepted(&self, reply: Reply) -> bool {
-        // An answer before the end means that the server had the segment, or stopped listening to it.
-        let whole = self.outbox.is_delivered();
-        if whole {
+    async fn accepted(&self, reply: Reply) {
+        if self.outbox.is_delivered() {
             self.health.published(self.outbox.taken());
             reply.drain().await;
+        } else {
+            // The server had the segment already, or stopped listening to it. It is not ours to end.
+            self.health.skipped();
+            self.outbox.abandon();
         }
-        whole
+    }
+
+    fn failed(&self, fault: &Fault) {
+        let what = if self.outbox.is_untouched() { Failed::Ahead } else { Failed::Bytes };
+        self.health.failed(what, fault);
     }
 
     async fn attempt(&self, reuse: Reuse) -> Answer {
@@ -136,7 +141,7 @@ impl SegmentTask {
             sent = &mut sending => sent,
             () = sleep(HELD) => {
                 if self.outbox.is_untouched() {
-                    self.health.recovered();
+                    self.health.connected();
                 }
                 sending.await
             }
@@ -144,14 +149,8 @@ impl SegmentTask {
         match sent {
             // The server may have closed an idle connection just then: no fault of anybody's.
             Err(_) if reused && self.outbox.is_repeatable() => {
-                let (connection, _) = self
-                    .client
-                    .connection(self.url.origin(), Reuse::Fresh)
-                    .await?;
-                Ok(self
-                    .client
-                    .send(connection, &self.url, self.request())
-                    .await?)
+                let (connection, _) = self.client.connection(self.url.origin(), Reuse::Fresh).await?;
+                Ok(self.client.send(connection, &self.url, self.request()).await?)
             }
             sent => Ok(sent?),
         }
@@ -160,13 +159,9 @@ impl SegmentTask {
     fn request(&self) -> http::Request<RequestBody> {
         let body = RequestBody::Segment(self.outbox.attempt());
         let mut request = request(Method::POST, &self.url, &self.url.child(self.seq), body);
-        request
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, self.content_type.clone());
+        request.headers_mut().insert(header::CONTENT_TYPE, self.content_type.clone());
         if self.reset {
-            request
-                .headers_mut()
-                .insert(headers::RESET, HeaderValue::from_static("1"));
+            request.headers_mut().insert(headers::RESET, HeaderValue::from_static("1"));
         }
         request
     }

@@ -44,9 +44,6 @@ mod tests {
 
     #[test]
     fn names_are_escaped() {
-        assert_eq!(
-            event(Change::Removed, r#"a"b\c"#),
-            r#"{"removed":["a\"b\\c"]}"#
-        );
+        assert_eq!(event(Change::Removed, r#"a"b\c"#), r#"{"removed":["a\"b\\c"]}"#);
     }
 }

@@ -28,11 +28,7 @@ pub(crate) struct Channel {
 impl Channel {
     fn new(content_type: HeaderValue, budget: Arc<Budget>) -> Self {
         let window = Mutex::new(Window::new(Instant::now(), budget));
-        Self {
-            content_type,
-            closed: CancellationToken::new(),
-            window,
-        }
+        Self { content_type, closed: CancellationToken::new(), window }
     }
 
     /// The channel's state. Held for a few instructions, never across an await.
@@ -69,16 +65,8 @@ struct Table {
 impl Channels {
     /// No channels, or the changefeed alone.
     pub(crate) fn new(budget: Arc<Budget>, max_channels: usize, with_changefeed: bool) -> Self {
-        let table = Mutex::new(Table {
-            by_name: HashMap::new(),
-            feed: None,
-            shut: false,
-        });
-        let channels = Self {
-            table,
-            budget,
-            max_channels,
-        };
+        let table = Mutex::new(Table { by_name: HashMap::new(), feed: None, shut: false });
+        let channels = Self { table, budget, max_channels };
         if with_changefeed {
             channels.add_changefeed();
         }
@@ -103,11 +91,7 @@ impl Channels {
     }
 
     /// The channel of that name, made with `content_type` when there is none.
-    pub(crate) fn get_or_create(
-        &self,
-        name: &str,
-        content_type: &HeaderValue,
-    ) -> Result<Arc<Channel>, Refused> {
+    pub(crate) fn get_or_create(&self, name: &str, content_type: &HeaderValue) -> Result<Arc<Channel>, Refused> {
         let mut table = self.table();
         if let Some(channel) = table.by_name.get(name) {
             return Ok(channel.clone());

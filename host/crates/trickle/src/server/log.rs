@@ -50,23 +50,14 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(per_segment: usize, total: usize) -> Arc<Self> {
-        Arc::new(Self {
-            per_segment,
-            total,
-            used: AtomicUsize::new(0),
-        })
+        Arc::new(Self { per_segment, total, used: AtomicUsize::new(0) })
     }
 
     fn take(&self, held: usize, cost: usize) -> Result<(), Full> {
         if held.saturating_add(cost) > self.per_segment {
             return Err(Full::Segment);
         }
-        if self
-            .used
-            .fetch_add(cost, Ordering::Relaxed)
-            .saturating_add(cost)
-            > self.total
-        {
+        if self.used.fetch_add(cost, Ordering::Relaxed).saturating_add(cost) > self.total {
             self.used.fetch_sub(cost, Ordering::Relaxed);
             return Err(Full::Server);
         }
@@ -95,23 +86,12 @@ impl Drop for State {
 
 impl Log {
     pub(crate) fn new(budget: Arc<Budget>) -> Self {
-        Self {
-            state: watch::Sender::new(State {
-                chunks: Vec::new(),
-                cost: 0,
-                end: None,
-                budget,
-            }),
-        }
+        Self { state: watch::Sender::new(State { chunks: Vec::new(), cost: 0, end: None, budget }) }
     }
 
     /// Makes a chunk visible to readers. Bytes that come after the end reach only readers that still have some to read.
     pub(crate) fn append(&self, chunk: Bytes) -> Result<(), Full> {
-        let chunk = if chunk.len() < KEEP_WITHOUT_COPY {
-            Bytes::copy_from_slice(&chunk)
-        } else {
-            chunk
-        };
+        let chunk = if chunk.len() < KEEP_WITHOUT_COPY { Bytes::copy_from_slice(&chunk) } else { chunk };
         let cost = chunk.len() + CHUNK_OVERHEAD;
         let mut taken = Ok(());
         self.state.send_if_modified(|state| {
@@ -150,10 +130,7 @@ impl Log {
     /// Waits for the first byte or the end. `None` says that there are bytes.
     pub(crate) async fn begun(&self) -> Option<End> {
         let mut receiver = self.state.subscribe();
-        match receiver
-            .wait_for(|state| !state.chunks.is_empty() || state.end.is_some())
-            .await
-        {
+        match receiver.wait_for(|state| !state.chunks.is_empty() || state.end.is_some()).await {
             Ok(state) => state.end.filter(|_| state.chunks.is_empty()),
             // `self` holds a sender, so this cannot be; the end is the answer that lets everybody go.
             Err(_) => Some(End::Complete),
@@ -171,11 +148,7 @@ impl Log {
 
     /// Everything from the first byte, as an HTTP body that follows the segment until it ends.
     pub(crate) fn read(&self) -> LogBody {
-        LogBody {
-            changes: Changes::of(&self.state),
-            log: self.clone(),
-            next: 0,
-        }
+        LogBody { changes: Changes::of(&self.state), log: self.clone(), next: 0 }
     }
 }
 
@@ -191,10 +164,7 @@ impl Body for LogBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         loop {
             {
                 let state = self.log.state.borrow();

@@ -111,19 +111,10 @@ impl Server {
             reaper,
             base_path: base_path(&config.base_path),
             autocreate: config.autocreate,
-            limits: PublishLimits {
-                body_idle: config.body_idle_timeout,
-                grace: config.abort_grace,
-            },
+            limits: PublishLimits { body_idle: config.body_idle_timeout, grace: config.abort_grace },
             write_stall: config.write_stall_timeout,
         });
-        Ok(Self {
-            listener,
-            address,
-            service,
-            abandonments,
-            config,
-        })
+        Ok(Self { listener, address, service, abandonments, config })
     }
 
     /// The address it listens on.
@@ -136,11 +127,7 @@ impl Server {
     pub async fn run(self, stop: CancellationToken) {
         let mut keepers = JoinSet::new();
         keepers.spawn(self.abandonments.run());
-        keepers.spawn(sweep(
-            self.service.clone(),
-            self.config.sweep_interval,
-            self.config.idle_timeout,
-        ));
+        keepers.spawn(sweep(self.service.clone(), self.config.sweep_interval, self.config.idle_timeout));
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -155,10 +142,7 @@ impl Server {
         self.service.channels.shut();
         let drained = async { while connections.join_next().await.is_some() {} };
         if timeout(self.config.drain_timeout, drained).await.is_err() {
-            tracing::debug!(
-                left = connections.len(),
-                "cutting connections that did not drain"
-            );
+            tracing::debug!(left = connections.len(), "cutting connections that did not drain");
         }
         connections.shutdown().await;
         keepers.shutdown().await;

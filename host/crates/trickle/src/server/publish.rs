@@ -42,24 +42,14 @@ pub(crate) async fn segment(
         Write::Exhausted => return reply::invalid_index().closing(),
     };
     let (seq, log) = (claim.seq.get(), claim.log.clone());
-    let publication = Publication {
-        channel,
-        claim: Some(claim),
-        wrote: Wrote::Nothing,
-        reaper,
-        grace: limits.grace,
-    };
+    let publication = Publication { channel, claim: Some(claim), wrote: Wrote::Nothing, reaper, grace: limits.grace };
     match receive(publication, &log, body, limits.body_idle).await {
         Ok(Received::Bytes) => reply::ok().number(headers::SEQ, seq),
         Ok(Received::Nothing) => reply::ok().number(headers::SEQ, seq).closing(),
         Ok(Received::Closed) => reply::ok().number(headers::SEQ, seq).terminated().closing(),
         Err(PublishFault::Full(which)) => reply::full(which),
-        Err(PublishFault::Idle) => {
-            reply::error(StatusCode::REQUEST_TIMEOUT, "Body idle for too long\n").closing()
-        }
-        Err(PublishFault::Body) => {
-            reply::error(StatusCode::INTERNAL_SERVER_ERROR, "Server error\n").closing()
-        }
+        Err(PublishFault::Idle) => reply::error(StatusCode::REQUEST_TIMEOUT, "Body idle for too long\n").closing(),
+        Err(PublishFault::Body) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, "Server error\n").closing(),
     }
 }
 
@@ -154,9 +144,7 @@ impl Publication<'_> {
 
     fn finish(&mut self) {
         if let Some(claim) = self.claim.take() {
-            self.channel
-                .window()
-                .finish(&claim, self.wrote, Instant::now());
+            self.channel.window().finish(&claim, self.wrote, Instant::now());
         }
     }
 }
@@ -166,10 +154,7 @@ impl Drop for Publication<'_> {
         let Some(claim) = self.claim.take() else {
             return;
         };
-        let until = self
-            .channel
-            .window()
-            .abort(&claim, self.wrote, Instant::now(), self.grace);
+        let until = self.channel.window().abort(&claim, self.wrote, Instant::now(), self.grace);
         if let Some(until) = until {
             self.reaper.schedule(self.channel.clone(), claim, until);
         }

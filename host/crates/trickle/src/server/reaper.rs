@@ -35,11 +35,7 @@ impl Reaper {
     /// Ends the segment at `until` unless a publisher takes it up again. Deadlines come in order, since all wait the
     /// same grace time.
     pub(crate) fn schedule(&self, channel: Arc<Channel>, claim: Claim, until: Instant) {
-        if let Err(refused) = self.queue.try_send(Abandoned {
-            channel,
-            claim,
-            until,
-        }) {
+        if let Err(refused) = self.queue.try_send(Abandoned { channel, claim, until }) {
             refused.into_inner().end();
         }
     }

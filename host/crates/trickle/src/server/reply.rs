@@ -29,10 +29,7 @@ impl Body for ReplyBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Whole(body) => Pin::new(body).poll_frame(cx),
             Self::Segment(body) => Pin::new(body).poll_frame(cx),
@@ -56,10 +53,7 @@ pub(crate) fn ok() -> Reply {
 /// An error in words.
 pub(crate) fn error(status: StatusCode, message: &'static str) -> Reply {
     let mut reply = text(status, Bytes::from_static(message.as_bytes()));
-    reply.headers_mut().insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    reply.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     reply
 }
 
@@ -85,9 +79,7 @@ pub(crate) fn invalid_index() -> Reply {
 
 pub(crate) fn method_not_allowed(allow: &'static str) -> Reply {
     let mut reply = error(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
-    reply
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static(allow));
+    reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
     reply
 }
 
@@ -95,10 +87,7 @@ pub(crate) fn method_not_allowed(allow: &'static str) -> Reply {
 pub(crate) fn full(which: LogFull) -> Reply {
     match which {
         LogFull::Segment => error(StatusCode::PAYLOAD_TOO_LARGE, "Segment too large\n"),
-        LogFull::Server => error(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Out of memory for segments\n",
-        ),
+        LogFull::Server => error(StatusCode::SERVICE_UNAVAILABLE, "Out of memory for segments\n"),
     }
     .closing()
 }
@@ -111,9 +100,7 @@ pub(crate) fn next(latest: u64) -> Reply {
 /// The request's segment does not exist; `requested` is its index as the client wrote it.
 pub(crate) fn missing(requested: &str, latest: u64) -> Reply {
     let mut reply = error(headers::no_segment(), "Entry not found").number(headers::LATEST, latest);
-    reply
-        .extensions_mut()
-        .insert(ReasonPhrase::from_static(b"status code 470"));
+    reply.extensions_mut().insert(ReasonPhrase::from_static(b"status code 470"));
     if let Ok(requested) = HeaderValue::from_str(requested) {
         reply.headers_mut().insert(headers::SEQ, requested);
     }
@@ -123,14 +110,8 @@ pub(crate) fn missing(requested: &str, latest: u64) -> Reply {
 /// A segment's bytes.
 pub(crate) fn segment(content_type: &HeaderValue, seq: Seq, latest: u64, body: LogBody) -> Reply {
     let mut reply = Response::new(ReplyBody::Segment(body)).number(headers::SEQ, seq.get());
-    reply
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content_type.clone());
-    if latest == seq.get() {
-        reply
-    } else {
-        reply.number(headers::LATEST, latest)
-    }
+    reply.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());
+    if latest == seq.get() { reply } else { reply.number(headers::LATEST, latest) }
 }
 
 /// What replies are built from.
@@ -150,14 +131,12 @@ impl ReplyExt for Reply {
     }
 
     fn terminated(mut self) -> Self {
-        self.headers_mut()
-            .insert(headers::CLOSED, HeaderValue::from_static("terminated"));
+        self.headers_mut().insert(headers::CLOSED, HeaderValue::from_static("terminated"));
         self
     }
 
     fn closing(mut self) -> Self {
-        self.headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        self.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         self
     }
 }

@@ -42,20 +42,14 @@ impl Route {
         if matches!(raw_name, "" | "." | "..") || raw_index == Some("") || parts.next().is_some() {
             return Err(RouteError::NotFound);
         }
-        let name = decode(raw_name)
-            .filter(|name| is_name(name))
-            .ok_or(RouteError::BadName)?;
+        let name = decode(raw_name).filter(|name| is_name(name)).ok_or(RouteError::BadName)?;
         let Some(raw_index) = raw_index else {
             return Ok(Self::Channel { name });
         };
         let index = decode(raw_index).ok_or(RouteError::BadName)?;
         // Posting or deleting "next" is posting or deleting an index, and a bad one.
         let reads = matches!(*method, Method::GET | Method::HEAD);
-        Ok(if reads && index == "next" {
-            Self::Next { name }
-        } else {
-            Self::Segment { name, index }
-        })
+        Ok(if reads && index == "next" { Self::Next { name } } else { Self::Segment { name, index } })
     }
 }
 
@@ -66,11 +60,7 @@ fn is_name(name: &str) -> bool {
 /// `None` for escapes that are none, and for what is not UTF-8.
 fn decode(raw: &str) -> Option<String> {
     let mut escapes = raw.split('%').skip(1);
-    let escape = |tail: &str| {
-        tail.as_bytes()
-            .get(..2)
-            .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
-    };
+    let escape = |tail: &str| tail.as_bytes().get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
     if !escapes.all(escape) {
         return None;
     }
@@ -90,18 +80,13 @@ pub(crate) fn read_index(text: &str) -> Option<ReadIndex> {
 pub(crate) fn write_index(text: &str) -> Option<WriteIndex> {
     match text.parse::<i64>().ok()? {
         -1 => Some(WriteIndex::Next),
-        number => u64::try_from(number)
-            .ok()
-            .and_then(Seq::new)
-            .map(WriteIndex::At),
+        number => u64::try_from(number).ok().and_then(Seq::new).map(WriteIndex::At),
     }
 }
 
 /// A number.
 pub(crate) fn seq(text: &str) -> Option<u64> {
-    text.parse::<i64>()
-        .ok()
-        .and_then(|number| u64::try_from(number).ok())
+    text.parse::<i64>().ok().and_then(|number| u64::try_from(number).ok())
 }
 
 #[cfg(test)]
@@ -122,24 +107,13 @@ mod tests {
         assert_eq!(parse("/", "/%2e%2e"), channel(".."));
         assert_eq!(parse("/", "/a+b;c"), channel("a+b;c"));
         assert_eq!(parse("/", "/%E2%98%83"), channel("☃"));
-        assert_eq!(
-            parse("/ai/trickle/", "/ai/trickle/c/nex%74"),
-            Ok(Route::Next { name: "c".into() })
-        );
-        assert_eq!(
-            parse("/", "/c/%30"),
-            Ok(Route::Segment {
-                name: "c".into(),
-                index: "0".into()
-            })
-        );
+        assert_eq!(parse("/ai/trickle/", "/ai/trickle/c/nex%74"), Ok(Route::Next { name: "c".into() }));
+        assert_eq!(parse("/", "/c/%30"), Ok(Route::Segment { name: "c".into(), index: "0".into() }));
     }
 
     #[test]
     fn other_paths_are_not_found() {
-        for path in [
-            "/", "/c/", "/c/0/", "/c/0/x", "/c/next/", "//c/0", "/.", "/../c",
-        ] {
+        for path in ["/", "/c/", "/c/0/", "/c/0/x", "/c/next/", "//c/0", "/.", "/../c"] {
             assert_eq!(parse("/", path), Err(RouteError::NotFound), "{path}");
         }
         assert_eq!(parse("/ai/", "/c"), Err(RouteError::NotFound));
@@ -150,38 +124,16 @@ mod tests {
         for path in ["/a%zz", "/a%", "/a%4", "/a%0Ab", "/%00", "/%ff", "/a%é"] {
             assert_eq!(parse("/", path), Err(RouteError::BadName), "{path}");
         }
-        assert_eq!(
-            parse("/", &format!("/{}", "n".repeat(5000))),
-            channel(&"n".repeat(5000))
-        );
-        assert_eq!(
-            parse("/", &format!("/{}", "n".repeat(9000))),
-            Err(RouteError::BadName)
-        );
+        assert_eq!(parse("/", &format!("/{}", "n".repeat(5000))), channel(&"n".repeat(5000)));
+        assert_eq!(parse("/", &format!("/{}", "n".repeat(9000))), Err(RouteError::BadName));
     }
 
     #[test]
     fn indices_are_signed_decimals_within_bounds() {
-        for (text, number) in [
-            ("+0", 0),
-            ("-0", 0),
-            ("007", 7),
-            ("9223372036854775807", i64::MAX as u64),
-        ] {
+        for (text, number) in [("+0", 0), ("-0", 0), ("007", 7), ("9223372036854775807", i64::MAX as u64)] {
             assert_eq!(read_index(text), Some(ReadIndex::At(number)), "{text}");
         }
-        for text in [
-            "abc",
-            "1.5",
-            "1e3",
-            "0x1",
-            "1_0",
-            "٣",
-            " 1",
-            "",
-            "-3",
-            "9223372036854775808",
-        ] {
+        for text in ["abc", "1.5", "1e3", "0x1", "1_0", "٣", " 1", "", "-3", "9223372036854775808"] {
             assert_eq!(read_index(text), None, "{text}");
         }
         assert_eq!(write_index("-1"), Some(WriteIndex::Next));

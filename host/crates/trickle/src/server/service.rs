@@ -42,9 +42,7 @@ impl Service {
                 _ => reply::method_not_allowed("DELETE, GET, HEAD, POST").closing(),
             },
             Err(RouteError::NotFound) => reply::unrouted(),
-            Err(RouteError::BadName) => {
-                reply::error(StatusCode::BAD_REQUEST, "Invalid name\n").closing()
-            }
+            Err(RouteError::BadName) => reply::error(StatusCode::BAD_REQUEST, "Invalid name\n").closing(),
         }
     }
 
@@ -62,21 +60,13 @@ impl Service {
     }
 
     /// The channel, made if this server makes them on demand.
-    fn obtain(
-        &self,
-        name: &str,
-        content_type: Option<&HeaderValue>,
-    ) -> Result<Arc<Channel>, Unavailable> {
+    fn obtain(&self, name: &str, content_type: Option<&HeaderValue>) -> Result<Arc<Channel>, Unavailable> {
         if !self.autocreate {
             return self.channels.get(name).ok_or(Unavailable::Missing);
         }
         let unnamed = HeaderValue::from_static("application/octet-stream");
-        let content_type = content_type
-            .filter(|value| !value.is_empty())
-            .unwrap_or(&unnamed);
-        self.channels
-            .get_or_create(name, content_type)
-            .map_err(Unavailable::Refused)
+        let content_type = content_type.filter(|value| !value.is_empty()).unwrap_or(&unnamed);
+        self.channels.get_or_create(name, content_type).map_err(Unavailable::Refused)
     }
 
     fn next(&self, name: &str) -> Reply {
@@ -85,11 +75,7 @@ impl Service {
         };
         let window = channel.window();
         let next = reply::next(window.latest());
-        if window.is_closed() {
-            next.terminated()
-        } else {
-            next
-        }
+        if window.is_closed() { next.terminated() } else { next }
     }
 
     async fn read(&self, name: &str, index: &str) -> Reply {
@@ -114,9 +100,7 @@ impl Service {
             Ok(channel) => channel,
             Err(unavailable) => return unavailable.reply().closing(),
         };
-        let reset = headers
-            .get(headers::RESET)
-            .is_some_and(|value| !value.is_empty());
+        let reset = headers.get(headers::RESET).is_some_and(|value| !value.is_empty());
         publish::segment(channel, index, reset, body, &self.reaper, self.limits).await
     }
 
@@ -148,12 +132,8 @@ impl Unavailable {
     fn reply(&self) -> Reply {
         match self {
             Self::Missing => reply::no_stream(),
-            Self::Refused(Refused::TooMany) => {
-                reply::error(StatusCode::SERVICE_UNAVAILABLE, "Too many streams\n")
-            }
-            Self::Refused(Refused::ShuttingDown) => {
-                reply::error(StatusCode::SERVICE_UNAVAILABLE, "Shutting down\n")
-            }
+            Self::Refused(Refused::TooMany) => reply::error(StatusCode::SERVICE_UNAVAILABLE, "Too many streams\n"),
+            Self::Refused(Refused::ShuttingDown) => reply::error(StatusCode::SERVICE_UNAVAILABLE, "Shutting down\n"),
         }
     }
 }

@@ -31,9 +31,7 @@ pub(crate) async fn segment(channel: &Channel, index: &str) -> Reply {
     let end = log.begun().await;
     let empty = || {
         let latest = channel.window().latest();
-        reply::ok()
-            .number(headers::SEQ, seq.get())
-            .number(headers::LATEST, latest)
+        reply::ok().number(headers::SEQ, seq.get()).number(headers::LATEST, latest)
     };
     match end {
         None => reply::segment(&channel.content_type, seq, latest, log.read()),

@@ -94,13 +94,7 @@ struct Slot {
 
 impl Window {
     pub(crate) fn new(now: Instant, budget: Arc<Budget>) -> Self {
-        Self {
-            next_write: 0,
-            slots: Default::default(),
-            closed: false,
-            last_write: now,
-            budget,
-        }
+        Self { next_write: 0, slots: Default::default(), closed: false, last_write: now, budget }
     }
 
     /// The next number to be written, which the protocol calls "latest".
@@ -127,16 +121,10 @@ impl Window {
             return Read::Missing { latest };
         };
         if let Some(slot) = self.slot(seq) {
-            return Read::Segment {
-                seq,
-                log: slot.log.clone(),
-                latest,
-            };
+            return Read::Segment { seq, log: slot.log.clone(), latest };
         }
         let comes_next = wanted == latest || (latest == 0 && wanted == 1);
-        let taken_by_newer = self.slots[place(seq)]
-            .as_ref()
-            .is_some_and(|slot| slot.seq > seq);
+        let taken_by_newer = self.slots[place(seq)].as_ref().is_some_and(|slot| slot.seq > seq);
         if !comes_next || taken_by_newer {
             return Read::Missing { latest };
         }
@@ -172,11 +160,7 @@ impl Window {
         slot.claimed = true;
         slot.publishers += 1;
         slot.abandoned_until = None;
-        Write::Open(Claim {
-            seq,
-            log: slot.log.clone(),
-            restart,
-        })
+        Write::Open(Claim { seq, log: slot.log.clone(), restart })
     }
 
     /// To be called before a claim's first byte becomes visible.
@@ -209,13 +193,7 @@ impl Window {
     }
 
     /// A publisher vanished. `Some` asks for [`Window::expire`] at that time: until then it may come back and go on.
-    pub(crate) fn abort(
-        &mut self,
-        claim: &Claim,
-        wrote: Wrote,
-        now: Instant,
-        grace: Duration,
-    ) -> Option<Instant> {
+    pub(crate) fn abort(&mut self, claim: &Claim, wrote: Wrote, now: Instant, grace: Duration) -> Option<Instant> {
         let slot = self.held(claim)?;
         slot.release(wrote);
         if slot.publishers > 0 || slot.log.is_empty() || slot.log.is_ended() {
@@ -266,21 +244,16 @@ impl Window {
     }
 
     fn slot(&self, seq: Seq) -> Option<&Slot> {
-        self.slots[place(seq)]
-            .as_ref()
-            .filter(|slot| slot.seq == seq)
+        self.slots[place(seq)].as_ref().filter(|slot| slot.seq == seq)
     }
 
     fn slot_mut(&mut self, seq: Seq) -> Option<&mut Slot> {
-        self.slots[place(seq)]
-            .as_mut()
-            .filter(|slot| slot.seq == seq)
+        self.slots[place(seq)].as_mut().filter(|slot| slot.seq == seq)
     }
 
     /// The slot of a claim, unless another segment has taken its place.
     fn held(&mut self, claim: &Claim) -> Option<&mut Slot> {
-        self.slot_mut(claim.seq)
-            .filter(|slot| slot.log.is(&claim.log))
+        self.slot_mut(claim.seq).filter(|slot| slot.log.is(&claim.log))
     }
 
     /// Puts a fresh segment into its slot; what was there ends.
@@ -313,15 +286,10 @@ impl Window {
     fn start_over(&mut self, seq: Seq) {
         self.next_write = seq.get() + 1;
         let announced = |slot: &Slot| {
-            slot.publishers > 0
-                && slot.log.is_empty()
-                && slot.seq > seq
-                && slot.seq.get() < seq.get() + WINDOW
+            slot.publishers > 0 && slot.log.is_empty() && slot.seq > seq && slot.seq.get() < seq.get() + WINDOW
         };
         for slot in &mut self.slots {
-            if slot
-                .as_ref()
-                .is_some_and(|slot| slot.seq != seq && !announced(slot))
+            if slot.as_ref().is_some_and(|slot| slot.seq != seq && !announced(slot))
                 && let Some(old) = slot.take()
             {
                 old.log.end(End::Complete);
@@ -332,14 +300,7 @@ impl Window {
 
 impl Slot {
     fn new(seq: Seq, log: Log) -> Self {
-        Self {
-            seq,
-            log,
-            claimed: false,
-            publishers: 0,
-            flowing: 0,
-            abandoned_until: None,
-        }
+        Self { seq, log, claimed: false, publishers: 0, flowing: 0, abandoned_until: None }
     }
 
     fn release(&mut self, wrote: Wrote) {

@@ -12,10 +12,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let now = Instant::now();
-        Self {
-            window: Window::new(now, Budget::new(1 << 20, 1 << 20)),
-            now,
-        }
+        Self { window: Window::new(now, Budget::new(1 << 20, 1 << 20)), now }
     }
 
     /// A channel with segments `0..next` published and complete.
@@ -26,15 +23,11 @@ impl Bench {
     }
 
     fn open(&mut self, number: u64) -> Claim {
-        self.try_open(number, false)
-            .expect("the segment can be written")
+        self.try_open(number, false).expect("the segment can be written")
     }
 
     fn try_open(&mut self, number: u64, reset: bool) -> Option<Claim> {
-        match self
-            .window
-            .open_write(WriteIndex::At(Seq::new(number).unwrap()), reset)
-        {
+        match self.window.open_write(WriteIndex::At(Seq::new(number).unwrap()), reset) {
             Write::Open(claim) => Some(claim),
             _ => None,
         }
@@ -124,17 +117,10 @@ fn numbers_without_a_place_are_missing() {
     assert!(bench.at(u64::MAX).is_none());
     let last = bench.open(Seq::MAX.get());
     bench.first_byte(&last);
-    assert!(matches!(
-        bench.window.open_write(WriteIndex::Next, false),
-        Write::Exhausted
-    ));
+    assert!(matches!(bench.window.open_write(WriteIndex::Next, false), Write::Exhausted));
     assert!(bench.read(ReadIndex::Next).is_none());
     bench.publish(0);
-    assert_eq!(
-        bench.window.latest(),
-        1,
-        "a publisher that starts over repairs the channel"
-    );
+    assert_eq!(bench.window.latest(), 1, "a publisher that starts over repairs the channel");
 }
 
 #[test]
@@ -181,10 +167,7 @@ fn reset_ends_earlier_segments_and_replaces_a_finished_one() {
     bench.first_byte(&open);
     let again = bench.try_open(1, true).unwrap();
     assert!(again.log.is_empty());
-    assert!(
-        !open.log.is_ended(),
-        "later ones are let be until the first byte"
-    );
+    assert!(!open.log.is_ended(), "later ones are let be until the first byte");
     bench.first_byte(&again);
     assert_eq!(bench.window.latest(), 2);
     let third = bench.try_open(3, true).unwrap();
@@ -235,18 +218,12 @@ fn a_vanished_publisher_has_its_grace() {
     let mut bench = Bench::new();
     let lost = bench.open(0);
     bench.first_byte(&lost);
-    let until = bench
-        .window
-        .abort(&lost, Wrote::Bytes, bench.now, GRACE)
-        .unwrap();
+    let until = bench.window.abort(&lost, Wrote::Bytes, bench.now, GRACE).unwrap();
     let back = bench.open(0);
     assert!(back.log.is(&lost.log));
     bench.window.expire(&lost, until);
     assert!(!back.log.is_ended(), "it came back");
-    let until = bench
-        .window
-        .abort(&back, Wrote::Nothing, bench.now, GRACE)
-        .unwrap();
+    let until = bench.window.abort(&back, Wrote::Nothing, bench.now, GRACE).unwrap();
     bench.window.expire(&back, until - Duration::from_millis(1));
     assert!(!back.log.is_ended());
     bench.window.expire(&back, until);
@@ -269,10 +246,7 @@ fn a_later_segment_ends_an_abandoned_one_but_no_active_one() {
 fn a_publisher_that_vanishes_before_its_first_byte_changes_nothing() {
     let mut bench = Bench::new();
     let lost = bench.open(0);
-    assert_eq!(
-        bench.window.abort(&lost, Wrote::Nothing, bench.now, GRACE),
-        None
-    );
+    assert_eq!(bench.window.abort(&lost, Wrote::Nothing, bench.now, GRACE), None);
     assert_eq!(bench.window.latest(), 0);
     assert!(!lost.log.is_ended());
 }
@@ -307,14 +281,8 @@ fn closing_tells_everybody() {
     let waiting = bench.at(1).unwrap();
     bench.window.close();
     assert!(waiting.is_ended());
-    assert!(matches!(
-        bench.window.open_read(ReadIndex::Next),
-        Read::Closed { latest: 1 }
-    ));
-    assert!(matches!(
-        bench.window.open_write(WriteIndex::Next, false),
-        Write::Closed
-    ));
+    assert!(matches!(bench.window.open_read(ReadIndex::Next), Read::Closed { latest: 1 }));
+    assert!(matches!(bench.window.open_write(WriteIndex::Next, false), Write::Closed));
 }
 
 #[test]
@@ -325,10 +293,7 @@ fn idle_means_no_bytes_and_no_publisher_at_work() {
     bench.at(0).unwrap();
     bench.open(0);
     assert!(!bench.window.is_idle(bench.now + timeout, timeout));
-    assert!(
-        bench.window.is_idle(later, timeout),
-        "waiting on either side does not count"
-    );
+    assert!(bench.window.is_idle(later, timeout), "waiting on either side does not count");
     let active = bench.open(0);
     bench.first_byte(&active);
     assert!(!bench.window.is_idle(later, timeout));

@@ -52,20 +52,14 @@ impl Fetch {
     pub(super) async fn run(mut self) -> Fetched {
         let mut search = Search::default();
         let result = self.search(&mut search).await;
-        Fetched {
-            at: self.at,
-            skipped: search.skipped,
-            result,
-        }
+        Fetched { at: self.at, skipped: search.skipped, result }
     }
 
     async fn search(&mut self, search: &mut Search) -> Result<(u64, Reply), SubscribeError> {
         self.pin().await?;
         loop {
             let path = self.url.child(index(self.at));
-            let request = self
-                .client
-                .request(Method::GET, &self.url, path, None, self.reuse);
+            let request = self.client.request(Method::GET, &self.url, path, None, self.reuse);
             // Its connection closes with the request, so that no two are outstanding.
             let Ok(reply) = timeout(REFRESH, request).await else {
                 self.reuse = Reuse::Fresh;
@@ -86,10 +80,8 @@ impl Fetch {
                     reply.drain().await;
                     self.missing(latest, search).await;
                 }
-                status => {
-                    reply.drain().await;
-                    return Err(SubscribeError::Status { status });
-                }
+                // Not drained: what leads to a server in trouble is not used again.
+                status => return Err(SubscribeError::Status { status }),
             }
         }
     }
@@ -113,11 +105,7 @@ impl Fetch {
 
     fn found(&mut self, reply: Reply) -> Result<(u64, Reply), SubscribeError> {
         let told = headers::number(&reply.headers, &headers::SEQ);
-        let asked = if let Start::Seq(number) = self.at {
-            Some(number)
-        } else {
-            None
-        };
+        let asked = if let Start::Seq(number) = self.at { Some(number) } else { None };
         let seq = told.or(asked).ok_or(SubscribeError::Malformed)?;
         self.at = Start::Seq(seq.saturating_add(1));
         Ok((seq, reply))

@@ -85,14 +85,7 @@ pub struct Subscriber {
 impl Subscriber {
     /// Nothing is requested before the first [`Subscriber::next`].
     pub fn new(client: Client, url: ChannelUrl, start: Start) -> Self {
-        Self {
-            client,
-            url,
-            at: start,
-            reuse: Reuse::Allowed,
-            skipped: 0,
-            pending: None,
-        }
+        Self { client, url, at: start, reuse: Reuse::Allowed, skipped: 0, pending: None }
     }
 
     /// Waits for the next segment's first byte, or for its end if it has none, without limit. A reader that fell behind
@@ -137,12 +130,7 @@ impl Subscriber {
 
     fn fetch(&self) -> AbortOnDropHandle<Fetched> {
         let (client, url) = (self.client.clone(), self.url.clone());
-        let fetch = Fetch {
-            client,
-            url,
-            at: self.at,
-            reuse: self.reuse,
-        };
+        let fetch = Fetch { client, url, at: self.at, reuse: self.reuse };
         AbortOnDropHandle::new(tokio::spawn(fetch.run()))
     }
 }
@@ -157,16 +145,8 @@ pub struct Segment {
 
 impl Segment {
     fn new(seq: u64, skipped: u64, reply: Reply) -> Self {
-        let content_type = reply
-            .headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
-        Self {
-            seq,
-            skipped,
-            content_type: content_type.map(str::to_owned),
-            reply: Some(reply),
-        }
+        let content_type = reply.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        Self { seq, skipped, content_type: content_type.map(str::to_owned), reply: Some(reply) }
     }
 
     /// Its number.

@@ -1,0 +1,123 @@
+//! Errors as answers: a status, and `{"status":"error","message":…}`.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::registry::{DeleteError, NotFound, UploadError};
+use crate::session::{StartRejected, UnknownStream, UpdateRejected};
+
+/// An answer that says what is wrong and what to do.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Shape {
+    status: &'static str,
+    message: String,
+}
+
+impl ApiError {
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, message: message.into() }
+    }
+
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::NOT_FOUND, message: message.into() }
+    }
+
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, message: message.into() }
+    }
+
+    pub fn method_not_allowed() -> Self {
+        let message = "this route does not take that method; see the header Allow".to_owned();
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, message }
+    }
+
+    fn of(status: StatusCode, error: &dyn std::error::Error) -> Self {
+        if status.is_server_error() {
+            tracing::error!(%error, "request failed");
+        }
+        Self { status, message: error.to_string() }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status;
+        let mut response = (status, Json(Shape { status: "error", message: self.message })).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}
+
+impl From<StartRejected> for ApiError {
+    fn from(error: StartRejected) -> Self {
+        let status = match &error {
+            StartRejected::Busy(_) => StatusCode::CONFLICT,
+            StartRejected::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+            StartRejected::Id | StartRejected::NoProcessor | StartRejected::Params(_) => StatusCode::BAD_REQUEST,
+            StartRejected::Unknown(_) => StatusCode::NOT_FOUND,
+            StartRejected::Processor { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            StartRejected::Load(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::of(status, &error)
+    }
+}
+
+impl From<UnknownStream> for ApiError {
+    fn from(error: UnknownStream) -> Self {
+        let status = match error {
+            UnknownStream::Id(_) => StatusCode::NOT_FOUND,
+            UnknownStream::None | UnknownStream::Several(_) => StatusCode::BAD_REQUEST,
+        };
+        Self::of(status, &error)
+    }
+}
+
+impl From<UpdateRejected> for ApiError {
+    fn from(error: UpdateRejected) -> Self {
+        let status = match error {
+            UpdateRejected::Params(_) => StatusCode::BAD_REQUEST,
+            UpdateRejected::Processor(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            UpdateRejected::Ended(_) => StatusCode::CONFLICT,
+        };
+        Self::of(status, &error)
+    }
+}
+
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        let status = match error {
+            UploadError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            UploadError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            UploadError::Exists(_) => StatusCode::CONFLICT,
+            UploadError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::of(status, &error)
+    }
+}
+
+impl From<NotFound> for ApiError {
+    fn from(error: NotFound) -> Self {
+        Self::of(StatusCode::NOT_FOUND, &error)
+    }
+}
+
+impl From<DeleteError> for ApiError {
+    fn from(error: DeleteError) -> Self {
+        let status = match error {
+            DeleteError::NotFound(_) => StatusCode::NOT_FOUND,
+            DeleteError::InUse(_) => StatusCode::CONFLICT,
+            DeleteError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::of(status, &error)
+    }
+}

@@ -1,0 +1,189 @@
+//! A stream's status as JSON.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::session::{Phase, Stream};
+
+/// The answer to `GET status`.
+#[derive(Serialize)]
+pub struct Status {
+    id: String,
+    /// `CONNECTING`, `ONLINE`, `DEGRADED`, `DRAINING`, `ENDED` or `ERROR`.
+    state: &'static str,
+    /// Why it is over, once it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    processor: String,
+    params: Map<String, Value>,
+    subscribe_url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publish_url: Option<String>,
+    /// Milliseconds since 1970.
+    started_at: u64,
+    uptime_s: f64,
+    input: Input,
+    output: Output,
+    latency_ms: Latency,
+    frames_dropped: u64,
+    frames_withheld: u64,
+    errors: Errors,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+    guest: Guest,
+    events: Vec<Event>,
+}
+
+#[derive(Serialize)]
+struct Input {
+    fps: f64,
+    frames: u64,
+    bytes: u64,
+    segments: u64,
+    segments_missed: u64,
+    frames_thinned: u64,
+    bad_packets: u64,
+    bad_units: u64,
+    skipped_bytes: u64,
+    jumps: u64,
+}
+
+#[derive(Serialize)]
+struct Output {
+    fps: f64,
+    frames: u64,
+    audio_frames: u64,
+    bytes: u64,
+    segments: u64,
+    segments_skipped: u64,
+    retries: u64,
+    frames_out_of_order: u64,
+}
+
+/// From bytes received to bytes encoded, over the last 512 pictures.
+#[derive(Serialize)]
+struct Latency {
+    p50: f64,
+    p95: f64,
+    max: f64,
+}
+
+#[derive(Serialize)]
+struct Errors {
+    reported: u64,
+    traps: u64,
+    overruns: u64,
+}
+
+#[derive(Serialize)]
+struct Guest {
+    time_ms: GuestTime,
+    memory_bytes: u64,
+    outputs: u64,
+}
+
+/// Of one picture, over the last 512.
+#[derive(Serialize)]
+struct GuestTime {
+    p50: f64,
+    p99: f64,
+}
+
+#[derive(Serialize)]
+struct Event {
+    /// Milliseconds since 1970.
+    time: u64,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message: String,
+}
+
+impl Status {
+    /// The stream at this moment.
+    pub async fn of(stream: &Stream) -> Self {
+        let (meters, params) = (&stream.meters, stream.params().await);
+        let condition = meters.condition().borrow().clone();
+        let now = meters.snapshot();
+        let [p50, p95, max] = now.latency.map(millis);
+        let [guest_p50, guest_p99] = now.guest_time.map(millis);
+        let events = condition.events.into_iter().map(|event| Event {
+            time: unix_millis(event.time),
+            kind: event.kind,
+            message: event.message,
+        });
+        Self {
+            id: stream.id.clone(),
+            state: state(condition.phase),
+            reason: condition.reason,
+            processor: stream.processor.clone(),
+            params,
+            subscribe_url: stream.config.subscribe.to_string(),
+            publish_url: stream.config.publish.as_ref().map(ToString::to_string),
+            started_at: unix_millis(stream.started),
+            uptime_s: round(now.uptime.as_secs_f64()),
+            input: Input {
+                fps: round(now.fps_in),
+                frames: meters.frames_in.get(),
+                bytes: now.input.bytes,
+                segments: meters.segments_in.get(),
+                segments_missed: meters.segments_missed.get(),
+                frames_thinned: now.input.thinned_frames,
+                bad_packets: now.input.bad_packets,
+                bad_units: now.input.bad_units,
+                skipped_bytes: now.input.skipped_bytes,
+                jumps: now.input.jumps,
+            },
+            output: Output {
+                fps: round(now.fps_out),
+                frames: meters.frames_out.get(),
+                audio_frames: meters.audio_frames_out.get(),
+                bytes: meters.bytes_out.get(),
+                segments: meters.segments_out.get(),
+                segments_skipped: meters.segments_skipped.get(),
+                retries: meters.publish_retries.get(),
+                frames_out_of_order: meters.frames_out_of_order.get(),
+            },
+            latency_ms: Latency { p50, p95, max },
+            frames_dropped: meters.frames_dropped.get(),
+            frames_withheld: meters.frames_withheld.get(),
+            errors: Errors {
+                reported: meters.guest_errors.get(),
+                traps: meters.guest_traps.get(),
+                overruns: meters.guest_overruns.get(),
+            },
+            last_error: condition.last_error,
+            guest: Guest {
+                time_ms: GuestTime { p50: guest_p50, p99: guest_p99 },
+                memory_bytes: meters.guest_memory.get(),
+                outputs: meters.guest_outputs.get(),
+            },
+            events: events.collect(),
+        }
+    }
+}
+
+/// A phase's name.
+pub fn state(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Connecting => "CONNECTING",
+        Phase::Online => "ONLINE",
+        Phase::Degraded => "DEGRADED",
+        Phase::Draining => "DRAINING",
+        Phase::Ended => "ENDED",
+        Phase::Failed => "ERROR",
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    round(duration.as_secs_f64() * 1e3)
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
+
+fn unix_millis(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}

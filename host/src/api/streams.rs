@@ -1,0 +1,164 @@
+//! Streams: start, params, status, stop; one by default, many by id.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::App;
+use super::body::{self, Body};
+use super::error::ApiError;
+use super::status::{self, Status};
+use crate::session::{StartRequest, Stream, Streams, UnknownStream};
+
+/// The answer to `start`, in PyTrickle's shape and a little more.
+#[derive(Serialize)]
+pub struct Started {
+    status: &'static str,
+    message: String,
+    request_id: String,
+    stream_id: String,
+    processor: String,
+    current_state: &'static str,
+}
+
+/// The answer to `params` and `stop`.
+#[derive(Serialize)]
+pub struct Done {
+    status: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_id: Option<String>,
+}
+
+impl Done {
+    fn json(message: &str, id: Option<&str>) -> Json<Self> {
+        Json(Self { status: "success", message: message.to_owned(), stream_id: id.map(str::to_owned) })
+    }
+}
+
+/// The answer to `GET /api/streams`.
+#[derive(Serialize)]
+pub struct List {
+    streams: Vec<Status>,
+}
+
+/// The answer to `GET /health`.
+#[derive(Serialize)]
+pub struct Health {
+    status: &'static str,
+}
+
+pub async fn start(State(streams): App, headers: HeaderMap, body: Body) -> Result<Json<Started>, ApiError> {
+    let start: body::Start = body::json(body)?;
+    let subscribe = start.subscribe_url.as_deref().ok_or_else(|| ApiError::bad_request("subscribe_url is missing"))?;
+    let request = StartRequest {
+        id: body::header_id(&headers)?.or(start.gateway_request_id),
+        processor: start.processor,
+        params: start.params,
+        subscribe: body::url("subscribe_url", subscribe)?,
+        publish: start.publish_url.as_deref().map(|url| body::url("publish_url", url)).transpose()?,
+    };
+    let side_channels =
+        [("control_url", start.control_url), ("events_url", start.events_url), ("data_url", start.data_url)];
+    let mut unserved = Vec::new();
+    for (field, text) in side_channels {
+        if let Some(text) = text {
+            body::url(field, &text)?;
+            unserved.push(field);
+        }
+    }
+    let stream = streams.start(request).await?;
+    if !unserved.is_empty() {
+        let message = format!("this version does not serve {}; the stream runs without", unserved.join(", "));
+        tracing::warn!(stream = stream.id, "{message}");
+        stream.meters.event("warning", message);
+    }
+    let phase = stream.meters.condition().borrow().phase;
+    Ok(Json(Started {
+        status: "success",
+        message: "stream started".to_owned(),
+        request_id: stream.id.clone(),
+        stream_id: stream.id.clone(),
+        processor: stream.processor.clone(),
+        current_state: status::state(phase),
+    }))
+}
+
+pub async fn params(State(streams): App, headers: HeaderMap, body: Body) -> Result<Json<Done>, ApiError> {
+    let mut params: Map<String, Value> = body::json(body)?;
+    let id = match params.remove("gateway_request_id") {
+        None => None,
+        Some(Value::String(id)) => Some(id),
+        Some(_) => return Err(ApiError::bad_request("gateway_request_id must be text")),
+    };
+    let stream = find(&streams, body::header_id(&headers)?.or(id))?;
+    update(&stream, params).await
+}
+
+pub async fn params_of_one(State(streams): App, Path(id): Path<String>, body: Body) -> Result<Json<Done>, ApiError> {
+    let params = body::json(body)?;
+    update(&*streams.get(&id)?, params).await
+}
+
+async fn update(stream: &Stream, params: Map<String, Value>) -> Result<Json<Done>, ApiError> {
+    stream.update(&Value::Object(params)).await?;
+    Ok(Done::json("params updated", Some(&stream.id)))
+}
+
+/// The stream that is named or runs alone; the one that ended last when none runs.
+pub async fn status(State(streams): App, headers: HeaderMap) -> Result<Json<Status>, ApiError> {
+    let stream = match find(&streams, body::header_id(&headers)?) {
+        Err(UnknownStream::None) => {
+            streams.list().pop().ok_or_else(|| ApiError::not_found("no stream has been started"))?
+        }
+        found => found?,
+    };
+    Ok(Json(Status::of(&stream).await))
+}
+
+/// Takes any body: a gateway sends what its client sent, an error's text, or nothing.
+pub async fn stop(State(streams): App, headers: HeaderMap, body: Body) -> Result<Json<Done>, ApiError> {
+    let named = body.ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    let named = named.and_then(|value| value.get("gateway_request_id")?.as_str().map(str::to_owned));
+    match find(&streams, body::header_id(&headers)?.or(named)) {
+        Ok(stream) => stop_stream(&stream).await,
+        Err(UnknownStream::None) => Ok(Done::json("no stream is running", None)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub async fn stop_one(State(streams): App, Path(id): Path<String>) -> Result<Json<Done>, ApiError> {
+    stop_stream(&*streams.get(&id)?).await
+}
+
+async fn stop_stream(stream: &Stream) -> Result<Json<Done>, ApiError> {
+    stream.stop().await;
+    Ok(Done::json("stream stopped", Some(&stream.id)))
+}
+
+pub async fn list(State(streams): App) -> Json<List> {
+    let mut statuses = Vec::new();
+    for stream in streams.list() {
+        statuses.push(Status::of(&stream).await);
+    }
+    Json(List { streams: statuses })
+}
+
+pub async fn one(State(streams): App, Path(id): Path<String>) -> Result<Json<Status>, ApiError> {
+    Ok(Json(Status::of(&*streams.get(&id)?).await))
+}
+
+pub async fn health(State(streams): App) -> Json<Health> {
+    Json(Health { status: streams.health() })
+}
+
+fn find(streams: &Streams, id: Option<String>) -> Result<Arc<Stream>, UnknownStream> {
+    match id {
+        Some(id) => streams.get(&id),
+        None => streams.only(),
+    }
+}

@@ -1,0 +1,105 @@
+//! The command line: flags in, a resolved configuration out, and one room called.
+
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use crate::sandbox::{self, CompileError};
+use crate::telemetry::{self, LogFormat};
+
+/// Runs live-video processors as sandboxed WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// How log lines look; RUST_LOG chooses which are written.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the REST surface and run streams.
+    Serve(serve::Serve),
+    /// Serve trickle channels alone.
+    Trickle(serve::Trickle),
+    /// Compile a component; the host runs this as a child.
+    #[command(hide = true)]
+    Compile { wasm: PathBuf, code: PathBuf },
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::Compile { wasm, code } = &cli.command {
+        return compile(wasm, code);
+    }
+    telemetry::init(cli.log_format);
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("io").build()?;
+    let ended = runtime.block_on(async {
+        let stop = stop_on_signal()?;
+        match command {
+            Command::Serve(command) => command.run(stop).await,
+            Command::Trickle(command) => command.run(stop).await,
+            Command::Compile { .. } => Ok(()),
+        }
+    });
+    // Blocking threads of streams that were cut off do not hold up the exit.
+    runtime.shutdown_background();
+    ended
+}
+
+fn compile(wasm: &std::path::Path, code: &std::path::Path) -> ExitCode {
+    match sandbox::compile(wasm, code) {
+        Ok(description) => match serde_json::to_string(&description) {
+            Ok(json) => {
+                println!("{json}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        },
+        Err(CompileError::Refused(reason)) => {
+            eprintln!("{reason}");
+            ExitCode::from(sandbox::REFUSED as u8)
+        }
+        Err(CompileError::Failed(error)) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A token that SIGINT and SIGTERM cancel.
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stop = CancellationToken::new();
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping");
+        cancelled.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,98 @@
+//! `serve` and `trickle`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use rillbox_media::{InputConfig, OutputConfig, RateControl, VideoConfig};
+use rillbox_trickle::{ClientConfig, Server, ServerConfig};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::sandbox::Limits;
+use crate::serve::Serving;
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Address of the REST surface.
+    #[arg(long, default_value = "127.0.0.1:8000")]
+    listen: SocketAddr,
+    /// Address of the embedded trickle server.
+    #[arg(long, default_value = "127.0.0.1:3389")]
+    trickle: SocketAddr,
+    /// Serve no trickle channels: they are elsewhere.
+    #[arg(long, conflicts_with = "trickle")]
+    no_trickle: bool,
+    /// Where processors are kept.
+    #[arg(long, default_value = "rillbox-data")]
+    data_dir: PathBuf,
+    /// Processor of streams that name none: NAME, NAME@VERSION or the path of a component.
+    #[arg(long)]
+    processor: Option<String>,
+    /// Pixels of a coded picture at most.
+    #[arg(long, default_value_t = 3840 * 2160)]
+    max_pixels: u64,
+    /// Streams at once.
+    #[arg(long, default_value_t = 64)]
+    max_streams: usize,
+    /// Running time of a processor for each frame, in milliseconds.
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    frame_budget: u64,
+    #[command(flatten)]
+    encoder: Encoder,
+}
+
+/// How output is encoded.
+#[derive(Debug, Args)]
+pub struct Encoder {
+    /// Constant quality of the output, 0 (lossless) to 51.
+    #[arg(long, default_value_t = 23, value_parser = clap::value_parser!(u8).range(0..=51))]
+    crf: u8,
+    /// Bits a second of the output's video, instead of constant quality.
+    #[arg(long, conflicts_with = "crf", value_parser = clap::value_parser!(u32).range(10_000..))]
+    bitrate: Option<u32>,
+}
+
+impl Encoder {
+    /// What media understands.
+    pub fn resolve(&self) -> OutputConfig {
+        let rate = self.bitrate.map_or(RateControl::Crf(self.crf), RateControl::Bitrate);
+        OutputConfig { video: VideoConfig { rate, ..VideoConfig::default() }, ..OutputConfig::default() }
+    }
+}
+
+impl Serve {
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let config = Config {
+            listen: self.listen,
+            trickle: (!self.no_trickle).then_some(self.trickle),
+            data_dir: self.data_dir,
+            processor: self.processor,
+            program: std::env::current_exe()?,
+            limits: Limits { frame_budget: Duration::from_millis(self.frame_budget), ..Limits::default() },
+            input: InputConfig { max_pixels: self.max_pixels, ..InputConfig::default() },
+            output: self.encoder.resolve(),
+            client: ClientConfig::default(),
+            max_streams: self.max_streams,
+            drain: Duration::from_secs(10),
+        };
+        Serving::bind(config).await?.run(stop).await
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Trickle {
+    /// Address of the server.
+    #[arg(long, default_value = "127.0.0.1:3389")]
+    listen: SocketAddr,
+}
+
+impl Trickle {
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let server = Server::bind(self.listen, ServerConfig::default()).await?;
+        tracing::info!(trickle = %server.local_addr(), "ready");
+        server.run(stop).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! The `rillbox` program.
+
+fn main() -> std::process::ExitCode {
+    rillbox::cli::main()
+}

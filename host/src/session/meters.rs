@@ -1,0 +1,346 @@
+//! What a stream measures of itself: counters that its stages write and a status reads, and its condition.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant, SystemTime};
+
+use rillbox_media::InputStats;
+use tokio::sync::watch;
+
+/// Events that a condition remembers.
+const EVENTS: usize = 32;
+
+/// Values that a window keeps.
+const WINDOW: usize = 512;
+
+/// Time over which frame rates are counted.
+const RATE_SPAN: Duration = Duration::from_secs(2);
+
+/// Where a stream is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Started; no byte of input yet.
+    Connecting,
+    /// Frames flow.
+    Online,
+    /// Frames flow, but the processor is in quarantine: they pass through.
+    Degraded,
+    /// No more input; what is under way goes out.
+    Draining,
+    /// Over as it should be.
+    Ended,
+    /// Over for a reason that somebody should look at.
+    Failed,
+}
+
+impl Phase {
+    /// Whether everything has been released.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Ended | Self::Failed)
+    }
+}
+
+/// Something that happened, for people and monitoring.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// When.
+    pub time: SystemTime,
+    /// Kind, such as `error` or `stream_stopped`.
+    pub kind: &'static str,
+    /// What.
+    pub message: String,
+}
+
+/// A stream's phase with why, and what happened lately.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// Phase.
+    pub phase: Phase,
+    /// Why it is over, once it is.
+    pub reason: Option<String>,
+    /// The processor's last error.
+    pub last_error: Option<String>,
+    /// The last events, oldest first.
+    pub events: VecDeque<Event>,
+}
+
+/// Counters of one stream. Its stages share them; each field has one writer.
+#[derive(Debug)]
+pub struct Meters {
+    started: Instant,
+    condition: watch::Sender<Condition>,
+    input: watch::Sender<InputStats>,
+    /// Pictures decoded and handed on.
+    pub frames_in: Counter,
+    /// Pictures encoded.
+    pub frames_out: Counter,
+    /// Pictures that were too old when their turn came.
+    pub frames_dropped: Counter,
+    /// Pictures that the processor withheld.
+    pub frames_withheld: Counter,
+    /// Pictures not encoded because they came too late to be in order.
+    pub frames_out_of_order: Counter,
+    /// Runs of samples encoded.
+    pub audio_frames_out: Counter,
+    /// Segments read.
+    pub segments_in: Counter,
+    /// Segments that the server had no more.
+    pub segments_missed: Counter,
+    /// Segments that the server took.
+    pub segments_out: Counter,
+    /// Segments given up because the server did not take them in time.
+    pub segments_skipped: Counter,
+    /// Further attempts to publish a segment.
+    pub publish_retries: Counter,
+    /// Bytes published.
+    pub bytes_out: Counter,
+    /// Errors that the processor reported.
+    pub guest_errors: Counter,
+    /// Traps, with those for want of memory.
+    pub guest_traps: Counter,
+    /// Calls that took too long.
+    pub guest_overruns: Counter,
+    /// Bytes of the processor's instances.
+    pub guest_memory: Counter,
+    /// Values and events that the processor sent.
+    pub guest_outputs: Counter,
+    arrivals: Window,
+    departures: Window,
+    latencies: Window,
+    guest_times: Window,
+}
+
+impl Meters {
+    /// Counters of a stream that starts now.
+    pub fn new() -> Self {
+        let condition =
+            Condition { phase: Phase::Connecting, reason: None, last_error: None, events: VecDeque::new() };
+        Self {
+            started: Instant::now(),
+            condition: watch::Sender::new(condition),
+            input: watch::Sender::default(),
+            frames_in: Counter::default(),
+            frames_out: Counter::default(),
+            frames_dropped: Counter::default(),
+            frames_withheld: Counter::default(),
+            frames_out_of_order: Counter::default(),
+            audio_frames_out: Counter::default(),
+            segments_in: Counter::default(),
+            segments_missed: Counter::default(),
+            segments_out: Counter::default(),
+            segments_skipped: Counter::default(),
+            publish_retries: Counter::default(),
+            bytes_out: Counter::default(),
+            guest_errors: Counter::default(),
+            guest_traps: Counter::default(),
+            guest_overruns: Counter::default(),
+            guest_memory: Counter::default(),
+            guest_outputs: Counter::default(),
+            arrivals: Window::default(),
+            departures: Window::default(),
+            latencies: Window::default(),
+            guest_times: Window::default(),
+        }
+    }
+
+    /// The condition, and every change of it.
+    pub fn condition(&self) -> watch::Receiver<Condition> {
+        self.condition.subscribe()
+    }
+
+    /// Moves to a phase, unless the stream is over.
+    pub fn enter(&self, phase: Phase) {
+        self.condition.send_if_modified(|condition| {
+            let moves = !condition.phase.is_over() && condition.phase != phase;
+            if moves {
+                condition.phase = phase;
+            }
+            moves
+        });
+    }
+
+    /// Moves from one phase to another, if the stream is in it.
+    pub fn advance(&self, from: Phase, to: Phase) {
+        self.condition.send_if_modified(|condition| {
+            let moves = condition.phase == from;
+            if moves {
+                condition.phase = to;
+            }
+            moves
+        });
+    }
+
+    /// Ends the stream's life, with the reason.
+    pub fn end(&self, phase: Phase, reason: String) {
+        self.event(if phase == Phase::Failed { "error" } else { "stream_stopped" }, reason.clone());
+        self.condition.send_modify(|condition| {
+            condition.phase = phase;
+            condition.reason = Some(reason);
+        });
+    }
+
+    /// Notes an event.
+    pub fn event(&self, kind: &'static str, message: String) {
+        self.condition.send_modify(|condition| {
+            if condition.events.len() >= EVENTS {
+                condition.events.pop_front();
+            }
+            condition.events.push_back(Event { time: SystemTime::now(), kind, message });
+        });
+    }
+
+    /// Notes the processor's last error.
+    pub fn guest_error(&self, message: String) {
+        self.condition.send_modify(|condition| condition.last_error = Some(message));
+    }
+
+    /// A picture was decoded.
+    pub fn arrived(&self) {
+        self.frames_in.add(1);
+        self.arrivals.push(self.now());
+    }
+
+    /// A picture was encoded, so long after its bytes arrived.
+    pub fn departed(&self, latency: Duration) {
+        self.frames_out.add(1);
+        self.departures.push(self.now());
+        self.latencies.push(latency.as_micros() as u64);
+    }
+
+    /// The guest took so long for a picture.
+    pub fn guest_time(&self, time: Duration) {
+        self.guest_times.push(time.as_micros() as u64);
+    }
+
+    /// What the input counted.
+    pub fn input(&self, stats: InputStats) {
+        self.input.send_replace(stats);
+    }
+
+    /// Everything at this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        let latencies = self.latencies.sorted();
+        let guest_times = self.guest_times.sorted();
+        Snapshot {
+            uptime: self.started.elapsed(),
+            input: *self.input.borrow(),
+            fps_in: self.rate(&self.arrivals),
+            fps_out: self.rate(&self.departures),
+            latency: [0.5, 0.95, 1.0].map(|share| percentile(&latencies, share)),
+            guest_time: [0.5, 0.99].map(|share| percentile(&guest_times, share)),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.started.elapsed().as_micros() as u64
+    }
+
+    fn rate(&self, times: &Window) -> f64 {
+        let span = RATE_SPAN.min(self.started.elapsed()).as_micros() as u64;
+        let since = self.now().saturating_sub(span);
+        let recent = times.sorted().into_iter().filter(|time| *time >= since).count();
+        if span == 0 { 0.0 } else { recent as f64 * 1e6 / span as f64 }
+    }
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Figures that are computed when they are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Snapshot {
+    /// Since the start.
+    pub uptime: Duration,
+    /// Of the input.
+    pub input: InputStats,
+    /// Pictures decoded a second, over the last two.
+    pub fps_in: f64,
+    /// Pictures encoded a second, over the last two.
+    pub fps_out: f64,
+    /// Median, 95th percentile and largest of the last pictures, from bytes received to bytes encoded.
+    pub latency: [Duration; 3],
+    /// Median and 99th percentile of the guest's last pictures.
+    pub guest_time: [Duration; 2],
+}
+
+/// A number that one stage writes and everybody reads.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Counts `n` more.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Relaxed);
+    }
+
+    /// Puts `n` in its place.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Relaxed);
+    }
+
+    /// The number.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// The last values of a series.
+#[derive(Debug)]
+struct Window {
+    values: Box<[AtomicU64]>,
+    written: AtomicUsize,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { values: (0..WINDOW).map(|_| AtomicU64::new(0)).collect(), written: AtomicUsize::new(0) }
+    }
+}
+
+impl Window {
+    fn push(&self, value: u64) {
+        let at = self.written.fetch_add(1, Relaxed);
+        self.values[at % WINDOW].store(value, Relaxed);
+    }
+
+    fn sorted(&self) -> Vec<u64> {
+        let length = self.written.load(Relaxed).min(WINDOW);
+        let mut values: Vec<u64> = self.values[..length].iter().map(|value| value.load(Relaxed)).collect();
+        values.sort_unstable();
+        values
+    }
+}
+
+/// The value that `share` of the sorted values do not exceed, taken as microseconds; 0 of none.
+fn percentile(sorted: &[u64], share: f64) -> Duration {
+    let last = sorted.len().saturating_sub(1);
+    let at = (last as f64 * share).round() as usize;
+    Duration::from_micros(sorted.get(at).copied().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_of_a_window_that_has_wrapped() {
+        let window = Window::default();
+        (0..WINDOW as u64 + 101).for_each(|value| window.push(value));
+        let sorted = window.sorted();
+        assert_eq!(percentile(&sorted, 0.0), Duration::from_micros(101));
+        assert_eq!(percentile(&sorted, 1.0), Duration::from_micros(WINDOW as u64 + 100));
+        assert_eq!(percentile(&[], 0.5), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_stream_that_is_over_stays_over() {
+        let meters = Meters::new();
+        meters.end(Phase::Ended, "stopped".to_owned());
+        meters.enter(Phase::Online);
+        meters.advance(Phase::Connecting, Phase::Online);
+        assert_eq!(meters.condition().borrow().phase, Phase::Ended);
+    }
+}

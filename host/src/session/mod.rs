@@ -1,0 +1,22 @@
+//! Live streams: each is a pipeline from a subscription to a publication, with a processor in the middle.
+//!
+//! ```text
+//! subscribe → decode thread → processor task → encode thread → publish
+//! ```
+//!
+//! Every arrow is a bounded channel. [`Streams`] knows the running ones by id; a [`stream`] owns everything that one needs and
+//! takes it all down together; a [`pipeline`] is the part of it that does not know the network, and runs on files too.
+
+mod meters;
+mod params;
+mod pipeline;
+mod processor;
+mod stream;
+mod streams;
+
+pub use meters::{Condition, Event, Meters, Phase, Snapshot};
+pub use params::{HostParams, Params, ParamsRejected};
+pub use pipeline::{Pipeline, Source};
+pub use processor::{Processor, StartError};
+pub use stream::StreamConfig;
+pub use streams::{Host, StartRejected, StartRequest, Stream, Streams, UnknownStream, UpdateRejected};

@@ -1,0 +1,155 @@
+//! Params of a stream: one flat JSON object, of which the host takes its own keys and the processor gets the rest.
+
+use rillbox_media::Geometry;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::registry::{HOST_KEYS, ParamsError, ParamsSchema};
+
+/// Longest side of the output.
+const MAX_SIDE: u64 = 8192;
+
+/// Fastest output that may be asked for, in frames a second.
+const MAX_FRAMERATE: u64 = 60;
+
+/// Why params were not taken; nothing has changed.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ParamsRejected {
+    /// A value does not fit the host or the processor's schema.
+    #[error(transparent)]
+    Value(#[from] ParamsError),
+    /// Not an object at all.
+    #[error("params must be a JSON object, not {0}")]
+    NotAnObject(&'static str),
+}
+
+/// What the host itself was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostParams {
+    /// Size of the output.
+    pub geometry: Geometry,
+    /// Frames a second at most.
+    pub max_framerate: Option<u32>,
+}
+
+/// The params of a stream as they stand: the host's and the processor's.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Params {
+    all: Map<String, Value>,
+}
+
+impl Params {
+    /// These params with `update` merged into them: its keys replace theirs. `null` stands for an empty object.
+    pub fn merged(&self, update: &Value) -> Result<Self, ParamsRejected> {
+        let update = match update {
+            Value::Object(update) => update,
+            Value::Null => return Ok(self.clone()),
+            Value::Array(_) => return Err(ParamsRejected::NotAnObject("an array")),
+            Value::String(_) => return Err(ParamsRejected::NotAnObject("a string")),
+            Value::Number(_) => return Err(ParamsRejected::NotAnObject("a number")),
+            Value::Bool(_) => return Err(ParamsRejected::NotAnObject("a boolean")),
+        };
+        let mut all = self.all.clone();
+        all.extend(update.clone());
+        Ok(Self { all })
+    }
+
+    /// Checks everything, against what the host understands and the processor's schema.
+    pub fn check(&self, schema: &ParamsSchema) -> Result<HostParams, ParamsRejected> {
+        let host = self.host()?;
+        schema.check(&self.guest())?;
+        Ok(host)
+    }
+
+    /// All of them, as they were given.
+    pub fn all(&self) -> &Map<String, Value> {
+        &self.all
+    }
+
+    /// The processor's part.
+    pub fn guest(&self) -> Map<String, Value> {
+        let own = |key: &str| !HOST_KEYS.contains(&key);
+        self.all.iter().filter(|(key, _)| own(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// The processor's part as JSON text.
+    pub fn guest_json(&self) -> String {
+        Value::Object(self.guest()).to_string()
+    }
+
+    fn host(&self) -> Result<HostParams, ParamsError> {
+        let width = self.number("width", 2, MAX_SIDE)?;
+        let height = self.number("height", 2, MAX_SIDE)?;
+        for key in ["detect_out_resolution", "show_loading"] {
+            if self.all.get(key).is_some_and(|value| !value.is_boolean() && !value.is_null()) {
+                return Err(error(key, "must be true or false"));
+            }
+        }
+        let geometry = match (width, height) {
+            (None, None) => Geometry::Source,
+            (Some(width), Some(height)) => {
+                for (key, side) in [("width", width), ("height", height)] {
+                    if !side.is_multiple_of(2) {
+                        return Err(error(key, "must be even"));
+                    }
+                }
+                Geometry::Fill { width: width as u32, height: height as u32 }
+            }
+            (Some(_), None) => return Err(error("height", "is missing: width and height go together")),
+            (None, Some(_)) => return Err(error("width", "is missing: width and height go together")),
+        };
+        let max_framerate = self.number("max_framerate", 1, MAX_FRAMERATE)?.map(|rate| rate as u32);
+        Ok(HostParams { geometry, max_framerate })
+    }
+
+    /// A whole number, or text with one, as PyTrickle takes them too.
+    fn number(&self, key: &str, least: u64, most: u64) -> Result<Option<u64>, ParamsError> {
+        let number = match self.all.get(key) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => text.trim().parse().ok(),
+            Some(value) => value.as_u64(),
+        };
+        match number {
+            Some(number) if (least..=most).contains(&number) => Ok(Some(number)),
+            _ => Err(error(key, &format!("must be a whole number from {least} to {most}"))),
+        }
+    }
+}
+
+fn error(key: &str, message: &str) -> ParamsError {
+    ParamsError { pointer: format!("/{key}"), message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn host(params: Value) -> Result<HostParams, ParamsError> {
+        Params::default().merged(&params).unwrap().host()
+    }
+
+    #[test]
+    fn sizes_are_numbers_or_text_and_come_in_pairs() {
+        let square = Geometry::Fill { width: 512, height: 512 };
+        assert_eq!(host(json!({ "width": 512, "height": "512" })).unwrap().geometry, square);
+        assert_eq!(host(json!({ "width": 512 })).unwrap_err().pointer, "/height");
+        assert_eq!(host(json!({ "width": 511, "height": 512 })).unwrap_err().message, "must be even");
+        for bad in [json!(0), json!(-2), json!(1.5), json!("x"), json!([]), json!(1e30)] {
+            assert_eq!(host(json!({ "width": bad, "height": 2 })).unwrap_err().pointer, "/width");
+        }
+    }
+
+    #[test]
+    fn an_update_keeps_what_it_does_not_name_and_the_guest_never_sees_host_keys() {
+        let first = Params::default().merged(&json!({ "intensity": 0.1, "width": 64, "height": 64 })).unwrap();
+        let second = first.merged(&json!({ "intensity": 0.9 })).unwrap();
+        assert_eq!(second.guest_json(), r#"{"intensity":0.9}"#);
+        assert_eq!(second.all()["width"], 64);
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        assert_eq!(Params::default().merged(&json!([1])), Err(ParamsRejected::NotAnObject("an array")));
+    }
+}

@@ -1,0 +1,220 @@
+//! From bytes of MPEG-TS to bytes of MPEG-TS, through a processor. Knows neither network nor files.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use rillbox_media::{AudioFrame, Emit, EncodeError, Input, InputConfig, Media, Output, OutputConfig, Tracks, VideoFrame};
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::meters::{Meters, Phase};
+use super::params::HostParams;
+use super::processor::{Handle, Inlets, Processor};
+
+/// Pieces of bytes that wait to be decoded.
+const SOURCE_QUEUE: usize = 64;
+
+/// Pictures, and runs of samples, that wait for the processor.
+const FRAME_QUEUE: usize = 8;
+const AUDIO_QUEUE: usize = 64;
+
+/// Frames that wait to be encoded, and pieces of bytes that wait to be published.
+const ENCODE_QUEUE: usize = 16;
+const EMIT_QUEUE: usize = 256;
+
+/// What a pipeline is given.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Bytes as they arrive.
+    Bytes(Bytes),
+    /// The bytes so far are a whole segment.
+    EndOfSegment,
+    /// Size and frame rate from the next picture on.
+    Configure(HostParams),
+}
+
+/// A frame and when the bytes that completed it arrived.
+#[derive(Debug)]
+pub(super) struct Timed<T> {
+    pub frame: T,
+    pub arrived: Instant,
+}
+
+/// What the encoder is given.
+#[derive(Debug)]
+pub(super) enum Item {
+    Tracks(Tracks),
+    Video(Timed<VideoFrame>),
+    Audio(Timed<AudioFrame>),
+}
+
+/// Why a pipeline ended before its input did.
+#[derive(Debug, Error)]
+pub enum PipelineError {
+    /// Frames could not be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A stage panicked or was cancelled.
+    #[error("a stage of the pipeline broke: {0}")]
+    Stage(#[from] tokio::task::JoinError),
+    /// The host is going down.
+    #[error("the host is shutting down")]
+    Down,
+}
+
+/// What a pipeline is made of.
+pub struct PipelineConfig {
+    /// Decoding.
+    pub input: InputConfig,
+    /// Encoding.
+    pub output: OutputConfig,
+    /// Old pictures are dropped, rather than made to wait for.
+    pub live: bool,
+    /// Which frames the processor takes; the others pass it by.
+    pub video: bool,
+    /// As `video`.
+    pub audio: bool,
+}
+
+/// A running pipeline. Dropping `source` ends it in good order: everything under way still comes out of `emitted`.
+pub struct Pipeline {
+    /// Where bytes go in.
+    pub source: mpsc::Sender<Source>,
+    /// Where bytes come out.
+    pub emitted: mpsc::Receiver<Emit>,
+    /// Sends params to the processors.
+    pub processors: Vec<Handle>,
+    /// The stages; each gives an error when it ended early.
+    pub stages: JoinSet<Result<(), PipelineError>>,
+}
+
+impl Pipeline {
+    /// Starts the stages. `processors` is one that takes both kinds of frames, or one for video and one for audio.
+    pub fn start(config: PipelineConfig, processors: Vec<Processor>, meters: &Arc<Meters>) -> Result<Self, PipelineError> {
+        let (source, bytes) = mpsc::channel(SOURCE_QUEUE);
+        let (items, to_encode) = mpsc::channel(ENCODE_QUEUE);
+        let (emit, emitted) = mpsc::channel(EMIT_QUEUE);
+        let (video, pictures) = mpsc::channel(FRAME_QUEUE);
+        let (audio, samples) = mpsc::channel(AUDIO_QUEUE);
+        let inlets = Inlets::share(pictures, samples, config.live, processors.len() > 1);
+        let mut stages = JoinSet::new();
+        let mut handles = Vec::new();
+        for (processor, inlets) in processors.into_iter().zip(inlets) {
+            let running = processor.run(inlets, items.clone(), meters.clone()).ok_or(PipelineError::Down)?;
+            handles.push(running.updates);
+            let task = AbortOnDrop(running.task);
+            stages.spawn(async move {
+                let mut task = task;
+                Ok((&mut task.0).await?)
+            });
+        }
+        let decoder = Decoder {
+            input: Input::new(config.input),
+            video: config.video.then_some(video),
+            audio: config.audio.then_some(audio),
+            items,
+            meters: meters.clone(),
+        };
+        stages.spawn_blocking(move || {
+            decoder.run(bytes);
+            Ok(())
+        });
+        let encoder = Encoder { output: Output::new(config.output), emit, meters: meters.clone() };
+        stages.spawn_blocking(move || Ok(encoder.run(to_encode)?));
+        Ok(Self { source, emitted, processors: handles, stages })
+    }
+}
+
+/// The processor's task runs on the guests' runtime; it does not outlive the stream that waits for it.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The stage that owns the decoders.
+struct Decoder {
+    input: Input,
+    /// To the processor; pictures go straight to the encoder where it takes none.
+    video: Option<mpsc::Sender<Timed<VideoFrame>>>,
+    audio: Option<mpsc::Sender<Timed<AudioFrame>>>,
+    items: mpsc::Sender<Item>,
+    meters: Arc<Meters>,
+}
+
+impl Decoder {
+    fn run(mut self, mut bytes: mpsc::Receiver<Source>) {
+        let mut media = Vec::new();
+        while let Some(source) = bytes.blocking_recv() {
+            let arrived = Instant::now();
+            match source {
+                Source::Bytes(bytes) => self.input.push(&bytes, &mut |item| media.push(item)),
+                Source::EndOfSegment => self.input.end_segment(&mut |item| media.push(item)),
+                Source::Configure(params) => self.input.configure(params.geometry, params.max_framerate),
+            }
+            if !self.hand_on(&mut media, arrived) {
+                return;
+            }
+        }
+        self.input.finish(&mut |item| media.push(item));
+        self.hand_on(&mut media, Instant::now());
+    }
+
+    /// Whether somebody still wants frames.
+    fn hand_on(&self, media: &mut Vec<Media>, arrived: Instant) -> bool {
+        self.meters.input(self.input.stats());
+        media.drain(..).all(|item| match item {
+            Media::Tracks(tracks) => self.items.blocking_send(Item::Tracks(tracks)).is_ok(),
+            Media::Video(frame) => {
+                self.meters.arrived();
+                self.meters.advance(Phase::Connecting, Phase::Online);
+                let timed = Timed { frame, arrived };
+                match &self.video {
+                    Some(processor) => processor.blocking_send(timed).is_ok(),
+                    None => self.items.blocking_send(Item::Video(timed)).is_ok(),
+                }
+            }
+            Media::Audio(frame) => {
+                self.meters.advance(Phase::Connecting, Phase::Online);
+                let timed = Timed { frame, arrived };
+                match &self.audio {
+                    Some(processor) => processor.blocking_send(timed).is_ok(),
+                    None => self.items.blocking_send(Item::Audio(timed)).is_ok(),
+                }
+            }
+        })
+    }
+}
+
+/// The stage that owns the encoders.
+struct Encoder {
+    output: Output,
+    emit: mpsc::Sender<Emit>,
+    meters: Arc<Meters>,
+}
+
+impl Encoder {
+    fn run(mut self, mut items: mpsc::Receiver<Item>) -> Result<(), EncodeError> {
+        // A publisher that is gone takes the stream down by itself; what it does not take any more is of no use.
+        let emit = |emitted| drop(self.emit.blocking_send(emitted));
+        while let Some(item) = items.blocking_recv() {
+            match item {
+                Item::Tracks(tracks) => self.output.tracks(tracks, &mut { &emit })?,
+                Item::Video(timed) => {
+                    self.output.video(&timed.frame, &mut { &emit })?;
+                    self.meters.departed(timed.arrived.elapsed());
+                    self.meters.frames_out_of_order.set(self.output.out_of_order());
+                }
+                Item::Audio(timed) => {
+                    self.output.audio(&timed.frame, &mut { &emit })?;
+                    self.meters.audio_frames_out.add(1);
+                }
+            }
+        }
+        self.output.finish(&mut { &emit })
+    }
+}

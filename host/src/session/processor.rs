@@ -1,0 +1,357 @@
+//! The task that owns a stream's instances: it gives them frames, survives what they do, and passes on what they will not.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rillbox_media::{AudioFrame, VideoFrame};
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::meters::{Meters, Phase};
+use super::pipeline::{Item, Timed};
+use crate::sandbox::{Component, Engine, Failure, GuestOutput, Identity, Instance, VideoResult};
+
+/// A live picture is dropped when it is older than this when its turn comes.
+const MAX_AGE: Duration = Duration::from_millis(250);
+
+/// How long a frame waits for an instance in the place of a broken one.
+const REPLACEMENT_WAIT: Duration = Duration::from_millis(20);
+
+/// The first pause after a failure that follows another without a good frame in between; it doubles up to [`MAX_BACKOFF`].
+const BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+
+/// So many failures within [`QUARANTINE_SPAN`] end the processor's part in the stream.
+const QUARANTINE: usize = 5;
+const QUARANTINE_SPAN: Duration = Duration::from_secs(60);
+
+/// Why a processor did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// In `load`.
+    #[error("`load`: {0}")]
+    Load(Failure),
+    /// In `start`, or before it.
+    #[error("`start`: {0}")]
+    Start(Failure),
+    /// The guests' threads are gone: the host is shutting down.
+    #[error("the host is shutting down")]
+    Down,
+}
+
+/// New params for a processor, and where to say whether it took them.
+pub struct Update {
+    params: String,
+    taken: oneshot::Sender<Result<(), Failure>>,
+}
+
+/// How one instance of a component is made.
+#[derive(Clone)]
+struct Recipe {
+    engine: Engine,
+    component: Component,
+    identity: Identity,
+}
+
+impl Recipe {
+    async fn make(self, params: String) -> Result<Instance, StartError> {
+        let mut instance =
+            Instance::new(&self.engine, &self.component, &self.identity).await.map_err(StartError::Start)?;
+        instance.load().await.map_err(StartError::Load)?;
+        instance.start(&params).await.map_err(StartError::Start)?;
+        Ok(instance)
+    }
+
+    fn spawn(&self, params: &str) -> Option<JoinHandle<Result<Instance, StartError>>> {
+        self.engine.spawn(self.clone().make(params.to_owned()))
+    }
+}
+
+/// A started processor that has not been given a stream yet.
+pub struct Processor {
+    recipe: Recipe,
+    instance: Instance,
+    params: String,
+}
+
+impl Processor {
+    /// Makes an instance, and has it `load` and `start`.
+    pub async fn start(
+        engine: &Engine,
+        component: &Component,
+        identity: &Identity,
+        params: String,
+    ) -> Result<Self, StartError> {
+        let recipe = Recipe { engine: engine.clone(), component: component.clone(), identity: identity.clone() };
+        let making = recipe.spawn(&params).ok_or(StartError::Down)?;
+        let instance = making.await.map_err(|_| StartError::Down)??;
+        Ok(Self { recipe, instance, params })
+    }
+
+    /// Gives it frames from now on. The task ends when both of its inputs have.
+    pub(super) fn run(self, inlets: Inlets, outlet: mpsc::Sender<Item>, meters: Arc<Meters>) -> Option<Running> {
+        let (updates, received) = mpsc::channel(8);
+        let engine = self.recipe.engine.clone();
+        let worker = Worker {
+            recipe: self.recipe,
+            params: self.params,
+            slot: Slot::Ready(Box::new(self.instance)),
+            failures: VecDeque::new(),
+            in_a_row: 0,
+            skip: 0,
+            live: inlets.live,
+            outlet,
+            meters,
+        };
+        let task = engine.spawn(worker.run(inlets, received))?;
+        Some(Running { updates: Handle(updates), task })
+    }
+}
+
+/// Where a processor's frames come from. One that does not take a kind of frame has a closed channel for it.
+pub(super) struct Inlets {
+    pub video: mpsc::Receiver<Timed<VideoFrame>>,
+    pub audio: mpsc::Receiver<Timed<AudioFrame>>,
+    /// Old pictures are dropped; on files none is.
+    pub live: bool,
+}
+
+impl Inlets {
+    /// One for a processor that takes both kinds, or one for each of two.
+    pub fn share(
+        video: mpsc::Receiver<Timed<VideoFrame>>,
+        audio: mpsc::Receiver<Timed<AudioFrame>>,
+        live: bool,
+        split: bool,
+    ) -> Vec<Self> {
+        if !split {
+            return vec![Self { video, audio, live }];
+        }
+        let (_, no_audio) = mpsc::channel(1);
+        let (_, no_video) = mpsc::channel(1);
+        vec![Self { video, audio: no_audio, live }, Self { video: no_video, audio, live }]
+    }
+}
+
+/// A processor at work.
+pub(super) struct Running {
+    pub updates: Handle,
+    pub task: JoinHandle<()>,
+}
+
+/// Sends updates to a processor at work.
+#[derive(Clone)]
+pub struct Handle(mpsc::Sender<Update>);
+
+impl Handle {
+    /// Gives it new params; `None` when the stream has ended.
+    pub async fn update(&self, params: String) -> Option<Result<(), Failure>> {
+        let (taken, answer) = oneshot::channel();
+        self.0.send(Update { params, taken }).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+enum Slot {
+    Ready(Box<Instance>),
+    /// A fresh instance is being made.
+    Replacing(JoinHandle<Result<Instance, StartError>>),
+    /// Nothing is tried before this time.
+    Resting(Instant),
+    /// Nothing is tried again.
+    Quarantined,
+}
+
+struct Worker {
+    recipe: Recipe,
+    params: String,
+    slot: Slot,
+    failures: VecDeque<Instant>,
+    in_a_row: u32,
+    /// Frames that pass by, in return for time that the guest took and did not have.
+    skip: u32,
+    live: bool,
+    outlet: mpsc::Sender<Item>,
+    meters: Arc<Meters>,
+}
+
+impl Worker {
+    async fn run(mut self, mut inlets: Inlets, mut updates: mpsc::Receiver<Update>) {
+        let (mut video_open, mut audio_open) = (true, true);
+        while video_open || audio_open {
+            tokio::select! {
+                biased;
+                Some(update) = updates.recv() => self.update(update).await,
+                audio = inlets.audio.recv(), if audio_open => match audio {
+                    Some(frame) => self.audio(frame).await,
+                    None => audio_open = false,
+                },
+                video = inlets.video.recv(), if video_open => match video {
+                    Some(frame) => self.video(frame).await,
+                    None => video_open = false,
+                },
+            }
+        }
+        if let Slot::Ready(instance) = self.slot
+            && let Err(failure) = instance.stop().await
+        {
+            tracing::debug!(%failure, "the processor did not stop well");
+        }
+    }
+
+    async fn update(&mut self, update: Update) {
+        let taken = match self.instance().await {
+            Some(instance) => instance.update_params(&update.params).await,
+            None => Ok(()),
+        };
+        match &taken {
+            Ok(()) => self.params = update.params,
+            Err(failure) => self.failed(failure.clone()),
+        }
+        // Nobody waits for the answer any more: the update stands all the same.
+        let _ = update.taken.send(taken);
+    }
+
+    async fn video(&mut self, timed: Timed<VideoFrame>) {
+        if self.live && timed.arrived.elapsed() > MAX_AGE {
+            self.meters.frames_dropped.add(1);
+            return;
+        }
+        let mut frame = timed.frame;
+        let began = Instant::now();
+        let result = match self.instance_for_frame().await {
+            Some(instance) => instance.video(&frame).await,
+            None => Ok(VideoResult::Unchanged),
+        };
+        self.meters.guest_time(began.elapsed());
+        match result {
+            Ok(VideoResult::Unchanged) => self.in_a_row = 0,
+            Ok(VideoResult::Replaced(picture)) => {
+                self.in_a_row = 0;
+                frame.picture = picture;
+            }
+            Ok(VideoResult::Withheld) => {
+                self.in_a_row = 0;
+                self.meters.frames_withheld.add(1);
+                self.take_output();
+                return;
+            }
+            Err(failure) => self.failed(failure),
+        }
+        self.take_output();
+        self.send(Item::Video(Timed { frame, arrived: timed.arrived })).await;
+    }
+
+    async fn audio(&mut self, timed: Timed<AudioFrame>) {
+        let original = timed.frame;
+        let result = match self.instance_for_frame().await {
+            Some(instance) => instance.audio(original.clone()).await,
+            None => Ok(vec![original.clone()]),
+        };
+        let frames = result.unwrap_or_else(|failure| {
+            self.failed(failure);
+            vec![original]
+        });
+        self.take_output();
+        for frame in frames {
+            self.send(Item::Audio(Timed { frame, arrived: timed.arrived })).await;
+        }
+    }
+
+    async fn send(&mut self, item: Item) {
+        // The encoder is gone only when the stream is being taken down.
+        let _ = self.outlet.send(item).await;
+    }
+
+    async fn instance_for_frame(&mut self) -> Option<&mut Instance> {
+        if self.skip > 0 {
+            self.skip -= 1;
+            return None;
+        }
+        self.instance().await
+    }
+
+    /// The instance, or `None` where frames pass through.
+    async fn instance(&mut self) -> Option<&mut Instance> {
+        if let Slot::Resting(until) = self.slot
+            && until <= Instant::now()
+        {
+            self.replace();
+        }
+        if let Slot::Replacing(making) = &mut self.slot {
+            match tokio::time::timeout(REPLACEMENT_WAIT, making).await {
+                Err(_elapsed) => {}
+                Ok(Ok(Ok(instance))) => self.slot = Slot::Ready(Box::new(instance)),
+                Ok(Ok(Err(StartError::Load(failure) | StartError::Start(failure)))) => self.broke(failure),
+                Ok(Ok(Err(StartError::Down)) | Err(_)) => self.slot = Slot::Quarantined,
+            }
+        }
+        match &mut self.slot {
+            Slot::Ready(instance) => Some(instance),
+            _ => None,
+        }
+    }
+
+    fn replace(&mut self) {
+        self.slot = match self.recipe.spawn(&self.params) {
+            Some(making) => Slot::Replacing(making),
+            None => Slot::Quarantined,
+        };
+    }
+
+    /// Counts a failure, and gets rid of the instance when it is of no more use.
+    fn failed(&mut self, failure: Failure) {
+        let counter = match &failure {
+            Failure::Reported(_) => &self.meters.guest_errors,
+            Failure::Trap(_) | Failure::Memory { .. } => &self.meters.guest_traps,
+            Failure::Overrun(_) => &self.meters.guest_overruns,
+        };
+        counter.add(1);
+        self.meters.guest_error(failure.to_string());
+        if counter.get().is_power_of_two() {
+            tracing::warn!(stream = self.recipe.identity.stream, %failure, count = counter.get(), "frame passed through");
+            self.meters.event("error", failure.to_string());
+        }
+        if failure.is_fatal() {
+            if let Failure::Overrun(took) = failure {
+                // Time beyond the budget, as whole frames' worth.
+                let budget = self.recipe.engine.limits().frame_budget;
+                self.skip = (took.saturating_sub(budget).as_nanos() / budget.as_nanos().max(1)) as u32;
+            }
+            self.broke(failure);
+        }
+    }
+
+    /// Decides what comes in the place of a broken instance, and when.
+    fn broke(&mut self, failure: Failure) {
+        let now = Instant::now();
+        self.failures.push_back(now);
+        self.failures.retain(|time| now.duration_since(*time) < QUARANTINE_SPAN);
+        self.in_a_row += 1;
+        if self.failures.len() >= QUARANTINE {
+            self.slot = Slot::Quarantined;
+            self.meters.advance(Phase::Online, Phase::Degraded);
+            self.meters.event("error", format!("the processor is in quarantine; its last failure: {failure}"));
+        } else if self.in_a_row > 1 {
+            let pause = BACKOFF.saturating_mul(1 << (self.in_a_row - 2).min(8)).min(MAX_BACKOFF);
+            self.slot = Slot::Resting(now + pause);
+        } else {
+            self.replace();
+        }
+    }
+
+    fn take_output(&mut self) {
+        let Slot::Ready(instance) = &mut self.slot else { return };
+        self.meters.guest_memory.set(instance.memory() as u64);
+        for output in instance.take_output() {
+            self.meters.guest_outputs.add(1);
+            let stream = &self.recipe.identity.stream;
+            match output {
+                GuestOutput::Data(value) => tracing::debug!(stream, %value, "data"),
+                GuestOutput::Event(kind, fields) => tracing::info!(stream, kind, %fields, "event"),
+            }
+        }
+    }
+}

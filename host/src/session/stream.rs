@@ -1,0 +1,280 @@
+//! One live stream: subscribe, pipeline, publish, and the end of it all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rillbox_media::Emit;
+use rillbox_trickle::{ChannelUrl, Client, PublishError, Publisher, PublisherConfig, Segment, Start, SubscribeError, Subscriber};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::meters::{Meters, Phase};
+use super::pipeline::{Pipeline, PipelineError, Source};
+use crate::registry::Lease;
+
+/// A server that cannot be reached for this long ends the stream.
+const UNREACHABLE: Duration = Duration::from_secs(30);
+
+/// Pause between two attempts.
+const RETRY: Duration = Duration::from_millis(300);
+
+/// How often publishing is looked at while nothing is produced.
+const PUBLISH_CHECK: Duration = Duration::from_secs(1);
+
+/// Time that a stream has, once its input has ended, to send what is under way.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Where a stream comes from and goes to.
+#[derive(Clone, Debug)]
+pub struct StreamConfig {
+    /// Input.
+    pub subscribe: ChannelUrl,
+    /// Output; a stream without one only looks.
+    pub publish: Option<ChannelUrl>,
+}
+
+/// Why a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Ending {
+    phase: Phase,
+    reason: String,
+}
+
+impl Ending {
+    fn ended(reason: impl Into<String>) -> Self {
+        Self { phase: Phase::Ended, reason: reason.into() }
+    }
+
+    fn failed(reason: impl Into<String>) -> Self {
+        Self { phase: Phase::Failed, reason: reason.into() }
+    }
+}
+
+/// Runs a stream to its end; cancelling `stop` ends its input, and what is under way still goes out. The condition in
+/// `meters` says at last why it ended, after everything has been released, the `processor` too.
+pub async fn run(
+    config: StreamConfig,
+    client: Client,
+    pipeline: Pipeline,
+    meters: &Arc<Meters>,
+    stop: CancellationToken,
+    processor: Lease,
+) {
+    let Pipeline { source, emitted, mut stages, .. } = pipeline;
+    let mut ends: JoinSet<Ending> = JoinSet::new();
+    let subscription = Subscription {
+        subscriber: Subscriber::new(client.clone(), config.subscribe.clone(), Start::Current),
+        url: config.subscribe,
+        source,
+        meters: meters.clone(),
+        begun: false,
+    };
+    let publisher = config.publish.map(|url| Publisher::new(client, url, PublisherConfig::default()));
+    let publication = Publication { publisher, emitted, meters: meters.clone() };
+    // Stops the input alone; the rest follows by itself when no more comes.
+    let input = stop.child_token();
+    ends.spawn({
+        let input = input.clone();
+        async move {
+            input.run_until_cancelled_owned(subscription.run()).await.unwrap_or_else(|| Ending::ended("stopped"))
+        }
+    });
+    ends.spawn(publication.run());
+    let mut ending: Option<Ending> = None;
+    let mut deadline: Option<Instant> = None;
+    loop {
+        let next = async {
+            tokio::select! {
+                Some(end) = ends.join_next() => Some(end.unwrap_or_else(|error| Ending::failed(error.to_string()))),
+                Some(stage) = stages.join_next() => stage_ending(stage),
+                else => None,
+            }
+        };
+        let next = match deadline {
+            None => next.await,
+            Some(deadline) => match timeout_at(deadline, next).await {
+                Ok(next) => next,
+                Err(_elapsed) => {
+                    ending = Some(Ending::failed("what was under way did not go out in time"));
+                    break;
+                }
+            },
+        };
+        if let Some(end) = next {
+            ending.get_or_insert(end);
+            input.cancel();
+            meters.enter(Phase::Draining);
+            deadline.get_or_insert(Instant::now() + DRAIN);
+        }
+        if ends.is_empty() && stages.is_empty() {
+            break;
+        }
+    }
+    ends.shutdown().await;
+    stages.shutdown().await;
+    drop(processor);
+    let ending = ending.unwrap_or_else(|| Ending::ended("the input ended"));
+    tracing::info!(reason = ending.reason, phase = ?ending.phase, "stream ended");
+    meters.end(ending.phase, ending.reason);
+}
+
+fn stage_ending(stage: Result<Result<(), PipelineError>, tokio::task::JoinError>) -> Option<Ending> {
+    match stage {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(Ending::failed(error.to_string())),
+        Err(error) => Some(Ending::failed(PipelineError::Stage(error).to_string())),
+    }
+}
+
+struct Subscription {
+    subscriber: Subscriber,
+    url: ChannelUrl,
+    source: mpsc::Sender<Source>,
+    meters: Arc<Meters>,
+    /// A segment has been read: the channel was there.
+    begun: bool,
+}
+
+impl Subscription {
+    /// Reads segments until there are no more.
+    async fn run(mut self) -> Ending {
+        let mut failing: Option<Instant> = None;
+        loop {
+            match self.subscriber.next().await {
+                Ok(segment) => {
+                    failing = None;
+                    self.begun = true;
+                    if !self.read(segment).await {
+                        return Ending::ended("the pipeline ended");
+                    }
+                }
+                Err(SubscribeError::Closed) => return Ending::ended("the input ended"),
+                Err(SubscribeError::NotFound) if self.begun => return Ending::ended("the input is gone"),
+                Err(SubscribeError::Interrupted) => return Ending::ended("the host is shutting down"),
+                Err(error) => {
+                    let now = Instant::now();
+                    let since = *failing.get_or_insert_with(|| {
+                        self.meters.event("error", format!("cannot read {}: {}", self.url, causes(&error)));
+                        now
+                    });
+                    if now.duration_since(since) >= UNREACHABLE {
+                        let seconds = UNREACHABLE.as_secs();
+                        return Ending::failed(format!("cannot read {} for {seconds} s: {}", self.url, causes(&error)));
+                    }
+                    sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Hands on a segment as it arrives; `false` when nobody takes it.
+    async fn read(&mut self, mut segment: Segment) -> bool {
+        self.meters.segments_in.add(1);
+        self.meters.segments_missed.add(segment.skipped());
+        loop {
+            let source = match segment.chunk().await {
+                Ok(Some(bytes)) => Source::Bytes(bytes),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!(url = %self.url, seq = segment.seq(), error = causes(&error), "a segment broke off");
+                    self.meters.event("error", format!("segment {} broke off: {}", segment.seq(), causes(&error)));
+                    break;
+                }
+            };
+            if self.source.send(source).await.is_err() {
+                return false;
+            }
+        }
+        self.source.send(Source::EndOfSegment).await.is_ok()
+    }
+}
+
+struct Publication {
+    /// `None` where the output goes nowhere.
+    publisher: Option<Publisher>,
+    emitted: mpsc::Receiver<Emit>,
+    meters: Arc<Meters>,
+}
+
+impl Publication {
+    /// Publishes segments until the pipeline makes no more.
+    async fn run(mut self) -> Ending {
+        loop {
+            let received = tokio::time::timeout(PUBLISH_CHECK, self.emitted.recv()).await;
+            if let Some(ending) = self.check() {
+                return ending;
+            }
+            match received {
+                Err(_elapsed) => {}
+                Ok(None) => return self.finish().await,
+                Ok(Some(emit)) => {
+                    if let Err(error) = self.publish(emit).await {
+                        return gone(&error);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn publish(&mut self, emit: Emit) -> Result<(), PublishError> {
+        let Some(publisher) = &mut self.publisher else { return Ok(()) };
+        match emit {
+            Emit::Cut => {
+                publisher.begin();
+                Ok(())
+            }
+            Emit::Bytes(bytes) => {
+                self.meters.bytes_out.add(bytes.len() as u64);
+                publisher.write(bytes).await
+            }
+        }
+    }
+
+    /// Takes over the publisher's counts; gives an ending when it has failed for too long.
+    fn check(&self) -> Option<Ending> {
+        let publisher = self.publisher.as_ref()?;
+        let stats = publisher.stats();
+        self.meters.segments_out.set(stats.segments);
+        self.meters.segments_skipped.set(stats.skipped);
+        self.meters.publish_retries.set(stats.retries);
+        let failing = publisher.failing_since()?.elapsed();
+        (failing >= UNREACHABLE)
+            .then(|| Ending::failed(format!("the output could not be published for {} s", UNREACHABLE.as_secs())))
+    }
+
+    async fn finish(self) -> Ending {
+        let segments = self.meters.segments_out.get();
+        match self.publisher {
+            None => Ending::ended("the input ended"),
+            Some(publisher) => match publisher.finish().await {
+                Ok(()) => {
+                    self.meters.segments_out.set(segments + 1);
+                    Ending::ended("the input ended")
+                }
+                Err(error) => gone(&error),
+            },
+        }
+    }
+}
+
+fn gone(error: &PublishError) -> Ending {
+    match error {
+        PublishError::Closed => Ending::ended("the output was closed"),
+        PublishError::NotFound => Ending::ended("the output is gone"),
+        error => Ending::failed(format!("the output could not be published: {error}")),
+    }
+}
+
+/// An error with what caused it, in one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,398 @@
+//! All streams of a host, by id.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use rillbox_media::{InputConfig, OutputConfig};
+use rillbox_trickle::{ChannelUrl, Client};
+use serde_json::{Map, Value};
+use thiserror::Error;
+use tokio::sync::mpsc::WeakSender;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use super::meters::Meters;
+use super::params::{Params, ParamsRejected};
+use super::pipeline::{Pipeline, PipelineConfig, PipelineError, Source};
+use super::processor::{Handle, Processor, StartError};
+use super::stream::{self, StreamConfig};
+use crate::registry::{CompileError, Isolation, Lease, NotFound, ParamsSchema, Registry};
+use crate::sandbox::{ChildCompiler, Engine, Failure, Identity, LoadError};
+
+/// Ended streams whose status can still be asked for.
+const REMEMBERED: usize = 64;
+
+/// Longest that a stop waits for the stream's end; the stream goes on ending after it.
+const STOP_WAIT: Duration = Duration::from_secs(8);
+
+/// What streams need of the host.
+pub struct Host {
+    /// Runs guests.
+    pub engine: Engine,
+    /// Knows processors.
+    pub registry: Registry<ChildCompiler>,
+    /// Speaks trickle.
+    pub client: Client,
+    /// For streams that name no processor.
+    pub default_processor: Option<String>,
+    /// How input is decoded, before a stream's own params.
+    pub input: InputConfig,
+    /// How output is encoded.
+    pub output: OutputConfig,
+    /// Streams at once.
+    pub max_streams: usize,
+}
+
+/// A stream to start.
+#[derive(Clone, Debug)]
+pub struct StartRequest {
+    /// Made up when there is none.
+    pub id: Option<String>,
+    /// `NAME` or `NAME@VERSION`; the host's default when there is none.
+    pub processor: Option<String>,
+    /// An object, or null.
+    pub params: Value,
+    /// Input.
+    pub subscribe: ChannelUrl,
+    /// Output.
+    pub publish: Option<ChannelUrl>,
+}
+
+/// Why a stream was not started. Nothing has changed.
+#[derive(Debug, Error)]
+pub enum StartRejected {
+    /// The id runs.
+    #[error("the stream {0:?} is running; stop it first, or use another gateway_request_id")]
+    Busy(String),
+    /// As many run as may.
+    #[error("{0} streams run, which is as many as this host takes")]
+    Full(usize),
+    /// The id cannot be one.
+    #[error("a stream's id has 1 to 256 bytes without control characters")]
+    Id,
+    /// Neither the request nor the host names a processor.
+    #[error("name a `processor`: this host has no default one (serve --processor)")]
+    NoProcessor,
+    /// There is none of that name.
+    #[error(transparent)]
+    Unknown(#[from] NotFound),
+    /// The params do not fit.
+    #[error(transparent)]
+    Params(#[from] ParamsRejected),
+    /// The processor did not start.
+    #[error("{processor} did not start: {source}")]
+    Processor {
+        /// `NAME@VERSION`.
+        processor: String,
+        /// Why.
+        source: StartError,
+    },
+    /// The host's own trouble.
+    #[error("the processor could not be loaded: {0}")]
+    Load(String),
+}
+
+impl From<LoadError> for StartRejected {
+    fn from(error: LoadError) -> Self {
+        Self::Load(error.to_string())
+    }
+}
+
+impl From<CompileError> for StartRejected {
+    fn from(error: CompileError) -> Self {
+        Self::Load(error.to_string())
+    }
+}
+
+impl From<PipelineError> for StartRejected {
+    fn from(error: PipelineError) -> Self {
+        Self::Load(error.to_string())
+    }
+}
+
+/// No stream of that id is known.
+#[derive(Debug, Error)]
+pub enum UnknownStream {
+    /// Never seen, or forgotten.
+    #[error("there is no stream {0:?}")]
+    Id(String),
+    /// None was named, and none runs.
+    #[error("no stream is running")]
+    None,
+    /// None was named, and several run.
+    #[error("several streams are running; name one by X-Stream-Id or gateway_request_id: {}", .0.join(", "))]
+    Several(Vec<String>),
+}
+
+/// Why params were not updated. Nothing has changed.
+#[derive(Debug, Error)]
+pub enum UpdateRejected {
+    /// They do not fit.
+    #[error(transparent)]
+    Params(#[from] ParamsRejected),
+    /// The processor did not take them.
+    #[error("the params were not taken: {0}")]
+    Processor(Failure),
+    /// There is nothing to update.
+    #[error("the stream {0:?} has ended")]
+    Ended(String),
+}
+
+/// One stream, running or ended.
+pub struct Stream {
+    /// Its id.
+    pub id: String,
+    /// `NAME@VERSION`.
+    pub processor: String,
+    /// When it started.
+    pub started: SystemTime,
+    /// Input and output.
+    pub config: StreamConfig,
+    /// What it measures.
+    pub meters: Arc<Meters>,
+    schema: ParamsSchema,
+    /// Held while params are updated, so that updates do not overtake each other.
+    params: tokio::sync::Mutex<Params>,
+    processors: Vec<Handle>,
+    /// Weak, so that the input's end is the subscription's to say.
+    source: WeakSender<Source>,
+    stop: CancellationToken,
+}
+
+impl Stream {
+    /// Its params as they stand.
+    pub async fn params(&self) -> Map<String, Value> {
+        self.params.lock().await.all().clone()
+    }
+
+    /// Whether it has ended and released everything.
+    pub fn is_over(&self) -> bool {
+        self.meters.condition().borrow().phase.is_over()
+    }
+
+    /// Merges `update` into the params, once all of it has been checked.
+    pub async fn update(&self, update: &Value) -> Result<(), UpdateRejected> {
+        let mut params = self.params.lock().await;
+        let merged = params.merged(update)?;
+        let host = merged.check(&self.schema)?;
+        let ended = || UpdateRejected::Ended(self.id.clone());
+        let source = self.source.upgrade().ok_or_else(ended)?;
+        for processor in &self.processors {
+            processor.update(merged.guest_json()).await.ok_or_else(ended)?.map_err(UpdateRejected::Processor)?;
+        }
+        source.send(Source::Configure(host)).await.map_err(|_| ended())?;
+        *params = merged;
+        self.meters.event("params_updated", Value::Object(params.all().clone()).to_string());
+        Ok(())
+    }
+
+    /// Ends the stream, and waits until it has, within bounds.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        let mut condition = self.meters.condition();
+        // Past the bound the stream goes on ending; its status tells.
+        let _ = timeout(STOP_WAIT, condition.wait_for(|condition| condition.phase.is_over())).await;
+    }
+}
+
+enum Entry {
+    /// Its id is taken while the processor starts.
+    Starting,
+    Started(Arc<Stream>),
+}
+
+/// The streams of a host.
+pub struct Streams {
+    host: Host,
+    /// In the order of their starts.
+    entries: Mutex<HashMap<String, (u64, Entry)>>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Streams {
+    /// A host without streams.
+    pub fn new(host: Host) -> Self {
+        Self { host, entries: Mutex::default(), stop: CancellationToken::new(), tasks: TaskTracker::new() }
+    }
+
+    /// What the streams share.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Starts a stream: it answers when the processor has started, before any network.
+    pub async fn start(&self, request: StartRequest) -> Result<Arc<Stream>, StartRejected> {
+        let id = match &request.id {
+            Some(id) if id.is_empty() || id.len() > 256 || id.chars().any(char::is_control) => {
+                return Err(StartRejected::Id);
+            }
+            Some(id) => id.clone(),
+            None => uuid::Uuid::new_v4().to_string(),
+        };
+        let reservation = self.reserve(&id)?;
+        let stream = self.launch(id, request).await?;
+        reservation.fill(stream.clone());
+        Ok(stream)
+    }
+
+    /// The stream of this id, running or remembered.
+    pub fn get(&self, id: &str) -> Result<Arc<Stream>, UnknownStream> {
+        match self.lock().get(id) {
+            Some((_, Entry::Started(stream))) => Ok(stream.clone()),
+            _ => Err(UnknownStream::Id(id.to_owned())),
+        }
+    }
+
+    /// The only stream that runs.
+    pub fn only(&self) -> Result<Arc<Stream>, UnknownStream> {
+        let mut running: Vec<_> = self.list().into_iter().filter(|stream| !stream.is_over()).collect();
+        match running.len() {
+            0 => Err(UnknownStream::None),
+            1 => Ok(running.remove(0)),
+            _ => Err(UnknownStream::Several(running.iter().map(|stream| stream.id.clone()).collect())),
+        }
+    }
+
+    /// All streams, running and remembered, oldest first.
+    pub fn list(&self) -> Vec<Arc<Stream>> {
+        let entries = self.lock();
+        let mut streams: Vec<_> = entries
+            .values()
+            .filter_map(|(order, entry)| match entry {
+                Entry::Started(stream) => Some((*order, stream.clone())),
+                Entry::Starting => None,
+            })
+            .collect();
+        streams.sort_by_key(|(order, _)| *order);
+        streams.into_iter().map(|(_, stream)| stream).collect()
+    }
+
+    /// Ends all streams, and waits for them at most `deadline`.
+    pub async fn shutdown(&self, deadline: Duration) {
+        self.stop.cancel();
+        self.tasks.close();
+        if timeout(deadline, self.tasks.wait()).await.is_err() {
+            tracing::warn!("streams were cut off: they did not end in time");
+        }
+    }
+
+    /// The host's health in PyTrickle's words: `OK` while streams run, `IDLE` while none does.
+    pub fn health(&self) -> &'static str {
+        let busy = |(_, entry): &(u64, Entry)| match entry {
+            Entry::Starting => true,
+            Entry::Started(stream) => !stream.is_over(),
+        };
+        if self.lock().values().any(busy) { "OK" } else { "IDLE" }
+    }
+
+    fn reserve(&self, id: &str) -> Result<Reservation<'_>, StartRejected> {
+        let mut entries = self.lock();
+        let over = |entry: &Entry| matches!(entry, Entry::Started(stream) if stream.is_over());
+        if entries.get(id).is_some_and(|(_, entry)| !over(entry)) {
+            return Err(StartRejected::Busy(id.to_owned()));
+        }
+        if entries.values().filter(|(_, entry)| !over(entry)).count() >= self.host.max_streams {
+            return Err(StartRejected::Full(self.host.max_streams));
+        }
+        let mut ended: Vec<_> =
+            entries.iter().filter(|(_, (_, entry))| over(entry)).map(|(id, (order, _))| (*order, id.clone())).collect();
+        ended.sort();
+        for (_, id) in ended.iter().take(ended.len().saturating_sub(REMEMBERED)) {
+            entries.remove(id);
+        }
+        let order = entries.values().map(|(order, _)| order + 1).max().unwrap_or(0);
+        entries.insert(id.to_owned(), (order, Entry::Starting));
+        Ok(Reservation { streams: self, id: id.to_owned(), filled: false })
+    }
+
+    async fn launch(&self, id: String, request: StartRequest) -> Result<Arc<Stream>, StartRejected> {
+        let host = &self.host;
+        let name = request.processor.as_ref().or(host.default_processor.as_ref()).ok_or(StartRejected::NoProcessor)?;
+        let lease = host.registry.get(name)?;
+        let schema = ParamsSchema::compile(&lease.params_schema).map_err(StartRejected::Load)?;
+        let params = Params::default().merged(&request.params)?;
+        let host_params = params.check(&schema)?;
+        let component = host.engine.load(&host.registry.code(&lease).await?)?;
+        let identity = Identity { stream: id.clone(), processor: lease.id() };
+        let split = lease.isolation == Isolation::Split && lease.video && lease.audio;
+        let mut processors = Vec::new();
+        for _ in 0..if split { 2 } else { 1 } {
+            let processor = Processor::start(&host.engine, &component, &identity, params.guest_json())
+                .await
+                .map_err(|source| StartRejected::Processor { processor: lease.id(), source })?;
+            processors.push(processor);
+        }
+        let config = PipelineConfig {
+            input: InputConfig {
+                geometry: host_params.geometry,
+                max_framerate: host_params.max_framerate,
+                ..host.input
+            },
+            output: host.output.clone(),
+            live: true,
+            video: lease.video,
+            audio: lease.audio,
+        };
+        let meters = Arc::new(Meters::new());
+        let pipeline = Pipeline::start(config, processors, &meters)?;
+        let stream = Arc::new(Stream {
+            id,
+            processor: lease.id(),
+            started: SystemTime::now(),
+            config: StreamConfig { subscribe: request.subscribe, publish: request.publish },
+            meters,
+            schema,
+            params: tokio::sync::Mutex::new(params),
+            processors: pipeline.processors.clone(),
+            source: pipeline.source.downgrade(),
+            stop: self.stop.child_token(),
+        });
+        self.spawn(&stream, pipeline, lease);
+        Ok(stream)
+    }
+
+    fn spawn(&self, stream: &Arc<Stream>, pipeline: Pipeline, lease: Lease) {
+        tracing::info!(stream = stream.id, processor = stream.processor, subscribe = %stream.config.subscribe, "stream started");
+        let span = tracing::info_span!("stream", id = stream.id);
+        let (config, client) = (stream.config.clone(), self.host.client.clone());
+        let (meters, stop) = (stream.meters.clone(), stream.stop.clone());
+        self.tasks.spawn(
+            async move {
+                stream::run(config, client, pipeline, &meters, stop, lease).await;
+            }
+            .instrument(span),
+        );
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (u64, Entry)>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An id that is taken until this is dropped, or for good once it is filled.
+struct Reservation<'a> {
+    streams: &'a Streams,
+    id: String,
+    filled: bool,
+}
+
+impl Reservation<'_> {
+    fn fill(mut self, stream: Arc<Stream>) {
+        if let Some((_, entry)) = self.streams.lock().get_mut(&self.id) {
+            *entry = Entry::Started(stream);
+        }
+        self.filled = true;
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if !self.filled {
+            self.streams.lock().remove(&self.id);
+        }
+    }
+}
