@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rillbox_media::Emit;
-use rillbox_trickle::{ChannelUrl, Client, PublishError, Publisher, PublisherConfig, Segment, Start, SubscribeError, Subscriber};
+use rillbox_trickle::{ChannelUrl, Client, PublishError, Publisher, PublisherConfig, PublisherStats, Segment, Start, SubscribeError, Subscriber};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -22,6 +22,9 @@ const RETRY: Duration = Duration::from_millis(300);
 
 /// How often publishing is looked at while nothing is produced.
 const PUBLISH_CHECK: Duration = Duration::from_secs(1);
+
+/// Time between the end of the last segment and the end of its channel.
+const LAST_READERS: Duration = Duration::from_millis(500);
 
 /// Time that a stream has, once its input has ended, to send what is under way.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -71,7 +74,9 @@ pub async fn run(
         meters: meters.clone(),
         begun: false,
     };
-    let publisher = config.publish.map(|url| Publisher::new(client, url, PublisherConfig::default()));
+    let publisher = config.publish.map(|url| {
+        (Publisher::new(client.clone(), url.clone(), PublisherConfig::default()), client, url)
+    });
     let publication = Publication { publisher, emitted, meters: meters.clone() };
     // Stops the input alone; the rest follows by itself when no more comes.
     let input = stop.child_token();
@@ -193,7 +198,7 @@ impl Subscription {
 
 struct Publication {
     /// `None` where the output goes nowhere.
-    publisher: Option<Publisher>,
+    publisher: Option<(Publisher, Client, ChannelUrl)>,
     emitted: mpsc::Receiver<Emit>,
     meters: Arc<Meters>,
 }
@@ -219,7 +224,7 @@ impl Publication {
     }
 
     async fn publish(&mut self, emit: Emit) -> Result<(), PublishError> {
-        let Some(publisher) = &mut self.publisher else { return Ok(()) };
+        let Some((publisher, ..)) = &mut self.publisher else { return Ok(()) };
         match emit {
             Emit::Cut => {
                 publisher.begin();
@@ -234,28 +239,35 @@ impl Publication {
 
     /// Takes over the publisher's counts; gives an ending when it has failed for too long.
     fn check(&self) -> Option<Ending> {
-        let publisher = self.publisher.as_ref()?;
-        let stats = publisher.stats();
-        self.meters.segments_out.set(stats.segments);
-        self.meters.segments_skipped.set(stats.skipped);
-        self.meters.publish_retries.set(stats.retries);
+        let (publisher, ..) = self.publisher.as_ref()?;
+        self.count(publisher.stats());
         let failing = publisher.failing_since()?.elapsed();
         (failing >= UNREACHABLE)
             .then(|| Ending::failed(format!("the output could not be published for {} s", UNREACHABLE.as_secs())))
     }
 
-    async fn finish(self) -> Ending {
-        let segments = self.meters.segments_out.get();
-        match self.publisher {
-            None => Ending::ended("the input ended"),
-            Some(publisher) => match publisher.finish().await {
-                Ok(()) => {
-                    self.meters.segments_out.set(segments + 1);
-                    Ending::ended("the input ended")
-                }
-                Err(error) => gone(&error),
-            },
+    /// Sends the rest, and ends the channel so that its readers know. They get a moment to ask for the last segment: what
+    /// nobody has asked for goes with the channel.
+    async fn finish(mut self) -> Ending {
+        let ended = Ending::ended("the input ended");
+        let Some((publisher, client, url)) = self.publisher.take() else { return ended };
+        match publisher.finish().await {
+            Ok(stats) => self.count(stats),
+            Err(error) => return gone(&error),
         }
+        sleep(LAST_READERS).await;
+        match rillbox_trickle::delete(&client, &url).await {
+            // A gateway may have closed its own channel, or keep that to itself.
+            Err(error) => tracing::debug!(%url, %error, "the output channel was not closed"),
+            Ok(()) => tracing::debug!(%url, "output channel closed"),
+        }
+        ended
+    }
+
+    fn count(&self, stats: PublisherStats) {
+        self.meters.segments_out.set(stats.segments);
+        self.meters.segments_skipped.set(stats.skipped);
+        self.meters.publish_retries.set(stats.retries);
     }
 }
 

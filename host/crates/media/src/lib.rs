@@ -10,7 +10,7 @@ pub mod convert;
 mod decode;
 mod encode;
 mod error;
-// mod file;
+mod file;
 mod frame;
 mod input;
 mod mux;
@@ -21,7 +21,7 @@ mod ts;
 
 pub use encode::{AudioConfig, RateControl, VideoConfig};
 pub use error::{EncodeError, OpenError};
-
+pub use file::{FileChunk, FileSegments, SegmentMode};
 pub use frame::{AudioFrame, Color, ColorMatrix, ColorRange, PictureError, Picture, PixelFormat, VideoFrame};
 pub use input::{Input, InputConfig, InputStats, Media};
 pub use output::{Emit, Output, OutputConfig};

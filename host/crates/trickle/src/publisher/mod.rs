@@ -218,12 +218,13 @@ impl Publisher {
     }
 
     /// Ends the open segment and waits for the answers that are missing, at most [`PublisherConfig::finish_timeout`].
-    /// The channel stays.
+    /// The channel stays. Gives what was done in all.
     ///
     /// # Errors
     /// The channel is over, or the server did not answer.
-    pub async fn finish(mut self) -> Result<(), PublishError> {
-        self.settle().await
+    pub async fn finish(mut self) -> Result<PublisherStats, PublishError> {
+        self.settle().await?;
+        Ok(self.stats())
     }
 
     /// Does what [`Publisher::finish`] does, then deletes the channel. One that is closed or missing already is fine.

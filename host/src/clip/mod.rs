@@ -1,0 +1,161 @@
+//! Files at either end of a channel: `publish` plays one into it, `record` writes one from it.
+//!
+//! Both end cleanly when their token is cancelled: a publisher closes its channel, a recorder keeps what it has.
+
+mod publish;
+mod record;
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+pub use publish::{PublishOptions, PublishSummary, publish};
+pub use record::{RecordOptions, RecordSummary, record};
+
+/// A bar over `length` of media, or a spinner where it is not known; on standard error, hidden where that is no terminal.
+fn progress(length: Option<Duration>) -> ProgressBar {
+    let (bar, template) = match length {
+        Some(length) => (ProgressBar::new(millis(length)), "{elapsed_precise} {bar:40} {percent:>3} % {msg}"),
+        None => (ProgressBar::new_spinner(), "{elapsed_precise} {spinner} {msg}"),
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// Whole milliseconds, the unit of the bar.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use rillbox_media::{Input, InputConfig, Media, SegmentMode};
+    use rillbox_trickle::{ChannelUrl, Client, ClientConfig, Server, ServerConfig, Start};
+    use tokio_util::sync::{CancellationToken, DropGuard};
+
+    use super::*;
+
+    /// 132 frames in six segments of a second, 5.3 s.
+    const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/bbb-720p25-idr1s.mp4");
+
+    /// A server on loopback, which ends with its guard, and the address of a channel there.
+    async fn serve(config: ServerConfig) -> (ChannelUrl, DropGuard) {
+        let stop = CancellationToken::new();
+        let server = Server::bind(([127, 0, 0, 1], 0).into(), config).await.unwrap();
+        let url = format!("http://{}/clip", server.local_addr());
+        tokio::spawn(server.run(stop.clone()));
+        (url.parse().unwrap(), stop.drop_guard())
+    }
+
+    fn client() -> Client {
+        Client::new(ClientConfig::default()).unwrap()
+    }
+
+    fn publishing(url: &ChannelUrl) -> PublishOptions {
+        PublishOptions {
+            file: PathBuf::from(FIXTURE),
+            url: url.clone(),
+            client: client(),
+            realtime: true,
+            loops: 1,
+            mode: SegmentMode::Auto,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    fn recording(url: &ChannelUrl, directory: &tempfile::TempDir) -> RecordOptions {
+        RecordOptions {
+            url: url.clone(),
+            client: client(),
+            file: directory.path().join("clip.ts"),
+            start: Start::Current,
+            wait: Duration::from_secs(10),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Names in a directory.
+    fn list(directory: &tempfile::TempDir) -> Vec<String> {
+        let entries = std::fs::read_dir(directory.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_published_in_real_time_is_recorded_whole() {
+        let (url, _server) = serve(ServerConfig::default()).await;
+        let directory = tempfile::tempdir().unwrap();
+        let options = recording(&url, &directory);
+        let file = options.file.clone();
+        let started = std::time::Instant::now();
+        let (published, recorded) = tokio::join!(publish(publishing(&url)), record(options));
+        let (published, recorded) = (published.unwrap(), recorded.unwrap());
+        assert!(started.elapsed() > Duration::from_secs(5), "took {:?}", started.elapsed());
+        assert!(published.copied && !published.stopped && !recorded.stopped);
+        assert_eq!((published.segments, published.skipped), (6, 0));
+        assert_eq!((recorded.segments, recorded.skipped), (6, 0));
+        assert_eq!(recorded.bytes, published.bytes);
+        assert_eq!(list(&directory), ["clip.ts"]);
+        let mut frames = 0;
+        let mut count = |media| frames += u32::from(matches!(media, Media::Video(_)));
+        let mut input = Input::new(InputConfig::default());
+        input.push(&std::fs::read(file).unwrap(), &mut count);
+        input.finish(&mut count);
+        assert_eq!(frames, 132);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn without_real_time_the_server_sets_the_pace_and_no_segment_is_lost() {
+        let (url, _server) = serve(ServerConfig::default()).await;
+        let published = publish(PublishOptions { realtime: false, loops: 5, ..publishing(&url) }).await.unwrap();
+        assert_eq!((published.segments, published.skipped), (30, 0));
+        assert!(published.played > Duration::from_secs(26));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn stopping_keeps_what_was_recorded_and_closes_the_channel() {
+        let (url, _server) = serve(ServerConfig::default()).await;
+        let directory = tempfile::tempdir().unwrap();
+        let (publisher, recorder) = (publishing(&url), recording(&url, &directory));
+        let (stop_publisher, stop_recorder) = (publisher.stop.clone(), recorder.stop.clone());
+        let publishing = tokio::spawn(publish(PublishOptions { loops: 0, ..publisher }));
+        let part = directory.path().join("clip.ts.part");
+        let stopping = async {
+            while std::fs::metadata(&part).map_or(0, |metadata| metadata.len()) < 100_000 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            stop_recorder.cancel();
+        };
+        let (recorded, ()) = tokio::join!(record(recorder), stopping);
+        let recorded = recorded.unwrap();
+        assert!(recorded.stopped && recorded.bytes >= 100_000);
+        assert_eq!(list(&directory), ["clip.ts"]);
+        stop_publisher.cancel();
+        assert!(publishing.await.unwrap().unwrap().stopped);
+        let again = RecordOptions { wait: Duration::ZERO, ..recording(&url, &directory) };
+        assert!(record(again).await.unwrap_err().root_cause().to_string().contains("no such channel"));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_channel_that_never_comes_leaves_no_file() {
+        let (url, _server) = serve(ServerConfig::default()).await;
+        let directory = tempfile::tempdir().unwrap();
+        let error = record(RecordOptions { wait: Duration::from_millis(300), ..recording(&url, &directory) }).await;
+        assert!(format!("{:#}", error.unwrap_err()).contains("no such channel"));
+        assert!(list(&directory).is_empty());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn servers_that_create_nothing_or_are_not_there_are_told_apart() {
+        let (url, server) = serve(ServerConfig { autocreate: false, ..ServerConfig::default() }).await;
+        let error = publish(publishing(&url)).await.unwrap_err();
+        assert!(format!("{error:#}").contains("no such channel"), "{error:#}");
+        drop(server);
+        let nowhere: ChannelUrl = "http://127.0.0.1:9/clip".parse().unwrap();
+        let error = publish(publishing(&nowhere)).await.unwrap_err();
+        assert!(format!("{error:#}").contains("cannot reach the server"), "{error:#}");
+    }
+}

@@ -1,0 +1,232 @@
+//! A host: the program `rillbox serve` on ports of its own, spoken to over REST and trickle.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader};
+
+use bytes::Bytes;
+use reqwest::{Method, StatusCode};
+use rillbox_trickle::{ChannelUrl, Client, ClientConfig, Publisher, PublisherConfig, Start, Subscriber};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::{PATIENCE, program};
+
+/// A running host. Dropping it ends the process.
+pub struct Host {
+    child: Child,
+    api: String,
+    trickle: String,
+    pub client: Client,
+    http: reqwest::Client,
+    _data: Option<TempDir>,
+}
+
+impl Host {
+    /// A host with an empty data directory.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As [`Host::start`], with more flags.
+    pub fn start_with(flags: &[&str]) -> Self {
+        let data = TempDir::new().unwrap();
+        let mut host = Self::start_in(data.path(), flags);
+        host._data = Some(data);
+        host
+    }
+
+    /// A host with a data directory that outlives it.
+    pub fn start_in(data: &Path, flags: &[&str]) -> Self {
+        let mut child = Command::new(program())
+            .args(["serve", "--listen", "127.0.0.1:0", "--trickle", "127.0.0.1:0", "--log-format", "json"])
+            .arg("--data-dir")
+            .arg(data)
+            .args(flags)
+            .env("RUST_LOG", "info")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let ready = loop {
+            let line = lines.next().expect("the host ended before it was ready").unwrap();
+            let Ok(line) = serde_json::from_str::<Value>(&line) else { panic!("the host says: {line}") };
+            if line["message"] == "ready" {
+                break line;
+            }
+        };
+        // The host's log goes on to the test's own output.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("host: {line}")));
+        let address = |key: &str| format!("http://{}", ready[key].as_str().unwrap());
+        Self {
+            api: address("api"),
+            trickle: address("trickle"),
+            client: Client::new(ClientConfig::default()).unwrap(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            child,
+            _data: None,
+        }
+    }
+
+    /// Sends a request as it is; gives the status and the body as JSON, or as text where it is none.
+    pub async fn send(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {
+        self.send_for(None, method, path, body).await
+    }
+
+    /// As [`Host::send`], with the header `X-Stream-Id`.
+    pub async fn send_for(
+        &self,
+        stream: Option<&str>,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (StatusCode, Value) {
+        let mut request = self.http.request(method, format!("{}{path}", self.api)).body(body);
+        if let Some(stream) = stream {
+            request = request.header("X-Stream-Id", stream);
+        }
+        let response = timeout(PATIENCE, request.send()).await.expect("an answer in time").unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.send(Method::GET, path, "").await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        self.send(Method::POST, path, body.to_string()).await
+    }
+
+    /// Bytes of a path.
+    pub async fn fetch(&self, path: &str) -> Bytes {
+        self.http.get(format!("{}{path}", self.api)).send().await.unwrap().bytes().await.unwrap()
+    }
+
+    /// Uploads a component under a name; it must be taken.
+    pub async fn upload(&self, name: &str, component: &Path) -> Value {
+        let bytes = std::fs::read(component).unwrap();
+        let (status, answer) = self.send(Method::POST, &format!("/api/processors?name={name}"), bytes).await;
+        assert_eq!(status, StatusCode::CREATED, "{answer}");
+        answer
+    }
+
+    /// Starts a stream from `{id}-in` to `{id}-out`; it must be taken.
+    pub async fn start_stream(&self, id: &str, processor: &str, params: Value) {
+        let (status, answer) = self.post("/api/stream/start", self.start_body(id, processor, params)).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+
+    pub fn start_body(&self, id: &str, processor: &str, params: Value) -> Value {
+        json!({
+            "subscribe_url": format!("{}/{id}-in", self.trickle),
+            "publish_url": format!("{}/{id}-out", self.trickle),
+            "gateway_request_id": id,
+            "processor": processor,
+            "params": params,
+        })
+    }
+
+    pub async fn status(&self, id: &str) -> Value {
+        let (status, answer) = self.get(&format!("/api/streams/{id}")).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer
+    }
+
+    /// Asks for a stream's status until it is as wanted.
+    pub async fn status_when(&self, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let asked = timeout(PATIENCE, async {
+            loop {
+                last = self.status(id).await;
+                if wanted(&last) {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        assert!(asked.is_ok(), "the stream never came to it; its last status: {last}");
+        last
+    }
+
+    pub fn channel(&self, name: &str) -> ChannelUrl {
+        format!("{}/{name}", self.trickle).parse().unwrap()
+    }
+
+    /// Everything that comes out of a stream, until its channel ends.
+    pub fn record(&self, id: &str) -> JoinHandle<Vec<Vec<u8>>> {
+        let mut subscriber = Subscriber::new(self.client.clone(), self.channel(&format!("{id}-out")), Start::Seq(0));
+        tokio::spawn(async move {
+            let mut segments = Vec::new();
+            let mut present = false;
+            loop {
+                match subscriber.next().await {
+                    Ok(mut segment) => {
+                        present = true;
+                        assert_eq!(segment.skipped(), 0, "the recorder is too slow");
+                        let mut bytes = Vec::new();
+                        while let Some(chunk) = segment.chunk().await.expect("a whole segment") {
+                            bytes.extend_from_slice(&chunk);
+                        }
+                        segments.push(bytes);
+                    }
+                    // The channel comes with the first segment.
+                    Err(error) if !present && !matches!(error, rillbox_trickle::SubscribeError::Closed) => {
+                        tokio::task::yield_now().await;
+                    }
+                    Err(_) => return segments,
+                }
+            }
+        })
+    }
+
+    /// Publishes segments to a stream as fast as it reads them, and leaves its input open.
+    pub async fn feed(&self, id: &str, segments: &[Vec<u8>]) -> Publisher {
+        let mut publisher =
+            Publisher::new(self.client.clone(), self.channel(&format!("{id}-in")), PublisherConfig::default());
+        let before = self.status(id).await["input"]["segments"].as_u64().unwrap();
+        for (index, segment) in segments.iter().enumerate() {
+            publisher.begin();
+            for chunk in segment.chunks(10 * 188) {
+                publisher.write(Bytes::copy_from_slice(chunk)).await.unwrap();
+            }
+            // The server keeps a window of segments: stay close to the reader.
+            self.status_when(id, |status| status["input"]["segments"].as_u64().unwrap() + 1 >= before + index as u64).await;
+        }
+        publisher
+    }
+
+    /// Runs segments through a stream from its start to its end; gives what came out and the last status.
+    pub async fn run(&self, id: &str, processor: &str, params: Value, segments: &[Vec<u8>]) -> (Vec<Vec<u8>>, Value) {
+        self.start_stream(id, processor, params).await;
+        let recorded = self.record(id);
+        self.feed(id, segments).await.close().await.unwrap();
+        let status = self.status_when(id, |status| status["state"] == "ENDED" || status["state"] == "ERROR").await;
+        let segments = timeout(PATIENCE, recorded).await.expect("the output's channel ends").unwrap();
+        (segments, status)
+    }
+
+    /// The process' id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the process as an operator does, and waits for it.
+    pub fn terminate(&mut self) -> std::process::ExitStatus {
+        let signalled = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(signalled.success());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,48 @@
+//! The one harness: a host as its users run it, what feeds it, and what reads it.
+
+pub mod host;
+pub mod media;
+pub mod picture;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Longest that anything is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The clip: 132 frames of 720p with a key frame each second and B-frames, and 5.1 sound.
+pub fn clip() -> PathBuf {
+    root().join("tests/fixtures/bbb-720p25-idr1s.mp4")
+}
+
+/// Frames of the clip.
+pub const CLIP_FRAMES: usize = 132;
+
+/// A component of `guests/`, built by `make guests`.
+pub fn guest(name: &str) -> PathBuf {
+    built(&format!("{name}.wasm"))
+}
+
+/// A component of `tests/guests/`, built along with them.
+pub fn hostile(name: &str) -> PathBuf {
+    built(&format!("examples/{name}.wasm"))
+}
+
+fn built(path: &str) -> PathBuf {
+    let path = root().join("guests/target/wasm32-wasip2/release").join(path);
+    assert!(path.is_file(), "{} is not built; run `make guests`", path.display());
+    path
+}
+
+/// The program, beside which the test's own is built.
+pub fn program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.ancestors().nth(2).unwrap().join("rillbox");
+    assert!(program.is_file(), "{} is not built; run `make build`", program.display());
+    program
+}

@@ -1,0 +1,10 @@
+//! Tests of the whole: the real program, server, codecs and components, on loopback.
+
+
+
+mod harness;
+mod live;
+mod misbehaving;
+mod processors;
+mod rest;
+mod tidy;

@@ -1,0 +1,122 @@
+//! Guests and inputs that do what they should not: it costs them a frame, and nobody the stream.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::harness::host::Host;
+use crate::harness::{guest, hostile, media};
+
+/// Runs four seconds of small video through a hostile guest; all frames but the withheld must come out.
+async fn run(name: &str, params: Value) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Value) {
+    let host = Host::start();
+    host.upload("hostile", &hostile(name)).await;
+    let segments = media::small_segments("320x180", 1);
+    let (out, status) = host.run("bad", "hostile", params, &segments).await;
+    (segments, out, status)
+}
+
+fn assert_whole(sent: &[Vec<u8>], received: &[Vec<u8>]) {
+    assert_eq!(media::pts(&received.concat(), "v"), media::pts(&sent.concat(), "v"));
+}
+
+/// Catches a trap that takes the stream down, or more than its own frame's effect.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trap_costs_its_frame_alone_until_quarantine() {
+    let (sent, received, status) = run("trap", json!({})).await;
+    assert_whole(&sent, &received);
+    // Frames 5, 10, … of each instance; after a trap the count starts anew.
+    assert_eq!(status["errors"]["traps"], 5, "{status}");
+    assert!(status["last_error"].as_str().unwrap().contains("panicked"), "{status}");
+    let events = status["events"].to_string();
+    assert!(events.contains("quarantine"), "{events}");
+}
+
+/// Catches an endless loop that is not stopped, or whose frame is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endless_loop_is_stopped_and_its_frame_passes() {
+    let (sent, received, status) = run("spin", json!({})).await;
+    assert_whole(&sent, &received);
+    assert_eq!(status["errors"]["overruns"], 2, "{status}");
+    assert_eq!(status["errors"]["traps"], 0, "{status}");
+}
+
+/// Catches an error that costs more than its frame, or an instance thrown away for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reported_error_passes_the_frame() {
+    let (sent, received, status) = run("failing", json!({})).await;
+    assert_whole(&sent, &received);
+    assert_eq!(status["errors"]["reported"], 25 / 3, "{status}");
+    assert_eq!(status["errors"]["traps"], 0, "{status}");
+}
+
+/// Catches a withheld frame that is shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn withheld_frames_are_not_shown() {
+    let (sent, received, status) = run("withhold", json!({})).await;
+    let (sent, received) = (media::pts(&sent.concat(), "v"), media::pts(&received.concat(), "v"));
+    assert_eq!(received.len() as u64 + status["frames_withheld"].as_u64().unwrap(), sent.len() as u64);
+    assert_eq!(status["frames_withheld"], 12);
+    assert!(received.iter().all(|pts| sent.contains(pts)));
+}
+
+/// Catches memory that is not bounded.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_beyond_the_limit_is_refused() {
+    let (sent, received, status) = run("grow", json!({ "mebibytes": 400 })).await;
+    assert_whole(&sent, &received);
+    assert!(status["last_error"].as_str().unwrap().contains("memory"), "{status}");
+}
+
+/// Catches a new size that the encoder does not follow, and sizes that must be refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_may_change_the_size_within_limits() {
+    let (sent, received, _) = run("resize", json!({ "columns": 200, "rows": 100 })).await;
+    assert_whole(&sent, &received);
+    assert_eq!(media::property(&received.concat(), "v", "width"), "200");
+    for (columns, rows) in [(201, 100), (0, 0), (60_000, 60_000)] {
+        let (sent, received, status) = run("resize", json!({ "columns": columns, "rows": rows })).await;
+        assert_whole(&sent, &received);
+        assert_eq!(media::property(&received.concat(), "v", "width"), "320");
+        assert!(status["errors"]["reported"].as_u64() > Some(0), "{columns}×{rows}: {status}");
+    }
+}
+
+/// Catches a start that hangs, and errors of `load` and `start` that nobody hears of.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_processor_that_does_not_start_is_an_answer() {
+    let host = Host::start();
+    for (name, word) in [("restless", "longer than"), ("load_error", "load")] {
+        host.upload(name, &hostile(name)).await;
+        let (code, answer) = host.post("/api/stream/start", host.start_body(name, name, json!({}))).await;
+        assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY, "{name}: {answer}");
+        assert!(answer["message"].as_str().unwrap().contains(word), "{name}: {answer}");
+        let (code, _) = host.get(&format!("/api/streams/{name}")).await;
+        assert_eq!(code, StatusCode::NOT_FOUND, "{name} left a stream");
+    }
+    host.upload("slow", &hostile("slow_start")).await;
+    host.start_stream("slow", "slow", json!({})).await;
+}
+
+/// Catches a stream that broken bytes end, and damage that is not counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_segments_are_counted_and_survived() {
+    let host = Host::start();
+    host.upload("passthrough", &guest("passthrough")).await;
+    let mut segments = media::small_segments("320x180", 5);
+    let whole = segments.concat();
+    segments[1] = (0..20_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    segments[2].truncate(segments[2].len() / 2 + 7);
+    segments.insert(3, Vec::new());
+    for byte in segments[4].iter_mut().skip(2_000).step_by(1_013) {
+        *byte ^= 0x55;
+    }
+    let (out, status) = host.run("broken", "passthrough", json!({}), &segments).await;
+    let (sent, received) = (media::pts(&whole, "v"), media::pts(&out.concat(), "v"));
+    let has = |range: std::ops::Range<usize>| sent[range].iter().all(|pts| received.contains(pts));
+    assert!(has(0..25), "the first second is whole: {received:?}");
+    assert!(has(100..125), "the last second is whole: {received:?}");
+    assert!(received.len() < sent.len());
+    assert_eq!(status["state"], "ENDED", "{status}");
+    assert!(status["input"]["skipped_bytes"].as_u64() > Some(10_000), "{status}");
+    assert!(status["input"]["bad_packets"].as_u64() > Some(0), "{status}");
+}

@@ -1,0 +1,102 @@
+//! The house in order: what rooms may import, how large files are, and what each must have.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harness::root;
+
+/// Lines of a file at most.
+const MAX_LINES: usize = 800;
+
+/// Rooms of the host, and which of them, and of the crates, each may import.
+const ROOMS: [(&str, &[&str]); 6] = [
+    ("registry", &[]),
+    ("sandbox", &["registry", "rillbox_media"]),
+    ("session", &["registry", "sandbox", "rillbox_media", "rillbox_trickle"]),
+    ("clip", &["session", "registry", "sandbox", "rillbox_media", "rillbox_trickle"]),
+    ("api", &["session", "registry", "rillbox_trickle"]),
+    ("telemetry", &[]),
+];
+
+/// Every name that a room could import.
+const IMPORTABLE: [&str; 11] = [
+    "registry", "sandbox", "session", "clip", "api", "cli", "telemetry", "serve", "config", "rillbox_media",
+    "rillbox_trickle",
+];
+
+fn files(directory: &Path, end: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            found.extend(files(&path, end));
+        } else if name.ends_with(end) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn name(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().display().to_string()
+}
+
+/// Catches an import against the table of rooms.
+#[test]
+fn rooms_import_only_what_they_may() {
+    for (room, allowed) in ROOMS {
+        for path in files(&root().join("host/src").join(room), ".rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            for other in IMPORTABLE.iter().filter(|other| **other != room && !allowed.contains(other)) {
+                let import = if other.starts_with("rillbox_") { format!("{other}::") } else { format!("crate::{other}") };
+                assert!(!text.contains(&import), "{} imports {other}; {room} may not", name(&path));
+            }
+        }
+    }
+    for library in ["trickle", "media"] {
+        let manifest = fs::read_to_string(root().join("host/crates").join(library).join("Cargo.toml")).unwrap();
+        assert_eq!(manifest.matches("rillbox-").count(), 1, "{library} depends on a crate of ours");
+    }
+}
+
+/// Catches files that hold more than one idea, and modules that do not say what they are.
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    for path in files(root(), ".rs") {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.lines().count() <= MAX_LINES, "{} has more than {MAX_LINES} lines", name(&path));
+        assert!(text.starts_with("//!"), "{} has no header", name(&path));
+    }
+}
+
+/// Catches `unsafe` outside the rooms that are meant for it.
+#[test]
+fn unsafe_stays_where_it_belongs() {
+    let meant = ["host/crates/media/", "host/src/sandbox/engine.rs", "tests/tidy.rs"];
+    for path in files(root(), ".rs") {
+        let (text, name) = (fs::read_to_string(&path).unwrap(), name(&path));
+        let used = text.lines().any(|line| line.contains("unsafe {") || line.contains("unsafe impl") || line.contains("unsafe fn"));
+        assert!(!used || meant.iter().any(|meant| name.starts_with(meant)), "{name} has `unsafe`");
+    }
+}
+
+/// Catches a guest without tests of its own, or one that never runs in the host.
+#[test]
+fn every_guest_is_tested() {
+    let tests: String = files(&root().join("tests"), ".rs").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    for entry in fs::read_dir(root().join("guests")).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.join("Cargo.toml").is_file() {
+            continue;
+        }
+        let guest = path.file_name().unwrap().to_string_lossy().into_owned();
+        let own: String = files(&path, ".rs").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+        assert!(own.contains("#[test]"), "{guest} has no native test");
+        assert!(tests.contains(&format!("guest(\"{guest}\")")), "{guest} is not run by a test of the whole");
+    }
+    for path in files(&root().join("tests/guests"), ".rs") {
+        let guest = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(guest == "lib" || tests.contains(&format!("\"{guest}\"")), "the hostile guest {guest} is never run");
+    }
+}
