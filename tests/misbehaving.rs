@@ -105,7 +105,8 @@ async fn broken_segments_are_counted_and_survived() {
     let mut segments = media::small_segments("320x180", 5);
     let whole = segments.concat();
     segments[1] = (0..20_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    segments[2].truncate(segments[2].len() / 2 + 7);
+    let half = segments[2].len() / 2 + 7;
+    segments[2].truncate(half);
     segments.insert(3, Vec::new());
     for byte in segments[4].iter_mut().skip(2_000).step_by(1_013) {
         *byte ^= 0x55;

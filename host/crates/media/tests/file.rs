@@ -2,6 +2,8 @@
 //!
 //! Inputs are made with the `ffmpeg` program, outputs read by `ffprobe` and by our own demuxer and decoders.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
