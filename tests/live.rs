@@ -99,21 +99,13 @@ async fn params_changed_mid_stream_show_in_the_pixels() {
     let segments = media::small_segments("320x180", 6);
     host.start_stream("tint", "green", json!({ "intensity": 0.0 })).await;
     let recorded = host.record("tint");
-    let publisher = host.feed("tint", &segments[..3]).await;
+    let mut publisher = host.publisher("tint");
+    host.feed(&mut publisher, "tint", &segments[..3]).await;
     host.status_when("tint", |status| status["output"]["frames"].as_u64() >= Some(74)).await;
     let (code, answer) = host.post("/api/stream/params", json!({ "intensity": 1.0, "width": 160, "height": 90 })).await;
     assert_eq!(code, StatusCode::OK, "{answer}");
-    drop(publisher);
-    let mut rest = rillbox_trickle::Publisher::new(
-        host.client.clone(),
-        host.channel("tint-in"),
-        rillbox_trickle::PublisherConfig { first: 3, ..Default::default() },
-    );
-    for segment in &segments[3..] {
-        rest.begin();
-        rest.write(bytes::Bytes::copy_from_slice(segment)).await.unwrap();
-    }
-    rest.close().await.unwrap();
+    host.feed(&mut publisher, "tint", &segments[3..]).await;
+    publisher.close().await.unwrap();
     let received = recorded.await.unwrap();
     let status = host.status("tint").await;
     assert_eq!(status["params"], json!({ "intensity": 1.0, "width": 160, "height": 90 }));
@@ -174,7 +166,8 @@ async fn stopping_leaves_nothing_behind() {
     let segments = media::small_segments("160x90", 1);
     let cycle = async |id: String| {
         host.start_stream(&id, "green", json!({})).await;
-        let publisher = host.feed(&id, &segments).await;
+        let mut publisher = host.publisher(&id);
+        host.feed(&mut publisher, &id, &segments).await;
         host.status_when(&id, |status| status["output"]["frames"].as_u64() >= Some(20)).await;
         let (code, _) = host.send_for(Some(&id), reqwest::Method::POST, "/stream/stop", "stream ended").await;
         assert_eq!(code, StatusCode::OK);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::host::Host;
 use crate::harness::{guest, hostile, media};
 
-/// Runs four seconds of small video through a hostile guest; all frames but the withheld must come out.
+/// Runs a second of small video through a hostile guest; all frames but the withheld must come out.
 async fn run(name: &str, params: Value) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Value) {
     let host = Host::start();
     host.upload("hostile", &hostile(name)).await;
@@ -73,7 +73,7 @@ async fn a_guest_may_change_the_size_within_limits() {
     let (sent, received, _) = run("resize", json!({ "columns": 200, "rows": 100 })).await;
     assert_whole(&sent, &received);
     assert_eq!(media::property(&received.concat(), "v", "width"), "200");
-    for (columns, rows) in [(201, 100), (0, 0), (60_000, 60_000)] {
+    for (columns, rows) in [(201, 100), (0, 0), (16_384, 16_384)] {
         let (sent, received, status) = run("resize", json!({ "columns": columns, "rows": rows })).await;
         assert_whole(&sent, &received);
         assert_eq!(media::property(&received.concat(), "v", "width"), "320");

@@ -5,7 +5,7 @@
 
 pub mod api;
 pub mod cli;
-pub mod config;
+pub mod clip;
 pub mod registry;
 pub mod sandbox;
 pub mod serve;

@@ -1,21 +1,55 @@
 //! The host at work: its rooms put together, and taken down in order.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use rillbox_trickle::{Client, Server, ServerConfig};
+use rillbox_media::{InputConfig, OutputConfig};
+use rillbox_trickle::{Client, ClientConfig, Server, ServerConfig};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
-use crate::config::Config;
 use crate::registry::Registry;
-use crate::sandbox::{ChildCompiler, Engine};
+use crate::sandbox::{ChildCompiler, Engine, Limits};
 use crate::session::{Host, Streams};
+
+/// Everything that `serve` needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address of the REST surface.
+    pub listen: SocketAddr,
+    /// Address of the trickle server, if there is to be one.
+    pub trickle: Option<SocketAddr>,
+    /// What streams share.
+    pub host: HostConfig,
+    /// Time that streams have to end when the host goes down.
+    pub drain: Duration,
+}
+
+/// What a host is made of.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// Where processors are kept.
+    pub data_dir: PathBuf,
+    /// Name of a processor, or path of a component, for streams that name none.
+    pub processor: Option<String>,
+    /// The `rillbox` program, to compile with.
+    pub program: PathBuf,
+    /// Bounds of each instance.
+    pub limits: Limits,
+    /// Decoding.
+    pub input: InputConfig,
+    /// Encoding.
+    pub output: OutputConfig,
+    /// Speaking trickle to others.
+    pub client: ClientConfig,
+    /// Streams at once.
+    pub max_streams: usize,
+}
 
 /// Time that open connections have to close when the host goes down.
 const CLOSE: Duration = Duration::from_secs(1);
@@ -29,18 +63,13 @@ pub struct Serving {
     listener: TcpListener,
     server: Option<Server>,
     streams: Arc<Streams>,
-    config: Config,
+    drain: Duration,
 }
 
 impl Serving {
     /// Opens what the host needs and binds its addresses, without answering yet.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
-        rillbox_media::init();
-        let engine = Engine::start(config.limits)?;
-        let compiler = ChildCompiler::new(engine.clone(), config.program.clone());
-        let registry = Registry::open(&config.data_dir, compiler)?;
-        let default_processor = default_processor(&registry, config.processor.as_deref()).await?;
-        let client = Client::new(config.client.clone())?;
+        let host = host(config.host).await?;
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let server = match config.trickle {
@@ -51,22 +80,13 @@ impl Serving {
                     .with_context(|| format!("cannot listen on {address} for trickle (--trickle, --no-trickle)"))?,
             ),
         };
-        let host = Host {
-            engine,
-            registry,
-            client,
-            default_processor,
-            input: config.input,
-            output: config.output.clone(),
-            max_streams: config.max_streams,
-        };
         Ok(Self {
             api: listener.local_addr()?,
             trickle: server.as_ref().map(Server::local_addr),
             listener,
             server,
             streams: Arc::new(Streams::new(host)),
-            config,
+            drain: config.drain,
         })
     }
 
@@ -83,7 +103,7 @@ impl Serving {
             ended = &mut served => Some(ended),
             () = stop.cancelled() => None,
         };
-        self.streams.shutdown(self.config.drain).await;
+        self.streams.shutdown(self.drain).await;
         let ended = match ended {
             Some(ended) => ended?,
             // A client that keeps its connection open does not keep the host up.
@@ -96,6 +116,24 @@ impl Serving {
         }
         Ok(ended?)
     }
+}
+
+/// Starts the sandbox and opens the registry.
+pub async fn host(config: HostConfig) -> anyhow::Result<Host> {
+    rillbox_media::init();
+    let engine = Engine::start(config.limits)?;
+    let compiler = ChildCompiler::new(engine.clone(), config.program);
+    let registry = Registry::open(&config.data_dir, compiler)?;
+    let default_processor = default_processor(&registry, config.processor.as_deref()).await?;
+    Ok(Host {
+        engine,
+        registry,
+        client: Client::new(config.client)?,
+        default_processor,
+        input: config.input,
+        output: config.output,
+        max_streams: config.max_streams,
+    })
 }
 
 /// The name of the default processor; a component that is given by its path is uploaded first.

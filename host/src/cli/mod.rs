@@ -1,5 +1,6 @@
 //! The command line: flags in, a resolved configuration out, and one room called.
 
+mod clip;
 mod serve;
 
 use std::path::PathBuf;
@@ -28,6 +29,12 @@ enum Command {
     Serve(serve::Serve),
     /// Serve trickle channels alone.
     Trickle(serve::Trickle),
+    /// Send a file to a channel.
+    Publish(clip::Publish),
+    /// Write a channel to a file.
+    Record(clip::Record),
+    /// Put a file through a processor.
+    Run(clip::Run),
     /// Compile a component; the host runs this as a child.
     #[command(hide = true)]
     Compile { wasm: PathBuf, code: PathBuf },
@@ -56,6 +63,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         match command {
             Command::Serve(command) => command.run(stop).await,
             Command::Trickle(command) => command.run(stop).await,
+            Command::Publish(command) => command.run(stop).await,
+            Command::Record(command) => command.run(stop).await,
+            Command::Run(command) => command.run(stop).await,
+            // Handled before there was a runtime.
             Command::Compile { .. } => Ok(()),
         }
     });

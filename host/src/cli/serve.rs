@@ -9,9 +9,8 @@ use rillbox_media::{InputConfig, OutputConfig, RateControl, VideoConfig};
 use rillbox_trickle::{ClientConfig, Server, ServerConfig};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
 use crate::sandbox::Limits;
-use crate::serve::Serving;
+use crate::serve::{Config, HostConfig, Serving};
 
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -30,17 +29,37 @@ pub struct Serve {
     /// Processor of streams that name none: NAME, NAME@VERSION or the path of a component.
     #[arg(long)]
     processor: Option<String>,
-    /// Pixels of a coded picture at most.
-    #[arg(long, default_value_t = 3840 * 2160)]
-    max_pixels: u64,
     /// Streams at once.
     #[arg(long, default_value_t = 64)]
     max_streams: usize,
+    #[command(flatten)]
+    guests: Guests,
+    #[command(flatten)]
+    encoder: Encoder,
+}
+
+/// What streams and their processors may use.
+#[derive(Debug, Args)]
+pub struct Guests {
+    /// Pixels of a picture at most, coded or made by a processor.
+    #[arg(long, default_value_t = 3840 * 2160)]
+    max_pixels: u64,
     /// Running time of a processor for each frame, in milliseconds.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     frame_budget: u64,
-    #[command(flatten)]
-    encoder: Encoder,
+}
+
+impl Guests {
+    /// What the sandbox understands.
+    pub fn limits(&self) -> Limits {
+        let frame_budget = Duration::from_millis(self.frame_budget);
+        Limits { frame_budget, ..Limits::for_pixels(self.max_pixels) }
+    }
+
+    /// What media understands.
+    pub fn input(&self) -> InputConfig {
+        InputConfig { max_pixels: self.max_pixels, ..InputConfig::default() }
+    }
 }
 
 /// How output is encoded.
@@ -64,17 +83,20 @@ impl Encoder {
 
 impl Serve {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let config = Config {
-            listen: self.listen,
-            trickle: (!self.no_trickle).then_some(self.trickle),
+        let host = HostConfig {
             data_dir: self.data_dir,
             processor: self.processor,
             program: std::env::current_exe()?,
-            limits: Limits { frame_budget: Duration::from_millis(self.frame_budget), ..Limits::default() },
-            input: InputConfig { max_pixels: self.max_pixels, ..InputConfig::default() },
+            limits: self.guests.limits(),
+            input: self.guests.input(),
             output: self.encoder.resolve(),
             client: ClientConfig::default(),
             max_streams: self.max_streams,
+        };
+        let config = Config {
+            listen: self.listen,
+            trickle: (!self.no_trickle).then_some(self.trickle),
+            host,
             drain: Duration::from_secs(10),
         };
         Serving::bind(config).await?.run(stop).await

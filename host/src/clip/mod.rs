@@ -1,9 +1,11 @@
-//! Files at either end of a channel: `publish` plays one into it, `record` writes one from it.
+//! Files at either end of a channel, and of the pipeline itself: `publish` plays one into a channel, `record` writes one from
+//! it, `run` puts one through a processor.
 //!
 //! Both end cleanly when their token is cancelled: a publisher closes its channel, a recorder keeps what it has.
 
 mod publish;
 mod record;
+mod run;
 
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 pub use publish::{PublishOptions, PublishSummary, publish};
 pub use record::{RecordOptions, RecordSummary, record};
+pub use run::{RunOptions, RunSummary, run};
 
 /// A bar over `length` of media, or a spinner where it is not known; on standard error, hidden where that is no terminal.
 fn progress(length: Option<Duration>) -> ProgressBar {

@@ -23,18 +23,25 @@ pub struct Limits {
     pub pixels: u64,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        let pixels = 3840 * 2160;
+impl Limits {
+    /// The usual bounds, for pictures of this many pixels at most.
+    pub fn for_pixels(pixels: u64) -> Self {
         Self {
             memory: 256 << 20,
-            copied: pixels as usize * 5,
+            // A picture in the widest format, and a quarter of it for everything else.
+            copied: usize::try_from(pixels.saturating_mul(5)).unwrap_or(usize::MAX),
             handles: 1_000,
             frame_budget: Duration::from_millis(40),
             log_rate: 64 << 10,
             data_flush: 60 << 10,
             pixels,
         }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::for_pixels(3840 * 2160)
     }
 }
 

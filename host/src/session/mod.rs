@@ -7,6 +7,7 @@
 //! Every arrow is a bounded channel. [`Streams`] knows the running ones by id; a [`stream`] owns everything that one needs and
 //! takes it all down together; a [`pipeline`] is the part of it that does not know the network, and runs on files too.
 
+mod host;
 mod meters;
 mod params;
 mod pipeline;
@@ -14,9 +15,10 @@ mod processor;
 mod stream;
 mod streams;
 
+pub use host::{Host, Prepared, StartRejected};
 pub use meters::{Condition, Event, Meters, Phase, Snapshot};
 pub use params::{HostParams, Params, ParamsRejected};
-pub use pipeline::{Pipeline, Source};
+pub use pipeline::{Pipeline, PipelineConfig, PipelineError, Source};
 pub use processor::{Processor, StartError};
 pub use stream::StreamConfig;
-pub use streams::{Host, StartRejected, StartRequest, Stream, Streams, UnknownStream, UpdateRejected};
+pub use streams::{StartRequest, Stream, Streams, UnknownStream, UpdateRejected};

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use rillbox_media::{InputConfig, OutputConfig};
-use rillbox_trickle::{ChannelUrl, Client};
+use rillbox_trickle::ChannelUrl;
 use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::sync::mpsc::WeakSender;
@@ -14,37 +13,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use super::host::{Host, StartRejected};
 use super::meters::Meters;
 use super::params::{Params, ParamsRejected};
-use super::pipeline::{Pipeline, PipelineConfig, PipelineError, Source};
-use super::processor::{Handle, Processor, StartError};
+use super::pipeline::{Pipeline, Source};
+use super::processor::Handle;
 use super::stream::{self, StreamConfig};
-use crate::registry::{CompileError, Isolation, Lease, NotFound, ParamsSchema, Registry};
-use crate::sandbox::{ChildCompiler, Engine, Failure, Identity, LoadError};
+use crate::registry::{Lease, ParamsSchema};
+use crate::sandbox::Failure;
 
 /// Ended streams whose status can still be asked for.
 const REMEMBERED: usize = 64;
 
 /// Longest that a stop waits for the stream's end; the stream goes on ending after it.
 const STOP_WAIT: Duration = Duration::from_secs(8);
-
-/// What streams need of the host.
-pub struct Host {
-    /// Runs guests.
-    pub engine: Engine,
-    /// Knows processors.
-    pub registry: Registry<ChildCompiler>,
-    /// Speaks trickle.
-    pub client: Client,
-    /// For streams that name no processor.
-    pub default_processor: Option<String>,
-    /// How input is decoded, before a stream's own params.
-    pub input: InputConfig,
-    /// How output is encoded.
-    pub output: OutputConfig,
-    /// Streams at once.
-    pub max_streams: usize,
-}
 
 /// A stream to start.
 #[derive(Clone, Debug)]
@@ -59,58 +41,6 @@ pub struct StartRequest {
     pub subscribe: ChannelUrl,
     /// Output.
     pub publish: Option<ChannelUrl>,
-}
-
-/// Why a stream was not started. Nothing has changed.
-#[derive(Debug, Error)]
-pub enum StartRejected {
-    /// The id runs.
-    #[error("the stream {0:?} is running; stop it first, or use another gateway_request_id")]
-    Busy(String),
-    /// As many run as may.
-    #[error("{0} streams run, which is as many as this host takes")]
-    Full(usize),
-    /// The id cannot be one.
-    #[error("a stream's id has 1 to 256 bytes without control characters")]
-    Id,
-    /// Neither the request nor the host names a processor.
-    #[error("name a `processor`: this host has no default one (serve --processor)")]
-    NoProcessor,
-    /// There is none of that name.
-    #[error(transparent)]
-    Unknown(#[from] NotFound),
-    /// The params do not fit.
-    #[error(transparent)]
-    Params(#[from] ParamsRejected),
-    /// The processor did not start.
-    #[error("{processor} did not start: {source}")]
-    Processor {
-        /// `NAME@VERSION`.
-        processor: String,
-        /// Why.
-        source: StartError,
-    },
-    /// The host's own trouble.
-    #[error("the processor could not be loaded: {0}")]
-    Load(String),
-}
-
-impl From<LoadError> for StartRejected {
-    fn from(error: LoadError) -> Self {
-        Self::Load(error.to_string())
-    }
-}
-
-impl From<CompileError> for StartRejected {
-    fn from(error: CompileError) -> Self {
-        Self::Load(error.to_string())
-    }
-}
-
-impl From<PipelineError> for StartRejected {
-    fn from(error: PipelineError) -> Self {
-        Self::Load(error.to_string())
-    }
 }
 
 /// No stream of that id is known.
@@ -310,48 +240,22 @@ impl Streams {
     }
 
     async fn launch(&self, id: String, request: StartRequest) -> Result<Arc<Stream>, StartRejected> {
-        let host = &self.host;
-        let name = request.processor.as_ref().or(host.default_processor.as_ref()).ok_or(StartRejected::NoProcessor)?;
-        let lease = host.registry.get(name)?;
-        let schema = ParamsSchema::compile(&lease.params_schema).map_err(StartRejected::Load)?;
-        let params = Params::default().merged(&request.params)?;
-        let host_params = params.check(&schema)?;
-        let component = host.engine.load(&host.registry.code(&lease).await?)?;
-        let identity = Identity { stream: id.clone(), processor: lease.id() };
-        let split = lease.isolation == Isolation::Split && lease.video && lease.audio;
-        let mut processors = Vec::new();
-        for _ in 0..if split { 2 } else { 1 } {
-            let processor = Processor::start(&host.engine, &component, &identity, params.guest_json())
-                .await
-                .map_err(|source| StartRejected::Processor { processor: lease.id(), source })?;
-            processors.push(processor);
-        }
-        let config = PipelineConfig {
-            input: InputConfig {
-                geometry: host_params.geometry,
-                max_framerate: host_params.max_framerate,
-                ..host.input
-            },
-            output: host.output.clone(),
-            live: true,
-            video: lease.video,
-            audio: lease.audio,
-        };
+        let prepared = self.host.prepare(&id, request.processor.as_deref(), &request.params, true).await?;
         let meters = Arc::new(Meters::new());
-        let pipeline = Pipeline::start(config, processors, &meters)?;
+        let pipeline = Pipeline::start(prepared.pipeline, prepared.processors, &meters)?;
         let stream = Arc::new(Stream {
             id,
-            processor: lease.id(),
+            processor: prepared.lease.id(),
             started: SystemTime::now(),
             config: StreamConfig { subscribe: request.subscribe, publish: request.publish },
             meters,
-            schema,
-            params: tokio::sync::Mutex::new(params),
+            schema: prepared.schema,
+            params: tokio::sync::Mutex::new(prepared.params),
             processors: pipeline.processors.clone(),
             source: pipeline.source.downgrade(),
             stop: self.stop.child_token(),
         });
-        self.spawn(&stream, pipeline, lease);
+        self.spawn(&stream, pipeline, prepared.lease);
         Ok(stream)
     }
 

@@ -99,7 +99,10 @@ impl Input {
     /// Gives everything that decoders hold back.
     pub fn finish(&mut self, emit: &mut dyn FnMut(Media)) {
         self.end_segment(emit);
-        self.pipeline.drain(emit);
+        self.pipeline.drain_video(emit);
+        if let Some(decoder) = &mut self.pipeline.audio {
+            decoder.finish(&mut |frame| emit(Media::Audio(frame)));
+        }
     }
 
     /// Changes size and frame rate from the next picture on.

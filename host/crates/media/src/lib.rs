@@ -7,6 +7,7 @@
 //! All `unsafe` of the project that speaks to FFmpeg lives in this crate.
 
 pub mod convert;
+mod cuts;
 mod decode;
 mod encode;
 mod error;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use ffmpeg_next::Packet;
 
+use crate::cuts::Cuts;
 use crate::encode::{AudioConfig, AudioEncoder, VideoConfig, VideoEncoder};
 use crate::error::EncodeError;
 use crate::frame::{AudioFrame, VideoFrame};
@@ -10,15 +11,8 @@ use crate::mux::Muxer;
 use crate::ts::{TrackKind, Tracks};
 use crate::{TICKS_PER_SECOND, Ticks};
 
-/// A segment is cut at the first key frame this long after the last cut. A millisecond less than a second, since times in
-/// other clocks are rounded.
-const SEGMENT: i64 = TICKS_PER_SECOND - TICKS_PER_SECOND / 1000;
-
 /// A key frame is made at the latest this long after the last.
 const KEY_INTERVAL: i64 = 2 * TICKS_PER_SECOND;
-
-/// Audio cuts a segment itself when video has not for this long.
-const SILENT_VIDEO: i64 = 3 * TICKS_PER_SECOND;
 
 /// How long the first packets wait for a track that was announced and has not come.
 const TRACK_WAIT: i64 = TICKS_PER_SECOND / 2;
@@ -54,7 +48,7 @@ pub struct Output {
     waiting: Vec<(TrackKind, Packet)>,
     last_video: Option<Ticks>,
     last_key: Option<Ticks>,
-    last_cut: Option<Ticks>,
+    cuts: Cuts,
     /// Frames not encoded because an earlier or equal time was.
     out_of_order: u64,
 }
@@ -71,7 +65,7 @@ impl Output {
             waiting: Vec::new(),
             last_video: None,
             last_key: None,
-            last_cut: None,
+            cuts: Cuts::default(),
             out_of_order: 0,
         }
     }
@@ -167,7 +161,8 @@ impl Output {
             muxer.finish()?;
             muxer.drain(&mut |bytes| emit(Emit::Bytes(bytes)));
         }
-        (self.last_video, self.last_key, self.last_cut) = (None, None, None);
+        (self.last_video, self.last_key) = (None, None);
+        self.cuts = Cuts::default();
         Ok(())
     }
 
@@ -179,7 +174,7 @@ impl Output {
         if late_track && let Some(mut before) = self.muxer.take() {
             before.finish()?;
             before.drain(&mut |bytes| emit(Emit::Bytes(bytes)));
-            self.last_cut = None;
+            self.cuts = Cuts::default();
         }
         self.waiting.push((kind, packet));
         if self.muxer.is_none() {
@@ -217,17 +212,9 @@ impl Output {
 
     fn mux(&mut self, kind: TrackKind, packet: Packet, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
         let Some(muxer) = &mut self.muxer else { return Ok(()) };
-        let now = pts(&packet);
-        let since = self.last_cut.map(|last| now - last);
-        let cut = match kind {
-            TrackKind::Video => packet.is_key() && since.is_none_or(|since| since >= SEGMENT),
-            TrackKind::Audio if muxer.has_video() => since.is_none_or(|since| since >= SILENT_VIDEO),
-            TrackKind::Audio => since.is_none_or(|since| since >= SEGMENT),
-        };
-        if cut {
+        if self.cuts.cut(kind, packet.is_key(), muxer.has_video(), pts(&packet)) {
             muxer.drain(&mut |bytes| emit(Emit::Bytes(bytes)));
             muxer.start_segment()?;
-            self.last_cut = Some(now);
             emit(Emit::Cut);
         }
         match kind {

@@ -11,6 +11,10 @@ use crate::{AudioFrame, TICKS_PER_SECOND, Ticks};
 /// Beyond this the source's time has moved, and the sample counter follows it.
 const ANCHOR_TOLERANCE: i64 = TICKS_PER_SECOND / 50;
 
+/// Channels and rates that sound has; damaged frames claim others.
+const CHANNELS: std::ops::RangeInclusive<usize> = 1..=8;
+const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
+
 /// Decodes one track of one codec. Rate and layout may change on the way.
 pub(crate) struct AudioDecoder {
     decoder: decoder::Audio,
@@ -75,6 +79,20 @@ impl AudioDecoder {
         useless
     }
 
+    /// Gives what the parser and the decoder held back; no more is coming.
+    pub fn finish(&mut self, emit: &mut dyn FnMut(AudioFrame)) {
+        if let Splitter::Parser(parser) = &mut self.splitter
+            && let Some(data) = parser.last(&mut self.decoder)
+        {
+            // A last packet that does not decode is cut off: there is nobody to tell.
+            let _ = self.decoder.send_packet(&super::packet(&data, None, None));
+        }
+        if self.decoder.send_eof().is_ok() {
+            self.receive(None, emit);
+        }
+        self.reset();
+    }
+
     /// Forgets what it heard: the source's time has jumped.
     pub fn reset(&mut self) {
         self.decoder.flush();
@@ -86,7 +104,7 @@ impl AudioDecoder {
         while self.decoder.receive_frame(&mut frame).is_ok() {
             let (rate, samples) = (frame.rate(), frame.samples());
             let Some(channels) = samples_as_f32(&frame) else { continue };
-            if rate == 0 || samples == 0 {
+            if samples == 0 || !CHANNELS.contains(&channels.len()) || !RATES.contains(&rate) {
                 continue;
             }
             let clock = match &mut self.clock {
@@ -192,6 +210,9 @@ fn set_extradata(context: &mut codec::Context, bytes: &[u8]) -> Result<(), Error
     Ok(())
 }
 
+/// Bytes that FFmpeg may read beyond its input.
+const PADDING: usize = ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
+
 /// FFmpeg's parser of a codec.
 struct Parser(std::ptr::NonNull<ffi::AVCodecParserContext>);
 
@@ -208,36 +229,47 @@ impl Parser {
     /// Splits bytes into packets; what is not whole yet stays inside.
     fn split(&mut self, decoder: &mut decoder::Audio, unit: &[u8]) -> Vec<Vec<u8>> {
         let mut packets = Vec::new();
-        let padded = [unit, &[0; ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize][..]].concat();
-        let mut data = &padded[..unit.len()];
-        while !data.is_empty() {
-            let (mut packet, mut size) = (std::ptr::null_mut(), 0);
-            // SAFETY: the context and the parser live, the input is padded as FFmpeg asks, and what is given back points
-            // into the input or the parser until the next call.
-            let (used, found) = unsafe {
-                let used = ffi::av_parser_parse2(
-                    self.0.as_ptr(),
-                    decoder.as_mut_ptr(),
-                    &mut packet,
-                    &mut size,
-                    data.as_ptr(),
-                    data.len() as i32,
-                    ffi::AV_NOPTS_VALUE,
-                    ffi::AV_NOPTS_VALUE,
-                    0,
-                );
-                let found = (size > 0).then(|| std::slice::from_raw_parts(packet, size as usize).to_vec());
-                (used, found)
-            };
-            let Ok(used) = usize::try_from(used) else { break };
+        let padded = [unit, &[0; PADDING][..]].concat();
+        let mut at = 0;
+        while at < unit.len() {
+            let (used, found) = self.parse(decoder, &padded[at..]);
             let progress = used > 0 || found.is_some();
             packets.extend(found);
             if !progress {
                 break;
             }
-            data = &data[used.min(data.len())..];
+            at += used;
         }
         packets
+    }
+
+    /// The packet whose end only the end of everything tells.
+    fn last(&mut self, decoder: &mut decoder::Audio) -> Option<Vec<u8>> {
+        self.parse(decoder, &[0; PADDING]).1
+    }
+
+    /// Takes bytes that are followed by [`PADDING`] more; gives how many were used and a packet that they completed. No
+    /// bytes but the padding say that nothing follows.
+    fn parse(&mut self, decoder: &mut decoder::Audio, padded: &[u8]) -> (usize, Option<Vec<u8>>) {
+        let length = padded.len() - PADDING;
+        let (mut packet, mut size) = (std::ptr::null_mut(), 0);
+        // SAFETY: the context and the parser live, the input is padded as FFmpeg asks, and what is given back points into the
+        // input or the parser until the next call.
+        unsafe {
+            let used = ffi::av_parser_parse2(
+                self.0.as_ptr(),
+                decoder.as_mut_ptr(),
+                &mut packet,
+                &mut size,
+                padded.as_ptr(),
+                length as i32,
+                ffi::AV_NOPTS_VALUE,
+                ffi::AV_NOPTS_VALUE,
+                0,
+            );
+            let found = (size > 0).then(|| std::slice::from_raw_parts(packet, size as usize).to_vec());
+            (usize::try_from(used).map_or(length, |used| used.min(length)), found)
+        }
     }
 }
 

@@ -26,7 +26,10 @@ impl VideoDecoder {
     }
 
     fn with(mut context: codec::Context, max_pixels: u64) -> Result<Self, Error> {
-        context.set_flags(codec::Flags::LOW_DELAY);
+        // With this flag, pictures of MPEG-1 and MPEG-2 come out in the order they were coded.
+        if !matches!(context.id(), codec::Id::MPEG1VIDEO | codec::Id::MPEG2VIDEO) {
+            context.set_flags(codec::Flags::LOW_DELAY);
+        }
         let mut decoder = context.decoder();
         decoder.set_packet_time_base(Rational(1, TICKS_PER_SECOND as i32));
         let found = decoder.codec().or_else(|| codec::decoder::find(decoder.id())).ok_or(Error::DecoderNotFound)?;

@@ -4,15 +4,10 @@ use ffmpeg_next::Error;
 
 use super::chunks::Chunks;
 use super::reader::{Reader, Unit};
+use crate::cuts::Cuts;
 use crate::error::{EncodeError, OpenError};
 use crate::mux::Muxer;
-use crate::{Emit, TICKS_PER_SECOND, Ticks, TrackKind};
-
-/// A segment is cut at the first key frame this long after the last cut: a second, less what rounding may take.
-const SEGMENT: i64 = TICKS_PER_SECOND - TICKS_PER_SECOND / 1000;
-
-/// Audio cuts a segment itself when video has not for this long: it has ended.
-const SILENT_VIDEO: i64 = 3 * TICKS_PER_SECOND;
+use crate::{Emit, Ticks, TrackKind};
 
 /// Copies one pass.
 pub(super) struct Copier {
@@ -21,7 +16,7 @@ pub(super) struct Copier {
     /// Ticks from the file's times to those that are written.
     shift: i64,
     has_video: bool,
-    last_cut: Option<Ticks>,
+    cuts: Cuts,
     /// Time of the last packet, as it is written.
     last: Ticks,
 }
@@ -30,7 +25,7 @@ impl Copier {
     pub fn new(reader: Reader, shift: i64) -> Result<Self, OpenError> {
         let parameters: Vec<_> = reader.tracks().iter().map(|track| track.parameters.clone()).collect();
         let has_video = reader.tracks().iter().any(|track| track.kind == TrackKind::Video);
-        Ok(Self { muxer: Muxer::copy(&parameters)?, reader, shift, has_video, last_cut: None, last: Ticks(0) })
+        Ok(Self { muxer: Muxer::copy(&parameters)?, reader, shift, has_video, cuts: Cuts::default(), last: Ticks(0) })
     }
 
     /// Copies the next packet; `false` when there was none and the stream is ended.
@@ -44,7 +39,6 @@ impl Copier {
         self.last = now;
         if self.is_cut(&unit) {
             self.muxer.start_segment()?;
-            self.last_cut = Some(now);
             chunks.add(now, [Emit::Cut]);
         }
         match self.write(unit) {
@@ -56,14 +50,9 @@ impl Copier {
         Ok(true)
     }
 
-    fn is_cut(&self, unit: &Unit) -> bool {
-        let Some(last) = self.last_cut else { return true };
-        let since = unit.time + self.shift - last;
-        match self.reader.tracks()[unit.track].kind {
-            TrackKind::Video => unit.key && since >= SEGMENT,
-            TrackKind::Audio if self.has_video => since >= SILENT_VIDEO,
-            TrackKind::Audio => since >= SEGMENT,
-        }
+    fn is_cut(&mut self, unit: &Unit) -> bool {
+        let kind = self.reader.tracks()[unit.track].kind;
+        self.cuts.cut(kind, unit.key, self.has_video, unit.time + self.shift)
     }
 
     fn write(&mut self, unit: Unit) -> Result<(), EncodeError> {
