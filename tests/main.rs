@@ -1,7 +1,6 @@
 //! Tests of the whole: the real program, server, codecs and components, on loopback.
 
-
-
+mod cli;
 mod harness;
 mod live;
 mod misbehaving;

@@ -180,7 +180,7 @@ mod tests {
         let red = write(PixelFormat::Rgb8, 4, 4, &[255, 0, 0].repeat(16), COLOR).unwrap();
         let planes = read(&red, PixelFormat::I420);
         // BT.709, limited: Y = 16 + 219 × 0.2126 = 62.6, Cb = 128 − 224 × 0.1146 = 102.3, Cr = 240.
-        for (sample, exact) in [(planes[0], 63), (planes[16], 102), (planes[20], 240)] {
+        for (sample, exact) in [(planes[0], 63_u8), (planes[16], 102), (planes[20], 240)] {
             assert!(exact.abs_diff(sample) <= 1, "{exact} came out as {sample}");
         }
     }
