@@ -73,7 +73,7 @@ async fn a_guest_may_change_the_size_within_limits() {
     let (sent, received, _) = run("resize", json!({ "columns": 200, "rows": 100 })).await;
     assert_whole(&sent, &received);
     assert_eq!(media::property(&received.concat(), "v", "width"), "200");
-    for (columns, rows) in [(201, 100), (0, 0), (16_384, 16_384)] {
+    for (columns, rows) in [(201, 100), (0, 0), (3_000, 3_000)] {
         let (sent, received, status) = run("resize", json!({ "columns": columns, "rows": rows })).await;
         assert_whole(&sent, &received);
         assert_eq!(media::property(&received.concat(), "v", "width"), "320");

@@ -129,10 +129,11 @@ fn other_world() -> Vec<u8> {
     [&nested[..], &[4, nested.len() as u8], nested].concat()
 }
 
-/// A component that imports the empty instance `example:secret/door`.
+/// A component that imports the instance `example:secret/door` with one function, `open`.
 fn foreign_import() -> Vec<u8> {
     let name = b"example:secret/door";
-    let types = [1, 0x42, 0];
+    let open = [&[0x01, 0x40, 0, 0x01, 0, 0x04, 0, 4], &b"open"[..], &[0x01, 0]].concat();
+    let types = [&[1, 0x42, 2], &open[..]].concat();
     let import = [&[1, 0, name.len() as u8], &name[..], &[5, 0]].concat();
     let section = |id: u8, body: &[u8]| [&[id, body.len() as u8], body].concat();
     [&b"\0asm\x0d\0\x01\0"[..], &section(7, &types), &section(10, &import)].concat()
