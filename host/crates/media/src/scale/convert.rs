@@ -1,0 +1,113 @@
+//! Frames of any format FFmpeg decodes to I420, scaled on the way, with swscale.
+
+use ffmpeg_next::{Error, ffi, format::Pixel, frame};
+
+use super::Crop;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Plan {
+    format: Pixel,
+    crop: Crop,
+    width: u32,
+    height: u32,
+}
+
+/// Converts and scales frames of one format and size.
+pub(super) struct Converter {
+    plan: Plan,
+    scaler: std::ptr::NonNull<ffi::SwsContext>,
+}
+
+// SAFETY: swscale ties a context to no thread, and this one is touched through `&mut` alone.
+unsafe impl Send for Converter {}
+
+impl Converter {
+    pub fn new(format: Pixel, crop: Crop, (width, height): (u32, u32)) -> Result<Self, Error> {
+        let plan = Plan { format: plain(format), crop, width, height };
+        // SAFETY: plain numbers in, a context or null out.
+        let scaler = unsafe {
+            ffi::sws_getContext(
+                plan.crop.width as i32,
+                plan.crop.height as i32,
+                plan.format.into(),
+                plan.width as i32,
+                plan.height as i32,
+                Pixel::YUV420P.into(),
+                ffi::SWS_BILINEAR as i32,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                std::ptr::null(),
+            )
+        };
+        let scaler = std::ptr::NonNull::new(scaler).ok_or(Error::InvalidData)?;
+        Ok(Self { plan, scaler })
+    }
+
+    /// Whether this makes such pictures out of such frames.
+    pub fn fits(&self, format: Pixel, crop: Crop, (width, height): (u32, u32)) -> bool {
+        self.plan == Plan { format: plain(format), crop, width, height }
+    }
+
+    /// Fills `target`, of the size that this was made for.
+    pub fn run(&mut self, source: &frame::Video, target: &mut frame::Video) -> Result<(), Error> {
+        let crop = self.plan.crop;
+        let mut planes = [std::ptr::null::<u8>(); 4];
+        let mut strides = [0i32; 4];
+        for index in 0..source.planes().min(4) {
+            let offset = plane_offset(source, index, crop);
+            let data = source.data(index);
+            if offset >= data.len() {
+                return Err(Error::InvalidData);
+            }
+            planes[index] = data[offset..].as_ptr();
+            strides[index] = source.stride(index) as i32;
+        }
+        // SAFETY: the plan has the source's format and a crop inside it, the planes start at the crop, the strides are
+        // theirs, and the target has the planes of the plan's size.
+        let rows = unsafe {
+            let target = target.as_mut_ptr();
+            ffi::sws_scale(
+                self.scaler.as_ptr(),
+                planes.as_ptr(),
+                strides.as_ptr(),
+                0,
+                crop.height as i32,
+                (*target).data.as_ptr(),
+                (*target).linesize.as_ptr(),
+            )
+        };
+        if rows == self.plan.height as i32 { Ok(()) } else { Err(Error::InvalidData) }
+    }
+}
+
+impl Drop for Converter {
+    fn drop(&mut self) {
+        // SAFETY: made by `sws_getContext` and freed once.
+        unsafe { ffi::sws_freeContext(self.scaler.as_ptr()) }
+    }
+}
+
+/// Bytes from the start of a plane to the crop's first sample in it.
+fn plane_offset(source: &frame::Video, index: usize, crop: Crop) -> usize {
+    let Some(descriptor) = source.format().descriptor() else { return 0 };
+    let chroma = index == 1 || index == 2;
+    let (shift_w, shift_h) = if chroma { (descriptor.log2_chroma_w(), descriptor.log2_chroma_h()) } else { (0, 0) };
+    // SAFETY: the descriptor is static and has a component a plane at most.
+    let step = unsafe {
+        (0..4)
+            .map(|c| (*descriptor.as_ptr()).comp[c])
+            .find(|component| component.plane as usize == index)
+            .map_or(1, |component| component.step as usize)
+    };
+    (crop.y as usize >> shift_h) * source.stride(index) + (crop.x as usize >> shift_w) * step
+}
+
+/// FFmpeg's deprecated names for full range would make swscale convert the range.
+fn plain(format: Pixel) -> Pixel {
+    match format {
+        Pixel::YUVJ420P => Pixel::YUV420P,
+        Pixel::YUVJ422P => Pixel::YUV422P,
+        Pixel::YUVJ444P => Pixel::YUV444P,
+        other => other,
+    }
+}

@@ -1,0 +1,106 @@
+//! Scaling and centre-cropping of planes, and the one conversion of other pixel formats to I420.
+
+mod convert;
+mod planes;
+
+use ffmpeg_next::{Error, format::Pixel, frame};
+
+use self::convert::Converter;
+use self::planes::PlaneScaler;
+use crate::frame::{Color, Picture};
+
+/// The size that frames are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Geometry {
+    /// The source's own; an odd side loses a line.
+    #[default]
+    Source,
+    /// This many pixels, even both ways, filled by the middle of the source.
+    Fill {
+        /// Pixels a row.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
+}
+
+/// Makes pictures of one geometry out of frames of any size and format.
+#[derive(Default)]
+pub(crate) struct Scaler {
+    planes: PlaneScaler,
+    converter: Option<Converter>,
+}
+
+impl Scaler {
+    /// Gives the frame as a picture; without a copy where neither size nor format changes.
+    pub fn run(&mut self, source: frame::Video, geometry: Geometry) -> Result<Picture, Error> {
+        let color = Color::of(&source);
+        let even = (source.width() & !1, source.height() & !1);
+        let (width, height) = match geometry {
+            Geometry::Source => even,
+            Geometry::Fill { width, height } => (width, height),
+        };
+        let planar = matches!(source.format(), Pixel::YUV420P | Pixel::YUVJ420P);
+        if planar && (source.width(), source.height()) == (width, height) {
+            return Ok(Picture::from_frame(source, color));
+        }
+        let crop = Crop::centre(even.0, even.1, width, height);
+        let mut target = Picture::allocate(width, height).map_err(|_| Error::InvalidData)?;
+        if planar {
+            self.planes.run(&source, crop, &mut target);
+        } else {
+            let converter = match &mut self.converter {
+                Some(converter) if converter.fits(source.format(), crop, (width, height)) => converter,
+                converter => converter.insert(Converter::new(source.format(), crop, (width, height))?),
+            };
+            converter.run(&source, &mut target)?;
+        }
+        Ok(Picture::from_frame(target, color))
+    }
+}
+
+/// The middle of a source, with the aspect ratio of the target; sides and offsets are even.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Crop {
+    x: u32,
+    y: u32,
+    width: u32,
+    height: u32,
+}
+
+impl Crop {
+    fn centre(width: u32, height: u32, target_width: u32, target_height: u32) -> Self {
+        let (w, h) = (u64::from(width), u64::from(height));
+        let (tw, th) = (u64::from(target_width), u64::from(target_height));
+        let even = |side: u64, limit: u32| ((side as u32) & !1).clamp(2, limit.max(2));
+        let (crop_width, crop_height) = if w * th > tw * h {
+            (even(h * tw / th, width), height)
+        } else {
+            (width, even(w * th / tw, height))
+        };
+        Self {
+            x: ((width - crop_width) / 2) & !1,
+            y: ((height - crop_height) / 2) & !1,
+            width: crop_width,
+            height: crop_height,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wide_source_loses_its_sides_and_a_tall_one_its_top_and_bottom() {
+        assert_eq!(Crop::centre(1280, 720, 512, 512), Crop { x: 280, y: 0, width: 720, height: 720 });
+        assert_eq!(Crop::centre(720, 1280, 512, 512), Crop { x: 0, y: 280, width: 720, height: 720 });
+        assert_eq!(Crop::centre(1280, 720, 640, 360), Crop { x: 0, y: 0, width: 1280, height: 720 });
+    }
+
+    #[test]
+    fn an_extreme_target_keeps_at_least_two_lines() {
+        let crop = Crop::centre(64, 64, 16_384, 2);
+        assert_eq!((crop.width, crop.height), (64, 2));
+    }
+}

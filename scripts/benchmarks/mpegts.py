@@ -1,0 +1,70 @@
+"""Just enough of MPEG-TS to tell when each PES packet was complete."""
+
+from collections import namedtuple
+
+PACKET = 188
+TICKS_PER_SECOND = 90_000
+WRAP = 1 << 33
+
+# `end` is the offset just behind the last transport packet of the PES packet, in the bytes that were read.
+Pes = namedtuple("Pes", "kind pts dts end")
+
+_VIDEO_TYPES = {0x01, 0x02, 0x10, 0x1B, 0x24}
+
+
+def pes_packets(data):
+    """The PES packets of the first program, in the order of their last bytes."""
+    found, open_pes, kinds, map_pid = [], {}, {}, None
+    for at in range(0, len(data) - PACKET + 1, PACKET):
+        if data[at] != 0x47:
+            raise ValueError(f"no transport packet at byte {at}")
+        pid = (data[at + 1] & 0x1F) << 8 | data[at + 2]
+        starts, end = data[at + 1] & 0x40, at + PACKET
+        payload = _payload(data, at)
+        if payload >= end:
+            continue
+        if pid == 0 and starts:
+            section = payload + 1 + data[payload]
+            map_pid = (data[section + 10] & 0x1F) << 8 | data[section + 11]
+        elif pid == map_pid and starts:
+            kinds.update(_tracks(data, payload, end))
+        elif pid in kinds:
+            if starts:
+                if pid in open_pes:
+                    found.append(open_pes.pop(pid))
+                open_pes[pid] = _header(kinds[pid], data, payload, end)
+            elif pid in open_pes:
+                open_pes[pid] = open_pes[pid]._replace(end=end)
+    return sorted([*found, *open_pes.values()], key=lambda pes: pes.end)
+
+
+def _payload(data, at):
+    control = data[at + 3] >> 4 & 3
+    if not control & 1:
+        return at + PACKET
+    return at + 4 + (1 + data[at + 4] if control & 2 else 0)
+
+
+def _tracks(data, payload, end):
+    section = payload + 1 + data[payload]
+    length = (data[section + 1] & 0x0F) << 8 | data[section + 2]
+    entry = section + 12 + ((data[section + 10] & 0x0F) << 8 | data[section + 11])
+    # A map that one packet cannot hold does not occur in what is measured here; four bytes of checksum end it.
+    stop = min(end, section + 3 + length - 4)
+    while entry + 5 <= stop:
+        pid = (data[entry + 1] & 0x1F) << 8 | data[entry + 2]
+        yield pid, "video" if data[entry] in _VIDEO_TYPES else "audio"
+        entry += 5 + ((data[entry + 3] & 0x0F) << 8 | data[entry + 4])
+
+
+def _header(kind, data, payload, end):
+    flags = data[payload + 7] >> 6
+    pts = _timestamp(data, payload + 9) if flags & 2 else None
+    dts = _timestamp(data, payload + 14) if flags == 3 else pts
+    return Pes(kind, pts, dts, end)
+
+
+def _timestamp(data, at):
+    return (
+        (data[at] >> 1 & 7) << 30 | data[at + 1] << 22 | data[at + 2] >> 1 << 15 | data[at + 3] << 7 | data[at + 4] >> 1
+    )
