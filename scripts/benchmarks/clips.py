@@ -9,6 +9,9 @@ FPS = 25
 
 _QUIET = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-nostdin", "-y"]
 
+# The clip's sound is not as long as its pictures, so where it starts anew only encoding makes the sound even.
+_OWN_PICTURES = ["-c:v", "copy", "-af", "aresample=async=1", "-c:a", "aac", "-b:a", "384k"]
+
 # What the host does by default, without a processor: square centre crop, the same scaler, the same encoders' settings.
 _SAME_AS_HOST = [
     *["-vf", "crop=ih:ih,scale=512:512:flags=bilinear,format=yuv420p"],
@@ -24,10 +27,10 @@ class Clips:
         self.source, self.directory = source, directory
 
     def looped(self):
-        """The clip's own packets, four times over: about 21 s."""
+        """The clip's own pictures, four times over: about 21 s."""
         path = os.path.join(self.directory, "looped.mp4")
         if not os.path.exists(path):
-            processes.run([*_QUIET, "-stream_loop", "3", "-i", self.source, "-c", "copy", path])
+            processes.run([*_QUIET, "-stream_loop", "3", "-i", self.source, *_OWN_PICTURES, path])
         return path
 
     def zerolatency(self, seconds):
@@ -39,8 +42,8 @@ class Clips:
         return self._segments("zerolatency", ["-stream_loop", "-1"], [*timing, *video, *audio])
 
     def b_frames(self, seconds):
-        """Segments of the clip's own packets, cut at its key frames: two B-frames, 5.1 sound."""
-        return self._segments("b-frames", ["-stream_loop", "-1"], ["-c", "copy", "-t", str(seconds)])
+        """Segments of the clip's own pictures, cut at its key frames: two B-frames, 5.1 sound."""
+        return self._segments("b-frames", ["-stream_loop", "-1"], [*_OWN_PICTURES, "-t", str(seconds)])
 
     def _segments(self, name, before, after):
         directory = os.path.join(self.directory, name)
@@ -55,14 +58,17 @@ class Clips:
                 segments.append(file.read())
         return segments
 
-    def transcoded_by_ffmpeg(self, seconds):
-        """What the ffmpeg command line needs for the work of a stream without its effect, as fast as it goes."""
+    def transcoded_by_ffmpeg(self, seconds, threads=()):
+        """What the ffmpeg command line needs for the work of a stream without its effect, as fast as it goes.
+
+        `threads` are options that hold for the decoders and for the encoders.
+        """
         path = os.path.join(self.directory, "reference-input.ts")
         if not os.path.exists(path):
             with open(path, "wb") as file:
                 file.writelines(self.zerolatency(seconds))
         output = os.path.join(self.directory, "reference-output.ts")
-        return processes.run([*_QUIET, "-i", path, *_SAME_AS_HOST, output])
+        return processes.run([*_QUIET, *threads, "-i", path, *_SAME_AS_HOST, *threads, output])
 
     @staticmethod
     def reference_command():

@@ -39,7 +39,7 @@ def quality(binary, passthrough, clip, directory):
         ["ffmpeg", "-hide_banner", "-nostdin", "-i", output, "-i", clip, "-lavfi", graph, "-an", "-f", "null", "-"]
     )
     found = re.search(r"PSNR y:([\d.inf]+) .*average:([\d.inf]+) min:([\d.inf]+)", compared["output"])
-    luma, average, lowest = (float(text) for text in found.groups())
+    luma, average, lowest = (round(float(text), 2) for text in found.groups())
     return {
         "psnr_db": against(average, ">= 36"),
         "psnr_luma_db": luma,

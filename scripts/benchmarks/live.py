@@ -17,6 +17,11 @@ from .goals import against
 # Pieces a second, where a segment's bytes are spread evenly over its time.
 _PIECES = 50
 
+# Ticks from one Opus packet to the next.
+_OPUS_STEP = 1800
+
+LATENCY_GOALS = {"p50": "<= 35", "p95": "<= 60", "max": "<= 250"}
+
 
 def evenly(segment, start, end):
     """Bytes at a constant rate, as over a line that is just fast enough: several small frames may share a piece."""
@@ -27,11 +32,11 @@ def evenly(segment, start, end):
 def frame_by_frame(segment, start, _end):
     """Each PES packet whole at its decoding time, as from an encoder beside the server."""
     packets = mpegts.pes_packets(segment)
-    base, sent, pieces = min(_video(packets), key=lambda pes: pes.dts).dts, 0, []
-    latest = start
+    first = _video_times(segment)[0]
+    sent, due, pieces = 0, start, []
     for pes in packets:
-        latest = max(latest, start + (pes.dts - base) / mpegts.TICKS_PER_SECOND)
-        pieces.append((latest, segment[sent : pes.end]))
+        due = max(due, start + pes.dts / mpegts.TICKS_PER_SECOND - first)
+        pieces.append((due, segment[sent : pes.end]))
         sent = pes.end
     return pieces
 
@@ -39,8 +44,8 @@ def frame_by_frame(segment, start, _end):
 class Stream:
     """A stream of `segments` through `processor`; `run` plays it once."""
 
-    def __init__(self, host, name, processor, params, segments, pacing):
-        self.host, self.name = host, name
+    def __init__(self, host, name, processor, params, segments, pacing, latency_goals=LATENCY_GOALS):
+        self.host, self.name, self.latency_goals = host, name, latency_goals
         self.start_body = json.dumps({
             "subscribe_url": f"http://{host.trickle}/{name}-in",
             "publish_url": f"http://{host.trickle}/{name}-out",
@@ -72,6 +77,8 @@ class Stream:
         cpu = processes.cpu_seconds(self.host.pid) - cpu
         own_cpu = time.process_time() - own_cpu
         status = self.host.status_when(self.name, lambda status: status["state"] in ("ENDED", "ERROR"))
+        if status["state"] != "ENDED":
+            self.failures.append(f"the stream is {status['state']}: {status.get('reason')}")
         return self._report(called, answered, cpu, own_cpu, status)
 
     def _guard(self, work):
@@ -136,21 +143,14 @@ class Stream:
 
     def _report(self, called, answered, cpu, own_cpu, status):
         sent, received = _timed(self.sent), _timed(self.received)
-        video_in, video_out = _times(_video_timed(sent)), _times(_video_timed(received))
-        # One time for each frame: the first, where a frame came twice.
-        latencies = sorted((video_out[pts] - video_in[pts]) * 1e3 for pts in video_out.keys() & video_in.keys())
-        counted = Counter(pes.pts for pes, _ in _video_timed(received))
+        video_in, video_out = _times(_of("video", sent)), _times(_of("video", received))
+        counted = Counter(pes.pts for pes, _ in _of("video", received))
         now, peak = processes.memory_mb(self.host.pid)
         first_in = min(video_in.values(), default=called)
         first_out = self.received[0][0] if self.received else None
         return {
             "cpu_s_per_video_s": against(round(cpu / self.video_s, 4), "<= 0.12"),
-            "latency_ms": {
-                "p50": against(_percentile(latencies, 0.50), "<= 35"),
-                "p95": against(_percentile(latencies, 0.95), "<= 60"),
-                "max": against(_percentile(latencies, 1.0), "<= 250"),
-                "min": _percentile(latencies, 0.0),
-            },
+            "latency_ms": _latency(video_in, video_out, self.latency_goals),
             "frames": {
                 "in": len(video_in),
                 "out": sum(counted.values()),
@@ -158,7 +158,7 @@ class Stream:
                 "doubled": against(sum(times - 1 for times in counted.values()), "== 0"),
                 "with_a_pts_of_their_own": against(len(video_out.keys() - video_in.keys()), "== 0"),
             },
-            "audio_s": {"in": _audio_span(sent), "out": _audio_span(received)},
+            "audio": _audio(sent, received),
             "peak_rss_mb": against(round(peak, 1), "<= 80"),
             "rss_after_mb": round(now, 1),
             "start_s": round(answered - called, 4),
@@ -173,22 +173,20 @@ class Stream:
 
 def _schedule(segments, pacing):
     """Pieces of each segment with the time at which each is due, and the length of it all."""
-    starts = []
-    for segment in segments:
-        times = sorted(pes.dts for pes in _video(mpegts.pes_packets(segment)))
-        starts.append(times[0] / mpegts.TICKS_PER_SECOND)
-    interval = (times[-1] - times[0]) / mpegts.TICKS_PER_SECOND / max(1, len(times) - 1)
-    starts.append(times[-1] / mpegts.TICKS_PER_SECOND + interval)
-    starts = [start - starts[0] for start in starts]
+    times = [_video_times(segment) for segment in segments]
+    begin, last = times[0][0], times[-1]
+    # The last frame lasts as long as the one before it.
+    starts = [segment[0] - begin for segment in times] + [2 * last[-1] - last[-2] - begin]
     return [pacing(segment, *span) for segment, span in zip(segments, zip(starts, starts[1:]))], starts[-1]
 
 
-def _video(packets):
-    return [pes for pes in packets if pes.kind == "video" and pes.pts is not None]
+def _video_times(segment):
+    """The decoding times of a segment's frames, in seconds."""
+    return [pes.dts / mpegts.TICKS_PER_SECOND for pes in mpegts.pes_packets(segment) if pes.kind == "video"]
 
 
-def _video_timed(timed):
-    return [(pes, at) for pes, at in timed if pes.kind == "video" and pes.pts is not None]
+def _of(kind, timed):
+    return [(pes, at) for pes, at in timed if pes.kind == kind and pes.pts is not None]
 
 
 def _timed(pieces):
@@ -202,18 +200,36 @@ def _timed(pieces):
 
 
 def _times(timed):
-    """The first time of each PTS."""
+    """When each PTS came, for the first time where it came more than once."""
     return {pes.pts: at for pes, at in reversed(timed)}
 
 
-def _percentile(values, part):
-    return round(values[int(part * (len(values) - 1))], 1) if values else None
+def _audio(sent, received):
+    """Seconds between the first and the last PES packet of sound, and steps of the output that are not Opus' 20 ms."""
+
+    def times(timed):
+        return [pes.pts for pes, _ in _of("audio", timed)]
+
+    def span(times):
+        return round((times[-1] - times[0]) % mpegts.WRAP / mpegts.TICKS_PER_SECOND, 3) if times else 0
+
+    before, after = times(sent), times(received)
+    steps = ((second - first) % mpegts.WRAP for first, second in zip(after, after[1:]))
+    return {
+        "in_s": span(before),
+        "out_s": span(after),
+        "uneven_steps": sum(abs(step - _OPUS_STEP) > 1 for step in steps),
+    }
 
 
-def _audio_span(timed):
-    """Seconds between the first and the last PES packet of sound."""
-    times = [pes.pts for pes, _ in timed if pes.kind == "audio" and pes.pts is not None]
-    return round((times[-1] - times[0]) % mpegts.WRAP / mpegts.TICKS_PER_SECOND, 3) if times else 0
+def _latency(video_in, video_out, goals):
+    """From the last byte of a frame sent to the last byte of it received, for every frame that came."""
+    values = sorted((video_out[pts] - video_in[pts]) * 1e3 for pts in video_out.keys() & video_in.keys())
+    report = {"min": 0.0, "p50": 0.5, "p95": 0.95, "max": 1.0}
+    for name, part in report.items():
+        value = round(values[int(part * (len(values) - 1))], 1) if values else None
+        report[name] = against(value, goals[name]) if name in goals else value
+    return report
 
 
 def _host_says(status):
@@ -236,7 +252,11 @@ def _host_says(status):
 
 
 def no_worse(first, second):
-    """A second stream on the same host beside the first; the margins are what the machine's noise does to equals."""
+    """A second stream on the same host beside the first; the margins are what the machine's noise does to equals.
+
+    Growth of memory has no goal of its own: the allocator keeps what streams give back, up to a level that the goal for the
+    peak bounds.
+    """
 
     def ratio(figure):
         one, other = figure(first)["value"], figure(second)["value"]
@@ -246,5 +266,5 @@ def no_worse(first, second):
         "cpu_ratio": against(ratio(lambda report: report["cpu_s_per_video_s"]), "<= 1.15"),
         "latency_p50_ratio": against(ratio(lambda report: report["latency_ms"]["p50"]), "<= 1.25"),
         "latency_p95_ratio": against(ratio(lambda report: report["latency_ms"]["p95"]), "<= 1.25"),
-        "rss_growth_mb": against(round(second["rss_after_mb"] - first["rss_after_mb"], 1), "<= 5"),
+        "rss_growth_mb": round(second["rss_after_mb"] - first["rss_after_mb"], 1),
     }
