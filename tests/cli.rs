@@ -31,8 +31,7 @@ fn run_puts_a_file_through_a_processor() {
     let out = directory.path().join("out.ts");
     let params = r#"{"intensity": 0.7, "width": 640, "height": 360}"#;
     let green = guest("green");
-    let output =
-        rillbox(&["run", text(&green), "--input", text(&clip()), "--output", text(&out), "--params", params]);
+    let output = rillbox(&["run", text(&green), "--input", text(&clip()), "--output", text(&out), "--params", params]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8_lossy(&output.stdout).contains("132 frames in, 132 out"));
     assert_eq!(media::pictures(&out, 640, 360).len(), CLIP_FRAMES);

@@ -51,9 +51,12 @@ async fn green_matches_its_definition_at_the_size_asked_for() {
     let shown = media::pictures(file.path(), 512, 512);
 
     let scaled = media::ffmpeg(
-        &format!("-i {} -vf crop=720:720,scale=512:512:flags=bilinear -pix_fmt yuv420p -f rawvideo -", clip().display())
-            .split(' ')
-            .collect::<Vec<_>>(),
+        &format!(
+            "-i {} -vf crop=720:720,scale=512:512:flags=bilinear -pix_fmt yuv420p -f rawvideo -",
+            clip().display()
+        )
+        .split(' ')
+        .collect::<Vec<_>>(),
     );
     let wanted: Vec<Vec<u8>> =
         scaled.chunks(512 * 512 * 3 / 2).map(|source| picture::green(source, 512, 512, 0.8)).collect();

@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::harness::host::Host;
-use crate::harness::{guest, hostile, media};
+use crate::harness::{CLIP_FRAMES, clip, guest, hostile, media, program};
 
 /// Runs a second of small video through a hostile guest; all frames but the withheld must come out.
 async fn run(name: &str, params: Value) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Value) {
@@ -65,6 +65,29 @@ async fn memory_beyond_the_limit_is_refused() {
     let (sent, received, status) = run("grow", json!({ "mebibytes": 400 })).await;
     assert_whole(&sent, &received);
     assert!(status["last_error"].as_str().unwrap().contains("memory"), "{status}");
+}
+
+/// Catches a latency that grows with every frame of a processor that is too slow, and sound that suffers for its pictures.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_processor_slower_than_the_stream_loses_pictures_and_no_sound() {
+    let host = Host::start_with(&["--frame-budget", "200"]);
+    host.upload("hostile", &hostile("slow")).await;
+    // 66 ms over each picture that comes every 40 ms.
+    host.start_stream("late", "hostile", json!({ "milliseconds": 66, "width": 320, "height": 180 })).await;
+    let recorded = host.record("late");
+    let (file, url) = (clip(), host.channel("late-in").to_string());
+    let publish = ["publish", file.to_str().unwrap(), "--realtime", "--url", &url];
+    let published = tokio::process::Command::new(program()).args(publish).status().await.unwrap();
+    assert!(published.success());
+    let received = recorded.await.unwrap().concat();
+    let status = host.status("late").await;
+    let (shown, dropped) = (media::pts(&received, "v").len() as u64, status["frames_dropped"].as_u64().unwrap());
+    assert_eq!(shown + dropped, CLIP_FRAMES as u64, "{status}");
+    assert!(dropped >= 10, "{status}");
+    assert!(status["latency_ms"]["max"].as_f64() < Some(2_000.0), "{status}");
+    let sound = media::pts(&received, "a");
+    assert!(sound.windows(2).all(|pair| (pair[1] - pair[0] - 1_800).abs() <= 1), "sound has gaps: {sound:?}");
+    assert!(sound.len() >= 255, "{} packets of 20 ms", sound.len());
 }
 
 /// Catches a new size that the encoder does not follow, and sizes that must be refused.

@@ -27,7 +27,10 @@ async fn the_four_calls_work_with_and_without_the_prefix() {
             "subscribe_url": "http://127.0.0.1:9/input", "publish_url": "http://127.0.0.1:9/output",
             "gateway_request_id": "my_stream", "params": { "intensity": 0.8 } });
         let (code, answer) = host.post(&format!("{prefix}/stream/start"), body).await;
-        assert_eq!((code, &answer["status"], &answer["request_id"]), (StatusCode::OK, &json!("success"), &json!("my_stream")));
+        assert_eq!(
+            (code, &answer["status"], &answer["request_id"]),
+            (StatusCode::OK, &json!("success"), &json!("my_stream"))
+        );
         let (code, answer) = host.post(&format!("{prefix}/stream/params"), json!({ "intensity": 0.9 })).await;
         assert_eq!((code, &answer["status"]), (StatusCode::OK, &json!("success")));
         let (code, status) = host.get(&format!("{prefix}/stream/status")).await;
@@ -49,7 +52,16 @@ async fn malformed_requests_are_refused_and_change_nothing() {
     let url = "http://127.0.0.1:9/x";
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     for body in [
-        "", "{", "[]", "null", "7", "\"text\"", "{} {}", deep.as_str(), "{\"subscribe_url\":", "\u{0}",
+        "",
+        "{",
+        "[]",
+        "null",
+        "7",
+        "\"text\"",
+        "{} {}",
+        deep.as_str(),
+        "{\"subscribe_url\":",
+        "\u{0}",
         "{}",
         r#"{"subscribe_url": 7}"#,
         r#"{"subscribe_url": "ftp://127.0.0.1/x"}"#,
@@ -69,7 +81,11 @@ async fn malformed_requests_are_refused_and_change_nothing() {
         r#"{"subscribe_url": "http://127.0.0.1:9/x", "params": {"max_framerate": 0}}"#,
     ] {
         let shown: String = body.chars().take(60).collect();
-        assert_error(&shown, StatusCode::BAD_REQUEST, host.send(Method::POST, "/api/stream/start", body.to_owned()).await);
+        assert_error(
+            &shown,
+            StatusCode::BAD_REQUEST,
+            host.send(Method::POST, "/api/stream/start", body.to_owned()).await,
+        );
     }
     let unknown = json!({ "subscribe_url": url, "processor": "nobody" });
     assert_error("an unknown processor", StatusCode::NOT_FOUND, host.post("/api/stream/start", unknown).await);
@@ -110,7 +126,11 @@ async fn many_streams_are_told_apart() {
     for id in ["a", "b"] {
         host.start_stream(id, "green", json!({})).await;
     }
-    assert_error("busy", StatusCode::CONFLICT, host.post("/stream/start", host.start_body("a", "green", json!({}))).await);
+    assert_error(
+        "busy",
+        StatusCode::CONFLICT,
+        host.post("/stream/start", host.start_body("a", "green", json!({}))).await,
+    );
     let ambiguous = host.post("/stream/params", json!({ "intensity": 0.1 })).await;
     assert!(ambiguous.1["message"].as_str().unwrap().contains("a, b"), "{}", ambiguous.1);
     assert_error("ambiguous", StatusCode::BAD_REQUEST, ambiguous);

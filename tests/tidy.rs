@@ -20,7 +20,16 @@ const ROOMS: [(&str, &[&str]); 6] = [
 
 /// Every name that a room could import.
 const IMPORTABLE: [&str; 11] = [
-    "registry", "sandbox", "session", "clip", "api", "cli", "telemetry", "serve", "config", "rillbox_media",
+    "registry",
+    "sandbox",
+    "session",
+    "clip",
+    "api",
+    "cli",
+    "telemetry",
+    "serve",
+    "config",
+    "rillbox_media",
     "rillbox_trickle",
 ];
 
@@ -49,7 +58,8 @@ fn rooms_import_only_what_they_may() {
         for path in files(&root().join("host/src").join(room), ".rs") {
             let text = fs::read_to_string(&path).unwrap();
             for other in IMPORTABLE.iter().filter(|other| **other != room && !allowed.contains(other)) {
-                let import = if other.starts_with("rillbox_") { format!("{other}::") } else { format!("crate::{other}") };
+                let import =
+                    if other.starts_with("rillbox_") { format!("{other}::") } else { format!("crate::{other}") };
                 assert!(!text.contains(&import), "{} imports {other}; {room} may not", name(&path));
             }
         }
@@ -76,7 +86,9 @@ fn unsafe_stays_where_it_belongs() {
     let meant = ["host/crates/media/", "host/src/sandbox/engine.rs", "tests/tidy.rs"];
     for path in files(root(), ".rs") {
         let (text, name) = (fs::read_to_string(&path).unwrap(), name(&path));
-        let used = text.lines().any(|line| line.contains("unsafe {") || line.contains("unsafe impl") || line.contains("unsafe fn"));
+        let used = text
+            .lines()
+            .any(|line| line.contains("unsafe {") || line.contains("unsafe impl") || line.contains("unsafe fn"));
         assert!(!used || meant.iter().any(|meant| name.starts_with(meant)), "{name} has `unsafe`");
     }
 }
@@ -84,7 +96,8 @@ fn unsafe_stays_where_it_belongs() {
 /// Catches a guest without tests of its own, or one that never runs in the host.
 #[test]
 fn every_guest_is_tested() {
-    let tests: String = files(&root().join("tests"), ".rs").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let tests: String =
+        files(&root().join("tests"), ".rs").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
     for entry in fs::read_dir(root().join("guests")).unwrap() {
         let path = entry.unwrap().path();
         if !path.join("Cargo.toml").is_file() {

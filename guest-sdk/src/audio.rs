@@ -63,12 +63,7 @@ impl AudioFrame {
 
     /// A new frame with this one's rate and layout. [`Refusal::Invalid`] when the number of samples is no multiple of
     /// `channels`.
-    pub fn derive(
-        &self,
-        timestamp: Timestamp,
-        order: SampleOrder,
-        samples: &[f32],
-    ) -> Result<Self, Refusal> {
+    pub fn derive(&self, timestamp: Timestamp, order: SampleOrder, samples: &[f32]) -> Result<Self, Refusal> {
         host::derive(&self.0, timestamp, order, samples).map(Self)
     }
 

@@ -37,7 +37,7 @@ macro_rules! __export_component {
                 }
             }
 
-            $crate::wasm::bindings::export_component!(Component with_types_in $crate::wasm::bindings);
+    $crate::wasm::bindings::export_component!(Component with_types_in $crate::wasm::bindings);
         };
     };
 }
@@ -51,10 +51,7 @@ macro_rules! __export_component {
         const _: () = {
             const fn is_processor<P: $crate::Processor>() {}
             is_processor::<$processor>();
-            ::std::assert!(
-                $crate::testing::is_component_name($name),
-                "not a name for a component"
-            );
+            ::std::assert!($crate::testing::is_component_name($name), "not a name for a component");
         };
     };
 }

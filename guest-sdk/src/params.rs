@@ -20,19 +20,10 @@ pub(crate) fn schema<P: JsonSchema>() -> Map<String, Value> {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });
-    let mut schema = std::mem::take(
-        settings
-            .into_generator()
-            .into_root_schema_for::<P>()
-            .ensure_object(),
-    );
+    let mut schema = std::mem::take(settings.into_generator().into_root_schema_for::<P>().ensure_object());
     schema.remove("title");
-    schema
-        .entry("properties")
-        .or_insert_with(|| Value::Object(Map::new()));
-    schema
-        .entry("additionalProperties")
-        .or_insert(Value::Bool(false));
+    schema.entry("properties").or_insert_with(|| Value::Object(Map::new()));
+    schema.entry("additionalProperties").or_insert(Value::Bool(false));
     schema
 }
 
@@ -42,11 +33,7 @@ pub(crate) fn parse<P: DeserializeOwned>(json: &str) -> Result<P> {
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let pointer = pointer(error.path());
         let reason = error.into_inner();
-        Error::msg(if pointer.is_empty() {
-            reason.to_string()
-        } else {
-            format!("{pointer}: {reason}")
-        })
+        Error::msg(if pointer.is_empty() { reason.to_string() } else { format!("{pointer}: {reason}") })
     })
 }
 
@@ -85,10 +72,7 @@ mod tests {
 
     impl Default for Params {
         fn default() -> Self {
-            Self {
-                amount: 0.5,
-                mode: Mode::Soft,
-            }
+            Self { amount: 0.5, mode: Mode::Soft }
         }
     }
 
@@ -120,12 +104,7 @@ mod tests {
 
     #[test]
     fn a_bad_value_is_named_by_its_pointer() {
-        let error = parse::<Params>(r#"{"amount": "much"}"#)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with("/amount: invalid type: string \"much\""),
-            "{error}"
-        );
+        let error = parse::<Params>(r#"{"amount": "much"}"#).unwrap_err().to_string();
+        assert!(error.starts_with("/amount: invalid type: string \"much\""), "{error}");
     }
 }

@@ -56,13 +56,7 @@ impl<'a> I420<'a> {
         let (chroma_width, chroma_height) = chroma_size(width, height);
         let (y, chroma) = data.split_at(PixelFormat::Gray8.bytes(width, height));
         let (cb, cr) = chroma.split_at(chroma_width * chroma_height);
-        Some(Self {
-            y,
-            cb,
-            cr,
-            chroma_width,
-            chroma_height,
-        })
+        Some(Self { y, cb, cr, chroma_width, chroma_height })
     }
 }
 
@@ -75,13 +69,7 @@ impl<'a> I420Mut<'a> {
         let (chroma_width, chroma_height) = chroma_size(width, height);
         let (y, chroma) = data.split_at_mut(PixelFormat::Gray8.bytes(width, height));
         let (cb, cr) = chroma.split_at_mut(chroma_width * chroma_height);
-        Some(Self {
-            y,
-            cb,
-            cr,
-            chroma_width,
-            chroma_height,
-        })
+        Some(Self { y, cb, cr, chroma_width, chroma_height })
     }
 }
 
@@ -98,10 +86,7 @@ mod tests {
         assert_eq!(PixelFormat::I420.bytes(5, 3), 15 + 2 * 3 * 2);
         let data = vec![0; PixelFormat::I420.bytes(5, 3)];
         let planes = I420::split(&data, 5, 3).unwrap();
-        assert_eq!(
-            (planes.y.len(), planes.cb.len(), planes.cr.len()),
-            (15, 6, 6)
-        );
+        assert_eq!((planes.y.len(), planes.cb.len(), planes.cr.len()), (15, 6, 6));
         assert_eq!((planes.chroma_width, planes.chroma_height), (3, 2));
         assert!(I420::split(&data[1..], 5, 3).is_none());
     }

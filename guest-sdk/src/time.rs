@@ -21,18 +21,11 @@ pub struct Timestamp {
 impl Timestamp {
     /// A time in MPEG's unit, 1/90,000 of a second.
     pub const fn from_90khz(ticks: i64) -> Self {
-        Self {
-            ticks,
-            time_base: Rational {
-                numerator: 1,
-                denominator: 90_000,
-            },
-        }
+        Self { ticks, time_base: Rational { numerator: 1, denominator: 90_000 } }
     }
 
     /// Seconds, to the precision of an `f64`: for effects that move with time, not for comparing frames.
     pub fn seconds(self) -> f64 {
-        self.ticks as f64 * f64::from(self.time_base.numerator)
-            / f64::from(self.time_base.denominator)
+        self.ticks as f64 * f64::from(self.time_base.numerator) / f64::from(self.time_base.denominator)
     }
 }

@@ -5,7 +5,8 @@ use std::ops::Deref;
 use crate::imports::video as host;
 use crate::{Refusal, Timestamp};
 
-/// How bytes of a picture of width W and height H are laid out. Rows are not padded; CW = ⌈W/2⌉ and CH = ⌈H/2⌉.
+/// How bytes of a picture of width W and height H, even in the host, are laid out. Rows are not padded; CW = ⌈W/2⌉ and
+/// CH = ⌈H/2⌉.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PixelFormat {
     /// Planes Y (W×H), Cb (CW×CH), Cr (CW×CH), one after the other, 8 bits a sample.
@@ -104,20 +105,13 @@ impl<'a> VideoFrame<'a> {
     ///
     /// [`Refusal::Invalid`] when `data` is not as long as size and format ask or when a side is odd or 0,
     /// [`Refusal::Limit`] when the picture is larger than the host allows.
-    pub fn replace_pixels(
-        &mut self,
-        format: PixelFormat,
-        width: u32,
-        height: u32,
-        data: &[u8],
-    ) -> Result<(), Refusal> {
+    pub fn replace_pixels(&mut self, format: PixelFormat, width: u32, height: u32, data: &[u8]) -> Result<(), Refusal> {
         host::replace_pixels(self.handle(), format, width, height, data)
     }
 
     /// Keeps the source picture beyond this call; [`Refusal::Limit`] when there is no room for it.
     pub fn retain(&self) -> Result<RetainedVideoFrame, Refusal> {
-        host::retain(self.handle())
-            .map(|handle| RetainedVideoFrame(VideoFrame(Handle::Owned(handle))))
+        host::retain(self.handle()).map(|handle| RetainedVideoFrame(VideoFrame(Handle::Owned(handle))))
     }
 
     fn handle(&self) -> &host::Handle {

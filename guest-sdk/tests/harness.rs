@@ -6,8 +6,8 @@ use std::time::Duration;
 use rillbox_sdk::serde_json::{Map, Value, json};
 use rillbox_sdk::testing::{Event, Harness, LogLine, Picture, Sound};
 use rillbox_sdk::{
-    AudioFrame, Error, Media, PixelFormat, Processor, Refusal, Result, RetainedVideoFrame,
-    SampleOrder, Timestamp, VideoFrame, VideoOutcome, clock, data, log,
+    AudioFrame, Error, Media, PixelFormat, Processor, Refusal, Result, RetainedVideoFrame, SampleOrder, Timestamp,
+    VideoFrame, VideoOutcome, clock, data, log,
 };
 
 #[derive(serde::Deserialize, schemars::JsonSchema, Default)]
@@ -50,22 +50,14 @@ impl Processor for Actor {
 
     fn process_video(&mut self, frame: &mut VideoFrame) -> Result<VideoOutcome> {
         let white = [255; 16];
-        match self
-            .params
-            .as_ref()
-            .map_or(&Act::Nothing, |params| &params.act)
-        {
+        match self.params.as_ref().map_or(&Act::Nothing, |params| &params.act) {
             Act::Nothing => return Ok(VideoOutcome::Unchanged),
             Act::Forget => return Ok(VideoOutcome::Replaced),
             Act::Withhold => return Ok(VideoOutcome::Withheld),
             Act::Replace => {
                 let before = frame.pixels(PixelFormat::Rgba8)?;
                 frame.replace_pixels(PixelFormat::Rgba8, 2, 2, &white)?;
-                assert_eq!(
-                    frame.pixels(PixelFormat::Rgba8)?,
-                    before,
-                    "a staged picture is not seen"
-                );
+                assert_eq!(frame.pixels(PixelFormat::Rgba8)?, before, "a staged picture is not seen");
                 return Ok(VideoOutcome::Replaced);
             }
             Act::Stage => frame.replace_pixels(PixelFormat::Rgba8, 2, 2, &white)?,
@@ -93,11 +85,7 @@ impl Processor for Actor {
     }
 
     fn process_audio(&mut self, mut frame: AudioFrame) -> Result<Vec<AudioFrame>> {
-        match self
-            .params
-            .as_ref()
-            .map_or(&Act::Nothing, |params| &params.act)
-        {
+        match self.params.as_ref().map_or(&Act::Nothing, |params| &params.act) {
             Act::Fail => {
                 frame.replace_samples(SampleOrder::Planar, &[])?;
                 Err(Error::msg("as asked"))
@@ -105,15 +93,8 @@ impl Processor for Actor {
             Act::Withhold => Ok(vec![]),
             Act::Replace => {
                 let mut kept = frame.retain()?;
-                assert!(matches!(
-                    kept.replace_samples(SampleOrder::Planar, &[]),
-                    Err(Refusal::Invalid(_))
-                ));
-                let later = frame.derive(
-                    Timestamp::from_90khz(90),
-                    SampleOrder::Interleaved,
-                    &[1.0, -1.0],
-                )?;
+                assert!(matches!(kept.replace_samples(SampleOrder::Planar, &[]), Err(Refusal::Invalid(_))));
+                let later = frame.derive(Timestamp::from_90khz(90), SampleOrder::Interleaved, &[1.0, -1.0])?;
                 frame.replace_samples(SampleOrder::Interleaved, &[0.5, f32::NAN])?;
                 Ok(vec![frame, kept, later])
             }
@@ -136,10 +117,7 @@ fn an_outcome_decides_what_is_shown() {
     assert_eq!(actor("stage").video(picture()).picture, Some(picture()));
     assert_eq!(actor("withhold").video(picture()).picture, None);
     let shown = actor("replace").video(picture()).picture.unwrap();
-    assert_eq!(
-        (shown.width(), shown.height(), shown.pixel(0, 0)),
-        (2, 2, [255; 3])
-    );
+    assert_eq!((shown.width(), shown.height(), shown.pixel(0, 0)), (2, 2, [255; 3]));
 }
 
 #[test]
@@ -148,14 +126,7 @@ fn an_error_shows_the_original() {
     assert_eq!(shown.result.unwrap_err().to_string(), "as asked");
     assert_eq!(shown.picture, Some(picture()));
     assert!(actor("forget").video(picture()).result.is_err());
-    assert_eq!(
-        actor("odd")
-            .video(picture())
-            .result
-            .unwrap_err()
-            .to_string(),
-        "invalid: 3×2: sides are even and not 0"
-    );
+    assert_eq!(actor("odd").video(picture()).result.unwrap_err().to_string(), "invalid: 3×2: sides are even and not 0");
 }
 
 #[test]
@@ -164,10 +135,7 @@ fn a_frame_keeps_its_time_and_a_retained_one_its_picture() {
     let first = delay.video(picture());
     let black = Picture::solid(PixelFormat::I420, 6, 4, [0; 3]);
     let second = delay.video(black);
-    assert_eq!(
-        (first.timestamp, second.timestamp),
-        (Timestamp::from_90khz(0), Timestamp::from_90khz(3_000))
-    );
+    assert_eq!((first.timestamp, second.timestamp), (Timestamp::from_90khz(0), Timestamp::from_90khz(3_000)));
     assert_eq!(second.picture, Some(picture()));
 }
 
@@ -175,58 +143,25 @@ fn a_frame_keeps_its_time_and_a_retained_one_its_picture() {
 fn what_a_processor_tells_is_kept() {
     let mut tell = actor("tell");
     tell.advance(Duration::from_millis(7));
-    tell.video_at(picture(), Timestamp::from_90khz(42))
-        .result
-        .unwrap();
+    tell.video_at(picture(), Timestamp::from_90khz(42)).result.unwrap();
     let fields = vec![("at".into(), "7".into()), ("x".into(), "1".into())];
-    assert_eq!(
-        tell.log(),
-        [LogLine {
-            level: log::Level::Warn,
-            message: "told all".into(),
-            fields
-        }]
-    );
+    assert_eq!(tell.log(), [LogLine { level: log::Level::Warn, message: "told all".into(), fields }]);
     assert_eq!(tell.published(), [json!({ "seen": 42 })]);
     let fields = Map::from_iter([("width".into(), Value::from(6))]);
-    assert_eq!(
-        tell.events(),
-        [Event {
-            name: "sight".into(),
-            fields
-        }]
-    );
+    assert_eq!(tell.events(), [Event { name: "sight".into(), fields }]);
 }
 
 #[test]
 fn params_are_merged_and_checked_as_a_whole() {
-    let new = |params| {
-        Harness::<Actor>::new(params)
-            .err()
-            .map(|error| error.to_string())
-    };
+    let new = |params| Harness::<Actor>::new(params).err().map(|error| error.to_string());
     assert_eq!(new(json!({})), Some("/size: missing".into()));
-    assert_eq!(
-        new(json!({ "size": 10 })),
-        Some("/size: 10 is out of range".into())
-    );
-    assert_eq!(
-        new(json!({ "size": 1, "seize": 1 })),
-        Some("/seize: unknown".into())
-    );
-    assert!(
-        new(json!({ "size": "1" }))
-            .unwrap()
-            .starts_with("/size: invalid type")
-    );
+    assert_eq!(new(json!({ "size": 10 })), Some("/size: 10 is out of range".into()));
+    assert_eq!(new(json!({ "size": 1, "seize": 1 })), Some("/seize: unknown".into()));
+    assert!(new(json!({ "size": "1" })).unwrap().starts_with("/size: invalid type"));
 
     let mut actor = actor("withhold");
     actor.update_params(json!({ "size": 2 })).unwrap();
-    assert!(
-        actor
-            .update_params(json!({ "size": 0, "act": "nothing" }))
-            .is_err()
-    );
+    assert!(actor.update_params(json!({ "size": 0, "act": "nothing" })).is_err());
     assert_eq!(actor.video(picture()).picture, None, "the last params stay");
     assert_eq!(actor.stop().params.unwrap().size, 2);
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
-use crate::registry::Registry;
+use crate::registry::{Registry, UploadError};
 use crate::sandbox::{ChildCompiler, Engine, Limits};
 use crate::session::{Host, Streams};
 
@@ -136,7 +136,8 @@ pub async fn host(config: HostConfig) -> anyhow::Result<Host> {
     })
 }
 
-/// The name of the default processor; a component that is given by its path is uploaded first.
+/// The name of the default processor. One that is not there yet may be uploaded later; a component that is given by its path is
+/// uploaded now, in the place of an earlier build of its version.
 async fn default_processor(
     registry: &Registry<ChildCompiler>,
     processor: Option<&str>,
@@ -147,9 +148,19 @@ async fn default_processor(
     }
     let path = Path::new(processor);
     if !path.is_file() {
-        bail!("--processor {processor}: neither a processor in the data directory nor a file");
+        if processor.contains('/') || processor.ends_with(".wasm") {
+            bail!("--processor {processor}: there is no such file");
+        }
+        tracing::warn!(processor, "the default processor is not there yet; upload it");
+        return Ok(Some(processor.to_owned()));
     }
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {processor}"))?;
-    let lease = registry.upload(&bytes, None).await.with_context(|| format!("{processor} was refused"))?;
-    Ok(Some(lease.id()))
+    let uploaded = match registry.upload(&bytes, None).await {
+        Err(UploadError::Exists(earlier)) => {
+            registry.delete(&earlier)?;
+            registry.upload(&bytes, None).await
+        }
+        uploaded => uploaded,
+    };
+    Ok(Some(uploaded.with_context(|| format!("{processor} was refused"))?.id()))
 }

@@ -1,7 +1,8 @@
 """One live stream through a host, measured from outside.
 
-Segments go to the trickle server in real time over plain HTTP, and what the host publishes is read back as it comes. While
-the stream runs only wall times are noted; bytes are looked into afterwards, so that measuring takes little of the machine.
+Segments go to the trickle server in real time over plain HTTP, and what the host publishes is read back as it comes.
+While the stream runs only wall times are noted; bytes are looked into afterwards, so that measuring takes little of the
+machine. CPU time and memory are the whole host's, with the trickle server that is in it.
 """
 
 import http.client
@@ -254,8 +255,8 @@ def _host_says(status):
 def no_worse(first, second):
     """A second stream on the same host beside the first; the margins are what the machine's noise does to equals.
 
-    Growth of memory has no goal of its own: the allocator keeps what streams give back, up to a level that the goal for the
-    peak bounds.
+    Growth of memory has no goal of its own: the allocator keeps what streams give back, up to a level that the goal for
+    the peak bounds.
     """
 
     def ratio(figure):

@@ -15,10 +15,7 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self {
-            columns: 320,
-            rows: 240,
-        }
+        Self { columns: 320, rows: 240 }
     }
 }
 

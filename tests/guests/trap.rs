@@ -16,11 +16,7 @@ impl Processor for Trap {
 
     fn process_video(&mut self, _: &mut VideoFrame) -> Result<VideoOutcome> {
         self.frames += 1;
-        assert!(
-            !self.frames.is_multiple_of(5),
-            "frame {} is one too many",
-            self.frames
-        );
+        assert!(!self.frames.is_multiple_of(5), "frame {} is one too many", self.frames);
         Ok(VideoOutcome::Unchanged)
     }
 }

@@ -16,11 +16,7 @@ impl Processor for Withhold {
 
     fn process_video(&mut self, _: &mut VideoFrame) -> Result<VideoOutcome> {
         self.frames += 1;
-        Ok(if self.frames.is_multiple_of(2) {
-            VideoOutcome::Withheld
-        } else {
-            VideoOutcome::Unchanged
-        })
+        Ok(if self.frames.is_multiple_of(2) { VideoOutcome::Withheld } else { VideoOutcome::Unchanged })
     }
 }
 

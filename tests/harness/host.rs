@@ -1,8 +1,8 @@
 //! A host: the program `rillbox serve` on ports of its own, spoken to over REST and trickle.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::io::{BufRead, BufReader};
 
 use bytes::Bytes;
 use reqwest::{Method, StatusCode};

@@ -85,7 +85,8 @@ pub fn property(stream: &[u8], track: &str, name: &str) -> String {
 /// All pictures of a stream in the order of their times, decoded by FFmpeg, as I420 of one size.
 pub fn pictures(path: &Path, width: usize, height: usize) -> Vec<Vec<u8>> {
     let path = path.to_str().unwrap();
-    let raw = ffmpeg(&["-i", path, "-map", "0:v", "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "rawvideo", "-"]);
+    let raw =
+        ffmpeg(&["-i", path, "-map", "0:v", "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "rawvideo", "-"]);
     let bytes = width * height * 3 / 2;
     assert!(raw.len().is_multiple_of(bytes), "pictures are not all {width}×{height}");
     raw.chunks(bytes).map(<[u8]>::to_vec).collect()

@@ -19,7 +19,8 @@ pub fn green(picture: &[u8], width: usize, height: usize, intensity: f64) -> Vec
 fn tint(cb: u8, cr: u8, i: f64) -> (u8, u8) {
     let (u, v) = (f64::from(cb) - 128.0, f64::from(cr) - 128.0);
     let length = u.hypot(v);
-    let turned = |c: f64, green: f64| ((1.0 + i) * ((1.0 - i) * c + i * length * green) + 128.0).round().clamp(0.0, 255.0);
+    let turned =
+        |c: f64, green: f64| ((1.0 + i) * ((1.0 - i) * c + i * length * green) + 128.0).round().clamp(0.0, 255.0);
     (turned(u, -0.647) as u8, turned(v, -0.762) as u8)
 }
 

@@ -15,10 +15,7 @@ pub(super) fn to(picture: &Picture, format: PixelFormat) -> Vec<u8> {
             data
         }
         PixelFormat::Rgb8 => rgb(picture).into_iter().flatten().collect(),
-        PixelFormat::Rgba8 => rgb(picture)
-            .into_iter()
-            .flat_map(|[r, g, b]| [r, g, b, 255])
-            .collect(),
+        PixelFormat::Rgba8 => rgb(picture).into_iter().flat_map(|[r, g, b]| [r, g, b, 255]).collect(),
     }
 }
 
@@ -26,13 +23,7 @@ pub(super) fn to(picture: &Picture, format: PixelFormat) -> Vec<u8> {
 pub(super) fn rgb(picture: &Picture) -> Vec<[u8; 3]> {
     match picture.format() {
         PixelFormat::Rgb8 => picture.data().as_chunks().0.to_vec(),
-        PixelFormat::Rgba8 => picture
-            .data()
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&[r, g, b, _]| [r, g, b])
-            .collect(),
+        PixelFormat::Rgba8 => picture.data().as_chunks().0.iter().map(|&[r, g, b, _]| [r, g, b]).collect(),
         _ => {
             let data = planes(picture);
             let Some(i420) = I420::split(&data, picture.width(), picture.height()) else {
@@ -58,18 +49,12 @@ fn planes(picture: &Picture) -> Vec<u8> {
         PixelFormat::I420 => data.to_vec(),
         PixelFormat::Nv12 => {
             let (pairs, _) = data[luma..].as_chunks::<2>();
-            let chroma = pairs
-                .iter()
-                .map(|pair| pair[0])
-                .chain(pairs.iter().map(|pair| pair[1]));
+            let chroma = pairs.iter().map(|pair| pair[0]).chain(pairs.iter().map(|pair| pair[1]));
             data[..luma].iter().copied().chain(chroma).collect()
         }
         PixelFormat::Gray8 => {
             let mut planes = data.to_vec();
-            planes.resize(
-                PixelFormat::I420.bytes(picture.width(), picture.height()),
-                128,
-            );
+            planes.resize(PixelFormat::I420.bytes(picture.width(), picture.height()), 128);
             planes
         }
         PixelFormat::Rgb8 | PixelFormat::Rgba8 => planes_from_rgb(picture),
@@ -83,14 +68,7 @@ fn planes_from_rgb(picture: &Picture) -> Vec<u8> {
     let mut planes: Vec<u8> = pixels.iter().map(|&rgb| scale.luma(rgb)).collect();
     let blocks: Vec<[f32; 3]> = (0..height.div_ceil(2))
         .flat_map(|row| (0..width.div_ceil(2)).map(move |column| (2 * column, 2 * row)))
-        .map(|(x, y)| {
-            block_mean(
-                &pixels,
-                width,
-                x..(x + 2).min(width),
-                y..(y + 2).min(height),
-            )
-        })
+        .map(|(x, y)| block_mean(&pixels, width, x..(x + 2).min(width), y..(y + 2).min(height)))
         .collect();
     planes.extend(blocks.iter().map(|&mean| scale.chroma(mean).0));
     planes.extend(blocks.iter().map(|&mean| scale.chroma(mean).1));
@@ -115,13 +93,9 @@ fn block_mean(
 
 /// I420 to NV12.
 fn interleave(picture: &Picture, planes: &[u8]) -> Vec<u8> {
-    let (luma, chroma) =
-        planes.split_at(PixelFormat::Gray8.bytes(picture.width(), picture.height()));
+    let (luma, chroma) = planes.split_at(PixelFormat::Gray8.bytes(picture.width(), picture.height()));
     let (cb, cr) = chroma.split_at(chroma.len() / 2);
-    luma.iter()
-        .copied()
-        .chain(cb.iter().zip(cr).flat_map(|(&cb, &cr)| [cb, cr]))
-        .collect()
+    luma.iter().copied().chain(cb.iter().zip(cr).flat_map(|(&cb, &cr)| [cb, cr])).collect()
 }
 
 /// Between Y′CbCr as planes hold it and R′G′B′ of 0–255.
@@ -147,13 +121,7 @@ impl Scale {
             ColorRange::Limited => (16.0, 219.0, 112.0),
             ColorRange::Full => (0.0, 255.0, 127.5),
         };
-        Self {
-            red,
-            blue,
-            black,
-            luma,
-            chroma,
-        }
+        Self { red, blue, black, luma, chroma }
     }
 
     /// Luma of 0–255 before it is fitted into the range.
@@ -167,17 +135,14 @@ impl Scale {
 
     fn chroma(&self, rgb: [f32; 3]) -> (u8, u8) {
         let luma = self.weigh(rgb);
-        let difference = |channel: f32, weight: f32| {
-            byte(128.0 + (channel - luma) / (1.0 - weight) / 255.0 * self.chroma)
-        };
+        let difference =
+            |channel: f32, weight: f32| byte(128.0 + (channel - luma) / (1.0 - weight) / 255.0 * self.chroma);
         (difference(rgb[2], self.blue), difference(rgb[0], self.red))
     }
 
     fn to_rgb(&self, luma: u8, cb: u8, cr: u8) -> [u8; 3] {
         let luma = (f32::from(luma) - self.black) / self.luma * 255.0;
-        let difference = |chroma: u8, weight: f32| {
-            (f32::from(chroma) - 128.0) / self.chroma * 255.0 * (1.0 - weight)
-        };
+        let difference = |chroma: u8, weight: f32| (f32::from(chroma) - 128.0) / self.chroma * 255.0 * (1.0 - weight);
         let red = luma + difference(cr, self.red);
         let blue = luma + difference(cb, self.blue);
         let green = (luma - self.red * red - self.blue * blue) / (1.0 - self.red - self.blue);
@@ -193,20 +158,12 @@ fn byte(value: f32) -> u8 {
 mod tests {
     use super::*;
 
-    const FORMATS: [PixelFormat; 4] = [
-        PixelFormat::I420,
-        PixelFormat::Nv12,
-        PixelFormat::Rgba8,
-        PixelFormat::Rgb8,
-    ];
+    const FORMATS: [PixelFormat; 4] = [PixelFormat::I420, PixelFormat::Nv12, PixelFormat::Rgba8, PixelFormat::Rgb8];
 
     #[test]
     fn known_colours_have_their_known_planes() {
         let planes = |rgb, matrix| {
-            let color = Color {
-                matrix,
-                range: ColorRange::Limited,
-            };
+            let color = Color { matrix, range: ColorRange::Limited };
             let picture = Picture::solid(PixelFormat::Rgb8, 2, 2, rgb).with_color(color);
             let data = picture.to(PixelFormat::I420).data().to_vec();
             [data[0], data[4], data[5]]
@@ -224,17 +181,8 @@ mod tests {
             for to in FORMATS {
                 let there = Picture::solid(from, 5, 3, [40, 180, 90]).to(to);
                 assert_eq!(there.data().len(), to.bytes(5, 3), "{from:?} to {to:?}");
-                let off = there
-                    .pixel(4, 2)
-                    .iter()
-                    .zip([40, 180, 90])
-                    .map(|(a, b)| a.abs_diff(b))
-                    .max();
-                assert!(
-                    off <= Some(2),
-                    "{from:?} to {to:?}: {:?}",
-                    there.pixel(4, 2)
-                );
+                let off = there.pixel(4, 2).iter().zip([40, 180, 90]).map(|(a, b)| a.abs_diff(b)).max();
+                assert!(off <= Some(2), "{from:?} to {to:?}: {:?}", there.pixel(4, 2));
             }
         }
     }
@@ -242,29 +190,19 @@ mod tests {
     #[test]
     fn gray_is_luma_and_shows_without_colour() {
         let gray = Picture::gradient(PixelFormat::I420, 6, 4).to(PixelFormat::Gray8);
-        assert_eq!(
-            gray.data(),
-            &Picture::gradient(PixelFormat::I420, 6, 4).data()[..24]
-        );
+        assert_eq!(gray.data(), &Picture::gradient(PixelFormat::I420, 6, 4).data()[..24]);
         let [r, g, b] = gray.pixel(5, 0);
         assert!(r == g && g == b);
     }
 
     #[test]
     fn planes_are_relaid_without_loss() {
-        let data: Vec<u8> = (0..PixelFormat::I420.bytes(5, 3))
-            .map(|at| at as u8 * 7)
-            .collect();
+        let data: Vec<u8> = (0..PixelFormat::I420.bytes(5, 3)).map(|at| at as u8 * 7).collect();
         let i420 = Picture::from_bytes(PixelFormat::I420, 5, 3, data);
         assert_eq!(i420.to(PixelFormat::Nv12).to(PixelFormat::I420), i420);
         assert_eq!(
             i420.to(PixelFormat::Nv12).data()[15..19],
-            [
-                i420.data()[15],
-                i420.data()[21],
-                i420.data()[16],
-                i420.data()[22]
-            ]
+            [i420.data()[15], i420.data()[21], i420.data()[16], i420.data()[22]]
         );
     }
 }

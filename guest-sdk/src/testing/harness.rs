@@ -59,13 +59,7 @@ impl<P: Processor> Harness<P> {
             processor.start(read(&params)?)?;
             Ok::<P, Error>(processor)
         })?;
-        Ok(Self {
-            processor,
-            schema,
-            params,
-            stream,
-            next_ticks: 0,
-        })
+        Ok(Self { processor, schema, params, stream, next_ticks: 0 })
     }
 
     /// Puts the keys of `update` over the params and gives the processor the whole. After an error the last params stay.
@@ -86,58 +80,34 @@ impl<P: Processor> Harness<P> {
     pub fn video_at(&mut self, picture: Picture, timestamp: Timestamp) -> VideoOutput {
         self.next_ticks += FRAME_TICKS;
         if !P::MEDIA.has_video() {
-            return VideoOutput {
-                result: Ok(VideoOutcome::Unchanged),
-                picture: Some(picture),
-                timestamp,
-            };
+            return VideoOutput { result: Ok(VideoOutcome::Unchanged), picture: Some(picture), timestamp };
         }
         let handle = video::Handle::new(picture, timestamp);
-        let result =
-            self.call(|processor| processor.process_video(&mut VideoFrame::borrowed(&handle)));
+        let result = self.call(|processor| processor.process_video(&mut VideoFrame::borrowed(&handle)));
         let (source, staged) = handle.into_pictures();
         let (result, picture) = match (result, staged) {
-            (Ok(VideoOutcome::Replaced), Some(staged)) => {
-                (Ok(VideoOutcome::Replaced), Some(staged))
+            (Ok(VideoOutcome::Replaced), Some(staged)) => (Ok(VideoOutcome::Replaced), Some(staged)),
+            (Ok(VideoOutcome::Replaced), None) => {
+                (Err(Error::msg("replaced, but no picture was staged")), Some(source))
             }
-            (Ok(VideoOutcome::Replaced), None) => (
-                Err(Error::msg("replaced, but no picture was staged")),
-                Some(source),
-            ),
             (Ok(VideoOutcome::Withheld), _) => (Ok(VideoOutcome::Withheld), None),
             (result, _) => (result, Some(source)),
         };
-        VideoOutput {
-            result,
-            picture,
-            timestamp,
-        }
+        VideoOutput { result, picture, timestamp }
     }
 
     /// Hands the processor a run of samples. A processor that handles no audio does not see it.
     pub fn audio(&mut self, sound: Sound) -> AudioOutput {
         if !P::MEDIA.has_audio() {
-            return AudioOutput {
-                result: Ok(()),
-                sounds: vec![sound],
-            };
+            return AudioOutput { result: Ok(()), sounds: vec![sound] };
         }
         let frame = AudioFrame::owned(audio::Handle::new(sound.clone()));
         match self.call(|processor| processor.process_audio(frame)) {
             Ok(frames) => {
-                let sounds = frames
-                    .into_iter()
-                    .map(|frame| frame.into_handle().into_sound())
-                    .collect();
-                AudioOutput {
-                    result: Ok(()),
-                    sounds,
-                }
+                let sounds = frames.into_iter().map(|frame| frame.into_handle().into_sound()).collect();
+                AudioOutput { result: Ok(()), sounds }
             }
-            Err(error) => AudioOutput {
-                result: Err(error),
-                sounds: vec![sound],
-            },
+            Err(error) => AudioOutput { result: Err(error), sounds: vec![sound] },
         }
     }
 
@@ -173,9 +143,7 @@ impl<P: Processor> Harness<P> {
     }
 
     fn call<R>(&mut self, call: impl FnOnce(&mut P) -> R) -> R {
-        let Self {
-            processor, stream, ..
-        } = self;
+        let Self { processor, stream, .. } = self;
         stream::during(stream, || call(processor))
     }
 }

@@ -6,26 +6,16 @@ use serde_json::{Map, Value};
 use crate::{Error, Result};
 
 /// Keys that the host takes for itself, so that no schema may have them.
-const HOST_KEYS: [&str; 6] = [
-    "width",
-    "height",
-    "max_framerate",
-    "detect_out_resolution",
-    "show_loading",
-    "load_model",
-];
+const HOST_KEYS: [&str; 6] =
+    ["width", "height", "max_framerate", "detect_out_resolution", "show_loading", "load_model"];
 
 /// Refuses a schema that claims one of the host's keys.
 pub(super) fn check_schema(schema: &Map<String, Value>) -> Result<()> {
     if schema.get("type") != Some(&Value::from("object")) {
         return Err(Error::msg("params are not a struct with named fields"));
     }
-    match properties(schema)
-        .and_then(|known| HOST_KEYS.iter().find(|&&key| known.contains_key(key)))
-    {
-        Some(key) => Err(Error::msg(format!(
-            "/{key}: the host keeps this key for itself"
-        ))),
+    match properties(schema).and_then(|known| HOST_KEYS.iter().find(|&&key| known.contains_key(key))) {
+        Some(key) => Err(Error::msg(format!("/{key}: the host keeps this key for itself"))),
         None => Ok(()),
     }
 }
@@ -54,15 +44,8 @@ fn check(schema: &Map<String, Value>, params: &Map<String, Value>) -> Result<()>
             None => {}
         }
     }
-    let required = schema
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    match required
-        .filter_map(Value::as_str)
-        .find(|&key| !params.contains_key(key))
-    {
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    match required.filter_map(Value::as_str).find(|&key| !params.contains_key(key)) {
         Some(key) => Err(Error::msg(format!("/{key}: missing"))),
         None => Ok(()),
     }
@@ -77,11 +60,7 @@ fn check_range(key: &str, property: &Value, value: &Value) -> Result<()> {
         || limit("maximum").is_some_and(|most| number > most)
         || limit("exclusiveMinimum").is_some_and(|bound| number <= bound)
         || limit("exclusiveMaximum").is_some_and(|bound| number >= bound);
-    if refused {
-        Err(Error::msg(format!("/{key}: {number} is out of range")))
-    } else {
-        Ok(())
-    }
+    if refused { Err(Error::msg(format!("/{key}: {number} is out of range"))) } else { Ok(()) }
 }
 
 fn properties(schema: &Map<String, Value>) -> Option<&Map<String, Value>> {

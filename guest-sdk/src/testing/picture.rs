@@ -20,26 +20,9 @@ impl Picture {
     /// When `data` is not [`PixelFormat::bytes`] long, or a side is 0.
     pub fn from_bytes(format: PixelFormat, width: u32, height: u32, data: Vec<u8>) -> Self {
         assert!(width > 0 && height > 0, "a side is 0");
-        assert_eq!(
-            data.len(),
-            format.bytes(width, height),
-            "bytes of {width}×{height} {format:?}"
-        );
-        let matrix = if height >= 720 {
-            ColorMatrix::Bt709
-        } else {
-            ColorMatrix::Bt601
-        };
-        Self {
-            format,
-            width,
-            height,
-            color: Color {
-                matrix,
-                range: ColorRange::Limited,
-            },
-            data,
-        }
+        assert_eq!(data.len(), format.bytes(width, height), "bytes of {width}×{height} {format:?}");
+        let matrix = if height >= 720 { ColorMatrix::Bt709 } else { ColorMatrix::Bt601 };
+        Self { format, width, height, color: Color { matrix, range: ColorRange::Limited }, data }
     }
 
     /// One colour, given as red, green, blue.
@@ -56,9 +39,7 @@ impl Picture {
     /// When a side is 0.
     pub fn gradient(format: PixelFormat, width: u32, height: u32) -> Self {
         let grown = |at: u32, side: u32| (at * 255 / (side - 1).max(1)) as u8;
-        Self::from_rgb(format, width, height, |x, y| {
-            [grown(x, width), grown(y, height), 128]
-        })
+        Self::from_rgb(format, width, height, |x, y| [grown(x, width), grown(y, height), 128])
     }
 
     /// A colour for each column and row.
@@ -83,11 +64,7 @@ impl Picture {
 
     /// This picture in another format, by its own [`Color`]. Planes to planes and RGB to RGB lose nothing.
     pub fn to(&self, format: PixelFormat) -> Self {
-        Self {
-            format,
-            data: convert::to(self, format),
-            ..*self
-        }
+        Self { format, data: convert::to(self, format), ..*self }
     }
 
     /// Red, green and blue at a column and a row.
@@ -95,12 +72,7 @@ impl Picture {
     /// # Panics
     /// Outside the picture.
     pub fn pixel(&self, x: u32, y: u32) -> [u8; 3] {
-        assert!(
-            x < self.width && y < self.height,
-            "({x}, {y}) is outside {}×{}",
-            self.width,
-            self.height
-        );
+        assert!(x < self.width && y < self.height, "({x}, {y}) is outside {}×{}", self.width, self.height);
         convert::rgb(self)[y as usize * self.width as usize + x as usize]
     }
 

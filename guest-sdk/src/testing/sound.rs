@@ -23,16 +23,8 @@ impl Sound {
     /// # Panics
     /// When the number of samples is no multiple of `channels`.
     pub fn from_samples(sample_rate: u32, channels: u32, samples: Vec<f32>) -> Self {
-        assert!(
-            channels > 0 && samples.len().is_multiple_of(channels as usize),
-            "not whole samples"
-        );
-        Self {
-            sample_rate,
-            channels,
-            timestamp: Timestamp::from_90khz(0),
-            samples,
-        }
+        assert!(channels > 0 && samples.len().is_multiple_of(channels as usize), "not whole samples");
+        Self { sample_rate, channels, timestamp: Timestamp::from_90khz(0), samples }
     }
 
     /// Nothing to hear, `length` samples a channel of it.
@@ -42,11 +34,8 @@ impl Sound {
 
     /// A tone of half the full scale, the same on each channel, `length` samples of it.
     pub fn sine(sample_rate: u32, channels: u32, length: usize, hertz: f64) -> Self {
-        let sample =
-            |at: usize| (0.5 * (TAU * hertz * at as f64 / f64::from(sample_rate)).sin()) as f32;
-        let samples = (0..channels)
-            .flat_map(|_| (0..length).map(sample))
-            .collect();
+        let sample = |at: usize| (0.5 * (TAU * hertz * at as f64 / f64::from(sample_rate)).sin()) as f32;
+        let samples = (0..channels).flat_map(|_| (0..length).map(sample)).collect();
         Self::from_samples(sample_rate, channels, samples)
     }
 
@@ -77,19 +66,14 @@ impl Sound {
             SampleOrder::Planar => samples.to_vec(),
             SampleOrder::Interleaved => transpose(samples, channels),
         };
-        let samples = planar
-            .into_iter()
-            .map(|x| if x.is_finite() { x } else { 0.0 })
-            .collect();
+        let samples = planar.into_iter().map(|x| if x.is_finite() { x } else { 0.0 }).collect();
         Some(Self { samples, ..*self })
     }
 }
 
 /// Rows of `columns` samples become columns.
 fn transpose(samples: &[f32], columns: usize) -> Vec<f32> {
-    (0..columns)
-        .flat_map(|at| samples.iter().skip(at).step_by(columns).copied())
-        .collect()
+    (0..columns).flat_map(|at| samples.iter().skip(at).step_by(columns).copied()).collect()
 }
 
 #[cfg(test)]
@@ -101,10 +85,7 @@ mod tests {
         let stereo = Sound::from_samples(48_000, 2, vec![1.0, 2.0, 3.0, -1.0, -2.0, -3.0]);
         let interleaved = stereo.to(SampleOrder::Interleaved);
         assert_eq!(interleaved, [1.0, -1.0, 2.0, -2.0, 3.0, -3.0]);
-        assert_eq!(
-            stereo.with_samples(SampleOrder::Interleaved, &interleaved),
-            Some(stereo.clone())
-        );
+        assert_eq!(stereo.with_samples(SampleOrder::Interleaved, &interleaved), Some(stereo.clone()));
         assert_eq!(stereo.with_samples(SampleOrder::Planar, &[0.0; 3]), None);
     }
 }

@@ -46,14 +46,9 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn publish(&mut self, json: &str) -> Result<(), Refusal> {
-        let value =
-            serde_json::from_str(json).map_err(|error| Refusal::Invalid(error.to_string()))?;
+        let value = serde_json::from_str(json).map_err(|error| Refusal::Invalid(error.to_string()))?;
         let (since, bytes) = self.gathered;
-        let (since, bytes) = if self.now - since < FLUSH_INTERVAL {
-            (since, bytes)
-        } else {
-            (self.now, 0)
-        };
+        let (since, bytes) = if self.now - since < FLUSH_INTERVAL { (since, bytes) } else { (self.now, 0) };
         if bytes + json.len() > FLUSH_BYTES {
             return Err(Refusal::Limit("60 KiB a flush".into()));
         }
@@ -63,12 +58,9 @@ impl Stream {
     }
 
     pub(super) fn emit(&mut self, name: &str, json: &str) -> Result<(), Refusal> {
-        let fields = serde_json::from_str(json)
-            .map_err(|_| Refusal::Invalid("an event's fields are a JSON object".into()))?;
-        self.events.push(Event {
-            name: name.into(),
-            fields,
-        });
+        let fields =
+            serde_json::from_str(json).map_err(|_| Refusal::Invalid("an event's fields are a JSON object".into()))?;
+        self.events.push(Event { name: name.into(), fields });
         Ok(())
     }
 }
@@ -105,10 +97,7 @@ mod tests {
 
     #[test]
     fn data_is_limited_by_flush() {
-        let mut stream = Stream {
-            now: Duration::from_secs(1),
-            ..Stream::default()
-        };
+        let mut stream = Stream { now: Duration::from_secs(1), ..Stream::default() };
         let half = format!("\"{}\"", "x".repeat(31 * 1024));
         assert_eq!(stream.publish(&half), Ok(()));
         assert!(matches!(stream.publish(&half), Err(Refusal::Limit(_))));
@@ -127,9 +116,7 @@ mod tests {
     #[test]
     fn the_outer_stream_is_current_again_after_a_call() {
         let inner = Rc::new(RefCell::new(Stream::default()));
-        during(&inner, || {
-            current(|stream| stream.now = Duration::from_secs(9))
-        });
+        during(&inner, || current(|stream| stream.now = Duration::from_secs(9)));
         assert_eq!(current(|stream| stream.now), Duration::ZERO);
         assert_eq!(inner.borrow().now, Duration::from_secs(9));
     }

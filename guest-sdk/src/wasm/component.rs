@@ -1,8 +1,8 @@
 //! The exports: every component's `Guest` on top of its [`Processor`].
 
 use super::bindings::exports::rillbox::processor::processor::{
-    AudioFrame as AudioResource, Description, Guest, Isolation as WireIsolation,
-    Media as WireMedia, VideoFrame as VideoResource, VideoOutcome as WireOutcome,
+    AudioFrame as AudioResource, Description, Guest, Isolation as WireIsolation, Media as WireMedia,
+    VideoFrame as VideoResource, VideoOutcome as WireOutcome,
 };
 use crate::{AudioFrame, Isolation, Media, Processor, VideoFrame, VideoOutcome, params};
 
@@ -31,10 +31,7 @@ impl<C: Component> Guest for C {
                 Isolation::Shared => WireIsolation::Shared,
                 Isolation::Split => WireIsolation::Split,
             },
-            capabilities: C::Processor::CAPABILITIES
-                .iter()
-                .map(|&name| name.into())
-                .collect(),
+            capabilities: C::Processor::CAPABILITIES.iter().map(|&name| name.into()).collect(),
         }
     }
 

@@ -45,8 +45,7 @@ impl Processor for Green {
 impl Green {
     /// Works in place, so that a frame costs no memory but its own.
     fn paint(&self, data: &mut [u8], width: u32, height: u32) -> Result<()> {
-        let planes =
-            I420Mut::split(data, width, height).ok_or_else(|| Error::msg("not an I420 picture"))?;
+        let planes = I420Mut::split(data, width, height).ok_or_else(|| Error::msg("not an I420 picture"))?;
         for row in planes.y.chunks_exact_mut(width as usize) {
             row.reverse();
         }
@@ -88,8 +87,7 @@ mod tests {
     #[test]
     fn full_intensity_makes_every_colour_green() {
         for color in [[230, 20, 20], [20, 20, 230], [200, 30, 200]] {
-            let [r, g, b] =
-                shown(1.0, Picture::solid(PixelFormat::I420, 16, 16, color)).pixel(3, 3);
+            let [r, g, b] = shown(1.0, Picture::solid(PixelFormat::I420, 16, 16, color)).pixel(3, 3);
             assert!(g > r + 60 && g > b + 60, "{color:?} became {:?}", [r, g, b]);
         }
     }
@@ -107,10 +105,7 @@ mod tests {
         let mut green = Green::default();
         green.0.set_intensity(0.0);
         green.paint(&mut data, width, height).unwrap();
-        assert_eq!(
-            data[..15],
-            [4, 3, 2, 1, 0, 9, 8, 7, 6, 5, 14, 13, 12, 11, 10]
-        );
+        assert_eq!(data[..15], [4, 3, 2, 1, 0, 9, 8, 7, 6, 5, 14, 13, 12, 11, 10]);
         assert_eq!(data[15..], [17, 16, 15, 20, 19, 18, 23, 22, 21, 26, 25, 24]);
     }
 
@@ -120,14 +115,8 @@ mod tests {
         assert!(Harness::<Green>::new(json!({ "intensity": "most" })).is_err());
         let picture = Picture::gradient(PixelFormat::I420, 64, 48);
         let mut green = Harness::<Green>::new(json!({})).unwrap();
-        assert_eq!(
-            green.video(picture.clone()).picture,
-            Some(shown(0.5, picture.clone()))
-        );
+        assert_eq!(green.video(picture.clone()).picture, Some(shown(0.5, picture.clone())));
         green.update_params(json!({ "intensity": 1.0 })).unwrap();
-        assert_eq!(
-            green.video(picture.clone()).picture,
-            Some(shown(1.0, picture))
-        );
+        assert_eq!(green.video(picture.clone()).picture, Some(shown(1.0, picture)));
     }
 }

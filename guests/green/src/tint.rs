@@ -21,10 +21,7 @@ pub struct Tint {
 
 impl Default for Tint {
     fn default() -> Self {
-        Self {
-            intensity: 0.5,
-            table: table(0.5),
-        }
+        Self { intensity: 0.5, table: table(0.5) }
     }
 }
 
@@ -32,10 +29,7 @@ impl Tint {
     /// Sets the intensity, 0 to 1. Half a millisecond when it differs from the last.
     pub fn set_intensity(&mut self, intensity: f32) {
         if intensity != self.intensity {
-            *self = Self {
-                intensity,
-                table: table(intensity),
-            };
+            *self = Self { intensity, table: table(intensity) };
         }
     }
 
@@ -75,33 +69,16 @@ mod tests {
         let mut tint = Tint::default();
         for intensity in [0.0, 0.25, 0.5, 1.0] {
             tint.set_intensity(intensity);
-            for (cb, cr) in [
-                (128, 128),
-                (0, 0),
-                (255, 255),
-                (90, 240),
-                (16, 129),
-                (200, 40),
-            ] {
+            for (cb, cr) in [(128, 128), (0, 0), (255, 255), (90, 240), (16, 129), (200, 40)] {
                 let (mut new_cb, mut new_cr) = ([cb], [cr]);
                 tint.apply(&mut new_cb, &mut new_cr);
-                let (u, v, i) = (
-                    f64::from(cb) - 128.0,
-                    f64::from(cr) - 128.0,
-                    f64::from(intensity),
-                );
+                let (u, v, i) = (f64::from(cb) - 128.0, f64::from(cr) - 128.0, f64::from(intensity));
                 let by = |c: f64, g: f64| {
                     let exact = (1.0 + i) * ((1.0 - i) * c + i * u.hypot(v) * g) + 128.0;
                     exact.clamp(0.0, 255.0)
                 };
-                assert!(
-                    (f64::from(new_cb[0]) - by(u, -0.647)).abs() <= 0.5001,
-                    "Cb of {cb}, {cr}"
-                );
-                assert!(
-                    (f64::from(new_cr[0]) - by(v, -0.762)).abs() <= 0.5001,
-                    "Cr of {cb}, {cr}"
-                );
+                assert!((f64::from(new_cb[0]) - by(u, -0.647)).abs() <= 0.5001, "Cb of {cb}, {cr}");
+                assert!((f64::from(new_cr[0]) - by(v, -0.762)).abs() <= 0.5001, "Cr of {cb}, {cr}");
             }
         }
     }
@@ -110,10 +87,8 @@ mod tests {
     fn no_intensity_changes_no_pair() {
         let mut tint = Tint::default();
         tint.set_intensity(0.0);
-        let (mut cb, mut cr): (Vec<u8>, Vec<u8>) = (0..=u16::MAX)
-            .map(|at| [(at >> 8) as u8, at as u8])
-            .map(Into::into)
-            .unzip();
+        let (mut cb, mut cr): (Vec<u8>, Vec<u8>) =
+            (0..=u16::MAX).map(|at| [(at >> 8) as u8, at as u8]).map(Into::into).unzip();
         let before = (cb.clone(), cr.clone());
         tint.apply(&mut cb, &mut cr);
         assert!((cb, cr) == before);

@@ -47,7 +47,9 @@ pub fn router(streams: Arc<Streams>) -> Router {
     Router::new()
         .nest("/api", stream.clone().merge(many).merge(processors))
         .merge(stream)
-        .fallback(|| async { ApiError::not_found("there is no such route; GET /api/streams and /api/processors are two") })
+        .fallback(|| async {
+            ApiError::not_found("there is no such route; GET /api/streams and /api/processors are two")
+        })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .with_state(streams)
 }

@@ -12,7 +12,7 @@ use super::App;
 use super::body::{self, Body};
 use super::error::ApiError;
 use super::status::{self, Status};
-use crate::session::{StartRequest, Stream, Streams, UnknownStream};
+use crate::session::{Health, StartRequest, Stream, Streams, UnknownStream};
 
 /// The answer to `start`, in PyTrickle's shape and a little more.
 #[derive(Serialize)]
@@ -48,7 +48,7 @@ pub struct List {
 
 /// The answer to `GET /health`.
 #[derive(Serialize)]
-pub struct Health {
+pub struct Healthy {
     status: &'static str,
 }
 
@@ -152,8 +152,14 @@ pub async fn one(State(streams): App, Path(id): Path<String>) -> Result<Json<Sta
     Ok(Json(Status::of(&*streams.get(&id)?).await))
 }
 
-pub async fn health(State(streams): App) -> Json<Health> {
-    Json(Health { status: streams.health() })
+pub async fn health(State(streams): App) -> Json<Healthy> {
+    let status = match streams.health() {
+        Health::Ok => "OK",
+        Health::Loading => "LOADING",
+        Health::Idle => "IDLE",
+        Health::Error => "ERROR",
+    };
+    Json(Healthy { status })
 }
 
 fn find(streams: &Streams, id: Option<String>) -> Result<Arc<Stream>, UnknownStream> {

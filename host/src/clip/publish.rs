@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use rillbox_media::{FileChunk, FileSegments, OpenError, SegmentMode, TICKS_PER_SECOND};
-use rillbox_trickle::{ChannelUrl, Client, ControlError, PublishError, Publisher, PublisherConfig, create, delete};
+use rillbox_trickle::{ChannelUrl, Client, ControlError, PublishError, Publisher, PublisherConfig, create};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -215,16 +215,11 @@ impl Player {
     async fn close(self, options: &PublishOptions, ended: anyhow::Result<Ended>) -> anyhow::Result<PublishSummary> {
         let Self { publisher, begun, played, bar } = self;
         let url = &options.url;
-        let finished = publisher.finish().await;
-        let deleted = delete(&options.client, url).await;
+        let closed = publisher.close().await;
         bar.finish_and_clear();
         // What failed first explains the rest.
         let stopped = matches!(ended?, Ended::Stopped);
-        let stats = finished.with_context(|| format!("publishing to {url}"))?;
-        match deleted {
-            Ok(()) | Err(ControlError::NotFound | ControlError::Closed) => {}
-            Err(error) => return Err(error).with_context(|| format!("closing {url}")),
-        }
+        let stats = closed.with_context(|| format!("publishing to {url}"))?;
         if stats.segments == 0 && begun > 0 {
             bail!("the server took none of {begun} segments for {url}");
         }

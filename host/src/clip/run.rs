@@ -61,7 +61,8 @@ pub async fn run(host: &Host, options: RunOptions) -> anyhow::Result<RunSummary>
     let prepared = host.prepare("run", Some(&options.processor), &options.params, false).await?;
     let meters = Arc::new(Meters::new());
     let began = Instant::now();
-    let Pipeline { source, emitted, mut stages, .. } = Pipeline::start(prepared.pipeline, prepared.processors, &meters)?;
+    let Pipeline { source, emitted, mut stages, .. } =
+        Pipeline::start(prepared.pipeline, prepared.processors, &meters)?;
     let stop = options.stop;
     let reader = spawn_blocking(move || read(segments, &source, &stop));
     let part = options.output.with_extension("ts.part");
@@ -103,7 +104,7 @@ fn read(mut segments: FileSegments, source: &mpsc::Sender<Source>, stop: &Cancel
     {
         bar.set_position(super::millis(chunk.at));
         let sent = if chunk.cut { source.blocking_send(Source::EndOfSegment) } else { Ok(()) };
-        if sent.is_err() || source.blocking_send(Source::Bytes(chunk.bytes)).is_err() {
+        if sent.is_err() || source.blocking_send(Source::Bytes(chunk.bytes, Instant::now())).is_err() {
             // The pipeline has ended, and says itself why.
             break;
         }

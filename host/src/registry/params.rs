@@ -74,9 +74,7 @@ impl ParamsSchema {
         let params = Value::Object(params.clone());
         match self.validator.iter_errors(&params).next() {
             None => Ok(()),
-            Some(error) => {
-                Err(ParamsError { pointer: error.instance_path().to_string(), message: error.to_string() })
-            }
+            Some(error) => Err(ParamsError { pointer: error.instance_path().to_string(), message: error.to_string() }),
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use thiserror::Error;
@@ -41,13 +41,12 @@ pub fn compile(wasm: &Path, code: &Path) -> Result<Description, CompileError> {
     let engine = Engine::start(Limits::default()).map_err(anyhow::Error::from)?;
     let (compiled, component) = engine.precompile(&bytes).map_err(|error| CompileError::Refused(error.to_string()))?;
     std::fs::write(code, compiled).map_err(anyhow::Error::from)?;
-    let identity = Identity { stream: "upload".to_owned(), processor: "describe".to_owned() };
+    let identity = Identity { stream: "upload".to_owned(), processor: "describe".to_owned(), started: Instant::now() };
     let describe = async move {
         let mut instance = Instance::new(&engine, &component, &identity).await?;
         instance.describe().await
     };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(anyhow::Error::from)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(anyhow::Error::from)?;
     runtime.block_on(describe).map_err(|failure| CompileError::Refused(format!("`describe`: {failure}")))
 }
 

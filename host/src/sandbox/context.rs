@@ -12,10 +12,13 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use super::imports::log::GuestLog;
 use super::imports::stdio::Stdio;
 use super::instance::Identity;
-use super::limits::{Budget, Limits};
+use super::limits::{Budget, Limits, Rate};
 
 /// Values and events beyond this many are refused until the stream has taken some.
 const MAX_OUTPUT: usize = 256;
+
+/// How often the data channel is flushed.
+const DATA_FLUSH: Duration = Duration::from_millis(333);
 
 /// What a guest sent besides frames.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,9 +39,10 @@ pub struct Guest {
     pub stdio: Stdio,
     pub timer: CallTimer,
     pub started: Instant,
-    /// Values and events since the stream last took them, and the bytes of the values.
+    /// Values and events since the stream last took them.
     pub output: VecDeque<GuestOutput>,
-    pub output_bytes: usize,
+    /// Bytes that may be sent within one flush of the data channel.
+    pub output_rate: Rate,
 }
 
 impl Guest {
@@ -55,9 +59,9 @@ impl Guest {
             log,
             stdio,
             timer: CallTimer::default(),
-            started: Instant::now(),
+            started: identity.started,
             output: VecDeque::new(),
-            output_bytes: 0,
+            output_rate: Rate::new(limits.data_flush, DATA_FLUSH),
         }
     }
 

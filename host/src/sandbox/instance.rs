@@ -1,6 +1,6 @@
 //! One instance of a component: a Store, and calls into it that end in time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rillbox_media::{AudioFrame, Picture, VideoFrame};
 use thiserror::Error;
@@ -28,6 +28,8 @@ pub struct Identity {
     pub stream: String,
     /// The processor as `name@version`.
     pub processor: String,
+    /// When the stream started.
+    pub started: Instant,
 }
 
 /// Why a call gave no result.
@@ -90,10 +92,9 @@ impl Instance {
             }
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(guest.timer.yield_turn())))
         });
-        let exports = run(engine, &mut store, INSTANTIATE, async |store| {
-            component.pre.instantiate_async(store).await.map(Ok)
-        })
-        .await?;
+        let exports =
+            run(engine, &mut store, INSTANTIATE, async |store| component.pre.instantiate_async(store).await.map(Ok))
+                .await?;
         Ok(Self { engine: engine.clone(), store, exports })
     }
 
@@ -101,7 +102,8 @@ impl Instance {
     pub async fn describe(&mut self) -> Result<Description, Failure> {
         let exports = self.exports.rillbox_processor_processor();
         let described =
-            run(&self.engine, &mut self.store, DESCRIBE, async |store| exports.call_describe(store).await.map(Ok)).await?;
+            run(&self.engine, &mut self.store, DESCRIBE, async |store| exports.call_describe(store).await.map(Ok))
+                .await?;
         Ok(description(described))
     }
 
@@ -135,10 +137,9 @@ impl Instance {
         let own = self.store.data_mut().table.push(own).map_err(no_handle)?;
         let borrow = || Resource::new_borrow(own.rep());
         let (exports, budget) = (self.exports.rillbox_processor_processor(), self.engine.limits().frame_budget);
-        let outcome = run(&self.engine, &mut self.store, budget, async |store| {
-            exports.call_process_video(store, borrow()).await
-        })
-        .await;
+        let outcome =
+            run(&self.engine, &mut self.store, budget, async |store| exports.call_process_video(store, borrow()).await)
+                .await;
         let frame = self.store.data_mut().table.delete(own).map_err(no_handle)?;
         Ok(match (outcome?, frame.staged) {
             (wit::VideoOutcome::Replaced, Some(picture)) => VideoResult::Replaced(picture),
@@ -174,7 +175,6 @@ impl Instance {
     /// What the guest sent since the last call of this.
     pub fn take_output(&mut self) -> impl Iterator<Item = GuestOutput> + use<> {
         let guest = self.store.data_mut();
-        guest.output_bytes = 0;
         std::mem::take(&mut guest.output).into_iter()
     }
 

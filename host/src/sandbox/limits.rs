@@ -1,6 +1,6 @@
 //! What one instance may use.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::ResourceLimiter;
 
@@ -114,27 +114,28 @@ impl ResourceLimiter for Budget {
     }
 }
 
-/// Lets through so many bytes a second, and counts what it does not.
+/// Lets through so many bytes within a span, and counts what it does not.
 #[derive(Debug)]
 pub struct Rate {
-    per_second: usize,
-    second: std::time::Instant,
+    bytes: usize,
+    span: Duration,
+    began: Instant,
     passed: usize,
     refused: u64,
 }
 
 impl Rate {
-    pub fn new(per_second: usize) -> Self {
-        Self { per_second, second: std::time::Instant::now(), passed: 0, refused: 0 }
+    pub fn new(bytes: usize, span: Duration) -> Self {
+        Self { bytes, span, began: Instant::now(), passed: 0, refused: 0 }
     }
 
-    /// Whether `bytes` more pass now. The first refusal of each second gives how many were refused before.
+    /// Whether `bytes` more pass now.
     pub fn pass(&mut self, bytes: usize) -> bool {
-        if self.second.elapsed() >= Duration::from_secs(1) {
-            self.second = std::time::Instant::now();
+        if self.began.elapsed() >= self.span {
+            self.began = Instant::now();
             self.passed = 0;
         }
-        let passes = self.passed + bytes <= self.per_second;
+        let passes = self.passed + bytes <= self.bytes;
         if passes {
             self.passed += bytes;
         } else {

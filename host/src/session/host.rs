@@ -1,5 +1,7 @@
 //! What streams need of the host, and how one is made ready before anything flows.
 
+use std::time::Instant;
+
 use rillbox_media::{InputConfig, OutputConfig};
 use rillbox_trickle::Client;
 use serde_json::Value;
@@ -110,7 +112,7 @@ impl Host {
         let params = Params::default().merged(params)?;
         let asked = params.check(&schema)?;
         let component = self.engine.load(&self.registry.code(&lease).await?)?;
-        let identity = Identity { stream: id.to_owned(), processor: lease.id() };
+        let identity = Identity { stream: id.to_owned(), processor: lease.id(), started: Instant::now() };
         let split = lease.isolation == Isolation::Split && lease.video && lease.audio;
         let mut processors = Vec::new();
         for _ in 0..if split { 2 } else { 1 } {

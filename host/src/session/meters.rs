@@ -1,6 +1,7 @@
 //! What a stream measures of itself: counters that its stages write and a status reads, and its condition.
 
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -68,6 +69,7 @@ pub struct Condition {
 #[derive(Debug)]
 pub struct Meters {
     started: Instant,
+    ended: OnceLock<Instant>,
     condition: watch::Sender<Condition>,
     input: watch::Sender<InputStats>,
     /// Pictures decoded and handed on.
@@ -113,10 +115,10 @@ pub struct Meters {
 impl Meters {
     /// Counters of a stream that starts now.
     pub fn new() -> Self {
-        let condition =
-            Condition { phase: Phase::Connecting, reason: None, last_error: None, events: VecDeque::new() };
+        let condition = Condition { phase: Phase::Connecting, reason: None, last_error: None, events: VecDeque::new() };
         Self {
             started: Instant::now(),
+            ended: OnceLock::new(),
             condition: watch::Sender::new(condition),
             input: watch::Sender::default(),
             frames_in: Counter::default(),
@@ -172,6 +174,8 @@ impl Meters {
 
     /// Ends the stream's life, with the reason.
     pub fn end(&self, phase: Phase, reason: String) {
+        // A second end would change nothing.
+        let _ = self.ended.set(Instant::now());
         self.event(if phase == Phase::Failed { "error" } else { "stream_stopped" }, reason.clone());
         self.condition.send_modify(|condition| {
             condition.phase = phase;
@@ -222,7 +226,7 @@ impl Meters {
         let latencies = self.latencies.sorted();
         let guest_times = self.guest_times.sorted();
         Snapshot {
-            uptime: self.started.elapsed(),
+            uptime: self.ended.get().map_or_else(|| self.started.elapsed(), |ended| ended.duration_since(self.started)),
             input: *self.input.borrow(),
             fps_in: self.rate(&self.arrivals),
             fps_out: self.rate(&self.departures),
@@ -252,7 +256,7 @@ impl Default for Meters {
 /// Figures that are computed when they are asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Snapshot {
-    /// Since the start.
+    /// From the start to now, or to the end.
     pub uptime: Duration,
     /// Of the input.
     pub input: InputStats,

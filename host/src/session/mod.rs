@@ -9,6 +9,7 @@
 
 mod host;
 mod meters;
+mod pace;
 mod params;
 mod pipeline;
 mod processor;
@@ -21,4 +22,4 @@ pub use params::{HostParams, Params, ParamsRejected};
 pub use pipeline::{Pipeline, PipelineConfig, PipelineError, Source};
 pub use processor::{Processor, StartError};
 pub use stream::StreamConfig;
-pub use streams::{StartRequest, Stream, Streams, UnknownStream, UpdateRejected};
+pub use streams::{Health, StartRequest, Stream, Streams, UnknownStream, UpdateRejected};

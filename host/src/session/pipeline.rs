@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use rillbox_media::{AudioFrame, Emit, EncodeError, Input, InputConfig, Media, Output, OutputConfig, Tracks, VideoFrame};
+use rillbox_media::{
+    AudioFrame, Emit, EncodeError, Input, InputConfig, Media, Output, OutputConfig, Tracks, VideoFrame,
+};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::meters::{Meters, Phase};
+use super::pace::Pace;
 use super::params::HostParams;
 use super::processor::{Handle, Inlets, Processor};
 
@@ -27,19 +30,20 @@ const EMIT_QUEUE: usize = 256;
 /// What a pipeline is given.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// Bytes as they arrive.
-    Bytes(Bytes),
+    /// Bytes and when they arrived.
+    Bytes(Bytes, Instant),
     /// The bytes so far are a whole segment.
     EndOfSegment,
     /// Size and frame rate from the next picture on.
     Configure(HostParams),
 }
 
-/// A frame and when the bytes that completed it arrived.
+/// A frame, when the bytes that completed it arrived, and when its turn should come.
 #[derive(Debug)]
 pub(super) struct Timed<T> {
     pub frame: T,
     pub arrived: Instant,
+    pub due: Instant,
 }
 
 /// What the encoder is given.
@@ -92,7 +96,11 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Starts the stages. `processors` is one that takes both kinds of frames, or one for video and one for audio.
-    pub fn start(config: PipelineConfig, processors: Vec<Processor>, meters: &Arc<Meters>) -> Result<Self, PipelineError> {
+    pub fn start(
+        config: PipelineConfig,
+        processors: Vec<Processor>,
+        meters: &Arc<Meters>,
+    ) -> Result<Self, PipelineError> {
         let (source, bytes) = mpsc::channel(SOURCE_QUEUE);
         let (items, to_encode) = mpsc::channel(ENCODE_QUEUE);
         let (emit, emitted) = mpsc::channel(EMIT_QUEUE);
@@ -115,6 +123,7 @@ impl Pipeline {
             video: config.video.then_some(video),
             audio: config.audio.then_some(audio),
             items,
+            pace: Pace::default(),
             meters: meters.clone(),
         };
         stages.spawn_blocking(move || {
@@ -143,16 +152,20 @@ struct Decoder {
     video: Option<mpsc::Sender<Timed<VideoFrame>>>,
     audio: Option<mpsc::Sender<Timed<AudioFrame>>>,
     items: mpsc::Sender<Item>,
+    pace: Pace,
     meters: Arc<Meters>,
 }
 
 impl Decoder {
     fn run(mut self, mut bytes: mpsc::Receiver<Source>) {
         let mut media = Vec::new();
+        let mut arrived = Instant::now();
         while let Some(source) = bytes.blocking_recv() {
-            let arrived = Instant::now();
             match source {
-                Source::Bytes(bytes) => self.input.push(&bytes, &mut |item| media.push(item)),
+                Source::Bytes(bytes, at) => {
+                    arrived = at;
+                    self.input.push(&bytes, &mut |item| media.push(item));
+                }
                 Source::EndOfSegment => self.input.end_segment(&mut |item| media.push(item)),
                 Source::Configure(params) => self.input.configure(params.geometry, params.max_framerate),
             }
@@ -161,18 +174,19 @@ impl Decoder {
             }
         }
         self.input.finish(&mut |item| media.push(item));
-        self.hand_on(&mut media, Instant::now());
+        self.hand_on(&mut media, arrived);
     }
 
     /// Whether somebody still wants frames.
-    fn hand_on(&self, media: &mut Vec<Media>, arrived: Instant) -> bool {
+    fn hand_on(&mut self, media: &mut Vec<Media>, arrived: Instant) -> bool {
         self.meters.input(self.input.stats());
         media.drain(..).all(|item| match item {
             Media::Tracks(tracks) => self.items.blocking_send(Item::Tracks(tracks)).is_ok(),
             Media::Video(frame) => {
                 self.meters.arrived();
                 self.meters.advance(Phase::Connecting, Phase::Online);
-                let timed = Timed { frame, arrived };
+                let due = self.pace.due(arrived, frame.pts);
+                let timed = Timed { frame, arrived, due };
                 match &self.video {
                     Some(processor) => processor.blocking_send(timed).is_ok(),
                     None => self.items.blocking_send(Item::Video(timed)).is_ok(),
@@ -180,7 +194,7 @@ impl Decoder {
             }
             Media::Audio(frame) => {
                 self.meters.advance(Phase::Connecting, Phase::Online);
-                let timed = Timed { frame, arrived };
+                let timed = Timed { frame, arrived, due: arrived };
                 match &self.audio {
                     Some(processor) => processor.blocking_send(timed).is_ok(),
                     None => self.items.blocking_send(Item::Audio(timed)).is_ok(),

@@ -13,8 +13,11 @@ use super::meters::{Meters, Phase};
 use super::pipeline::{Item, Timed};
 use crate::sandbox::{Component, Engine, Failure, GuestOutput, Identity, Instance, VideoResult};
 
-/// A live picture is dropped when it is older than this when its turn comes.
+/// A live picture is dropped when its turn comes so long after it was due.
 const MAX_AGE: Duration = Duration::from_millis(250);
+
+/// Even where every picture is old, one is shown this often: a host that is too slow gives a slow stream, not an empty one.
+const KEEP_ALIVE: Duration = Duration::from_millis(500);
 
 /// How long a frame waits for an instance in the place of a broken one.
 const REPLACEMENT_WAIT: Duration = Duration::from_millis(20);
@@ -100,8 +103,8 @@ impl Processor {
             slot: Slot::Ready(Box::new(self.instance)),
             failures: VecDeque::new(),
             in_a_row: 0,
-            skip: 0,
             live: inlets.live,
+            last_shown: Instant::now(),
             outlet,
             meters,
         };
@@ -170,9 +173,9 @@ struct Worker {
     slot: Slot,
     failures: VecDeque<Instant>,
     in_a_row: u32,
-    /// Frames that pass by, in return for time that the guest took and did not have.
-    skip: u32,
     live: bool,
+    /// When a picture last had its turn.
+    last_shown: Instant,
     outlet: mpsc::Sender<Item>,
     meters: Arc<Meters>,
 }
@@ -215,13 +218,14 @@ impl Worker {
     }
 
     async fn video(&mut self, timed: Timed<VideoFrame>) {
-        if self.live && timed.arrived.elapsed() > MAX_AGE {
+        if self.live && timed.due.elapsed() > MAX_AGE && self.last_shown.elapsed() < KEEP_ALIVE {
             self.meters.frames_dropped.add(1);
             return;
         }
+        self.last_shown = Instant::now();
         let mut frame = timed.frame;
         let began = Instant::now();
-        let result = match self.instance_for_frame().await {
+        let result = match self.instance().await {
             Some(instance) => instance.video(&frame).await,
             None => Ok(VideoResult::Unchanged),
         };
@@ -241,12 +245,12 @@ impl Worker {
             Err(failure) => self.failed(failure),
         }
         self.take_output();
-        self.send(Item::Video(Timed { frame, arrived: timed.arrived })).await;
+        self.send(Item::Video(Timed { frame, arrived: timed.arrived, due: timed.due })).await;
     }
 
     async fn audio(&mut self, timed: Timed<AudioFrame>) {
         let original = timed.frame;
-        let result = match self.instance_for_frame().await {
+        let result = match self.instance().await {
             Some(instance) => instance.audio(original.clone()).await,
             None => Ok(vec![original.clone()]),
         };
@@ -256,21 +260,13 @@ impl Worker {
         });
         self.take_output();
         for frame in frames {
-            self.send(Item::Audio(Timed { frame, arrived: timed.arrived })).await;
+            self.send(Item::Audio(Timed { frame, arrived: timed.arrived, due: timed.due })).await;
         }
     }
 
     async fn send(&mut self, item: Item) {
         // The encoder is gone only when the stream is being taken down.
         let _ = self.outlet.send(item).await;
-    }
-
-    async fn instance_for_frame(&mut self) -> Option<&mut Instance> {
-        if self.skip > 0 {
-            self.skip -= 1;
-            return None;
-        }
-        self.instance().await
     }
 
     /// The instance, or `None` where frames pass through.
@@ -315,11 +311,6 @@ impl Worker {
             self.meters.event("error", failure.to_string());
         }
         if failure.is_fatal() {
-            if let Failure::Overrun(took) = failure {
-                // Time beyond the budget, as whole frames' worth.
-                let budget = self.recipe.engine.limits().frame_budget;
-                self.skip = (took.saturating_sub(budget).as_nanos() / budget.as_nanos().max(1)) as u32;
-            }
             self.broke(failure);
         }
     }
@@ -349,8 +340,8 @@ impl Worker {
             self.meters.guest_outputs.add(1);
             let stream = &self.recipe.identity.stream;
             match output {
-                GuestOutput::Data(value) => tracing::debug!(stream, %value, "data"),
-                GuestOutput::Event(kind, fields) => tracing::info!(stream, kind, %fields, "event"),
+                GuestOutput::Data(value) => tracing::trace!(stream, %value, "data"),
+                GuestOutput::Event(kind, fields) => tracing::trace!(stream, kind, %fields, "event"),
             }
         }
     }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rillbox_media::Emit;
-use rillbox_trickle::{ChannelUrl, Client, PublishError, Publisher, PublisherConfig, PublisherStats, Segment, Start, SubscribeError, Subscriber};
+use rillbox_trickle::{
+    ChannelUrl, Client, PublishError, Publisher, PublisherConfig, PublisherStats, Segment, Start, SubscribeError,
+    Subscriber,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -22,9 +25,6 @@ const RETRY: Duration = Duration::from_millis(300);
 
 /// How often publishing is looked at while nothing is produced.
 const PUBLISH_CHECK: Duration = Duration::from_secs(1);
-
-/// Time between the end of the last segment and the end of its channel.
-const LAST_READERS: Duration = Duration::from_millis(500);
 
 /// Time that a stream has, once its input has ended, to send what is under way.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -74,9 +74,7 @@ pub async fn run(
         meters: meters.clone(),
         begun: false,
     };
-    let publisher = config.publish.map(|url| {
-        (Publisher::new(client.clone(), url.clone(), PublisherConfig::default()), client, url)
-    });
+    let publisher = config.publish.map(|url| Publisher::new(client, url, PublisherConfig::default()));
     let publication = Publication { publisher, emitted, meters: meters.clone() };
     // Stops the input alone; the rest follows by itself when no more comes.
     let input = stop.child_token();
@@ -121,7 +119,10 @@ pub async fn run(
     stages.shutdown().await;
     drop(processor);
     let ending = ending.unwrap_or_else(|| Ending::ended("the input ended"));
-    tracing::info!(reason = ending.reason, phase = ?ending.phase, "stream ended");
+    match ending.phase {
+        Phase::Failed => tracing::warn!(reason = ending.reason, "stream failed"),
+        _ => tracing::info!(reason = ending.reason, "stream ended"),
+    }
     meters.end(ending.phase, ending.reason);
 }
 
@@ -180,7 +181,7 @@ impl Subscription {
         self.meters.segments_missed.add(segment.skipped());
         loop {
             let source = match segment.chunk().await {
-                Ok(Some(bytes)) => Source::Bytes(bytes),
+                Ok(Some(bytes)) => Source::Bytes(bytes, std::time::Instant::now()),
                 Ok(None) => break,
                 Err(error) => {
                     tracing::warn!(url = %self.url, seq = segment.seq(), error = causes(&error), "a segment broke off");
@@ -198,7 +199,7 @@ impl Subscription {
 
 struct Publication {
     /// `None` where the output goes nowhere.
-    publisher: Option<(Publisher, Client, ChannelUrl)>,
+    publisher: Option<Publisher>,
     emitted: mpsc::Receiver<Emit>,
     meters: Arc<Meters>,
 }
@@ -224,7 +225,7 @@ impl Publication {
     }
 
     async fn publish(&mut self, emit: Emit) -> Result<(), PublishError> {
-        let Some((publisher, ..)) = &mut self.publisher else { return Ok(()) };
+        let Some(publisher) = &mut self.publisher else { return Ok(()) };
         match emit {
             Emit::Cut => {
                 publisher.begin();
@@ -239,29 +240,31 @@ impl Publication {
 
     /// Takes over the publisher's counts; gives an ending when it has failed for too long.
     fn check(&self) -> Option<Ending> {
-        let (publisher, ..) = self.publisher.as_ref()?;
+        let publisher = self.publisher.as_ref()?;
         self.count(publisher.stats());
         let failing = publisher.failing_since()?.elapsed();
         (failing >= UNREACHABLE)
             .then(|| Ending::failed(format!("the output could not be published for {} s", UNREACHABLE.as_secs())))
     }
 
-    /// Sends the rest, and ends the channel so that its readers know. They get a moment to ask for the last segment: what
-    /// nobody has asked for goes with the channel.
+    /// Sends the rest, and ends the channel so that its readers know.
     async fn finish(mut self) -> Ending {
         let ended = Ending::ended("the input ended");
-        let Some((publisher, client, url)) = self.publisher.take() else { return ended };
-        match publisher.finish().await {
-            Ok(stats) => self.count(stats),
-            Err(error) => return gone(&error),
+        match self.publisher.take() {
+            None => ended,
+            Some(publisher) => match publisher.close().await {
+                Ok(stats) => {
+                    self.count(stats);
+                    ended
+                }
+                // A gateway may keep the end of its channels to itself.
+                Err(PublishError::Control(error)) => {
+                    tracing::debug!(%error, "the output channel was not closed");
+                    ended
+                }
+                Err(error) => gone(&error),
+            },
         }
-        sleep(LAST_READERS).await;
-        match rillbox_trickle::delete(&client, &url).await {
-            // A gateway may have closed its own channel, or keep that to itself.
-            Err(error) => tracing::debug!(%url, %error, "the output channel was not closed"),
-            Ok(()) => tracing::debug!(%url, "output channel closed"),
-        }
-        ended
     }
 
     fn count(&self, stats: PublisherStats) {

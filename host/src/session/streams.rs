@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::host::{Host, StartRejected};
-use super::meters::Meters;
+use super::meters::{Meters, Phase};
 use super::params::{Params, ParamsRejected};
 use super::pipeline::{Pipeline, Source};
 use super::processor::Handle;
@@ -110,8 +110,14 @@ impl Stream {
         let host = merged.check(&self.schema)?;
         let ended = || UpdateRejected::Ended(self.id.clone());
         let source = self.source.upgrade().ok_or_else(ended)?;
-        for processor in &self.processors {
-            processor.update(merged.guest_json()).await.ok_or_else(ended)?.map_err(UpdateRejected::Processor)?;
+        for (index, processor) in self.processors.iter().enumerate() {
+            if let Err(failure) = processor.update(merged.guest_json()).await.ok_or_else(ended)? {
+                for earlier in &self.processors[..index] {
+                    // It took these params before.
+                    let _ = earlier.update(params.guest_json()).await;
+                }
+                return Err(UpdateRejected::Processor(failure));
+            }
         }
         source.send(Source::Configure(host)).await.map_err(|_| ended())?;
         *params = merged;
@@ -126,6 +132,19 @@ impl Stream {
         // Past the bound the stream goes on ending; its status tells.
         let _ = timeout(STOP_WAIT, condition.wait_for(|condition| condition.phase.is_over())).await;
     }
+}
+
+/// A host's health, in PyTrickle's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Streams run.
+    Ok,
+    /// None runs, and one is starting.
+    Loading,
+    /// None runs.
+    Idle,
+    /// Every processor that runs is in quarantine.
+    Error,
 }
 
 enum Entry {
@@ -210,13 +229,25 @@ impl Streams {
         }
     }
 
-    /// The host's health in PyTrickle's words: `OK` while streams run, `IDLE` while none does.
-    pub fn health(&self) -> &'static str {
-        let busy = |(_, entry): &(u64, Entry)| match entry {
-            Entry::Starting => true,
-            Entry::Started(stream) => !stream.is_over(),
-        };
-        if self.lock().values().any(busy) { "OK" } else { "IDLE" }
+    /// How the host is, over all its streams.
+    pub fn health(&self) -> Health {
+        let entries = self.lock();
+        let (mut starting, mut degraded) = (false, false);
+        for (_, entry) in entries.values() {
+            match entry {
+                Entry::Starting => starting = true,
+                Entry::Started(stream) => match stream.meters.condition().borrow().phase {
+                    Phase::Ended | Phase::Failed => {}
+                    Phase::Degraded => degraded = true,
+                    Phase::Connecting | Phase::Online | Phase::Draining => return Health::Ok,
+                },
+            }
+        }
+        match (starting, degraded) {
+            (true, _) => Health::Loading,
+            (false, true) => Health::Error,
+            (false, false) => Health::Idle,
+        }
     }
 
     fn reserve(&self, id: &str) -> Result<Reservation<'_>, StartRejected> {

@@ -13,10 +13,7 @@ pub(crate) struct Handle {
 
 impl Handle {
     pub(crate) fn new(sound: Sound) -> Self {
-        Self {
-            sound: RefCell::new(sound),
-            retained: false,
-        }
+        Self { sound: RefCell::new(sound), retained: false }
     }
 
     pub(crate) fn into_sound(self) -> Sound {
@@ -54,15 +51,9 @@ pub(crate) fn samples(frame: &Handle, order: SampleOrder) -> Vec<f32> {
     frame.sound.borrow().to(order)
 }
 
-pub(crate) fn replace_samples(
-    frame: &Handle,
-    order: SampleOrder,
-    samples: &[f32],
-) -> Result<(), Refusal> {
+pub(crate) fn replace_samples(frame: &Handle, order: SampleOrder, samples: &[f32]) -> Result<(), Refusal> {
     if frame.retained {
-        return Err(Refusal::Invalid(
-            "a retained frame keeps its samples".into(),
-        ));
+        return Err(Refusal::Invalid("a retained frame keeps its samples".into()));
     }
     let sound = with_samples(frame, order, samples)?;
     frame.sound.replace(sound);
@@ -75,25 +66,16 @@ pub(crate) fn derive(
     order: SampleOrder,
     samples: &[f32],
 ) -> Result<Handle, Refusal> {
-    Ok(Handle::new(
-        with_samples(frame, order, samples)?.at(timestamp),
-    ))
+    Ok(Handle::new(with_samples(frame, order, samples)?.at(timestamp)))
 }
 
 pub(crate) fn retain(frame: &Handle) -> Result<Handle, Refusal> {
-    Ok(Handle {
-        sound: frame.sound.clone(),
-        retained: true,
-    })
+    Ok(Handle { sound: frame.sound.clone(), retained: true })
 }
 
 fn with_samples(frame: &Handle, order: SampleOrder, samples: &[f32]) -> Result<Sound, Refusal> {
     let sound = frame.sound.borrow();
-    sound.with_samples(order, samples).ok_or_else(|| {
-        Refusal::Invalid(format!(
-            "{} samples for {} channels",
-            samples.len(),
-            sound.channels
-        ))
-    })
+    sound
+        .with_samples(order, samples)
+        .ok_or_else(|| Refusal::Invalid(format!("{} samples for {} channels", samples.len(), sound.channels)))
 }

@@ -16,12 +16,7 @@ pub(crate) struct Handle {
 
 impl Handle {
     pub(crate) fn new(source: Picture, timestamp: Timestamp) -> Self {
-        Self {
-            source: Rc::new(source),
-            timestamp,
-            staged: RefCell::default(),
-            retained: false,
-        }
+        Self { source: Rc::new(source), timestamp, staged: RefCell::default(), retained: false }
     }
 
     /// The source, and what was staged.
@@ -70,15 +65,10 @@ pub(crate) fn replace_pixels(
     }
     let expected = format.bytes(width, height);
     if data.len() != expected {
-        return refused(format!(
-            "{} bytes where {width}×{height} {format:?} has {expected}",
-            data.len()
-        ));
+        return refused(format!("{} bytes where {width}×{height} {format:?} has {expected}", data.len()));
     }
     let picture = Picture::from_bytes(format, width, height, data.to_vec());
-    frame
-        .staged
-        .replace(Some(picture.with_color(frame.source.color())));
+    frame.staged.replace(Some(picture.with_color(frame.source.color())));
     Ok(())
 }
 

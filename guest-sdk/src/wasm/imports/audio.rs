@@ -30,14 +30,8 @@ pub(crate) fn samples(frame: &Handle, order: SampleOrder) -> Vec<f32> {
     frame.samples(wire_order(order))
 }
 
-pub(crate) fn replace_samples(
-    frame: &Handle,
-    order: SampleOrder,
-    samples: &[f32],
-) -> Result<(), Refusal> {
-    frame
-        .replace_samples(wire_order(order), samples)
-        .map_err(types::refusal)
+pub(crate) fn replace_samples(frame: &Handle, order: SampleOrder, samples: &[f32]) -> Result<(), Refusal> {
+    frame.replace_samples(wire_order(order), samples).map_err(types::refusal)
 }
 
 pub(crate) fn derive(
@@ -46,9 +40,7 @@ pub(crate) fn derive(
     order: SampleOrder,
     samples: &[f32],
 ) -> Result<Handle, Refusal> {
-    frame
-        .derive(types::wire_timestamp(timestamp), wire_order(order), samples)
-        .map_err(types::refusal)
+    frame.derive(types::wire_timestamp(timestamp), wire_order(order), samples).map_err(types::refusal)
 }
 
 pub(crate) fn retain(frame: &Handle) -> Result<Handle, Refusal> {

@@ -11,9 +11,6 @@ pub(crate) fn write(level: Level, message: &str, fields: &[(&str, String)]) {
         Level::Warn => wire::Level::Warn,
         Level::Error => wire::Level::Error,
     };
-    let fields: Vec<_> = fields
-        .iter()
-        .map(|(name, value)| (String::from(*name), value.clone()))
-        .collect();
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (String::from(*name), value.clone())).collect();
     wire::log(level, message, &fields);
 }

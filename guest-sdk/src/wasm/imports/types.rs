@@ -12,29 +12,11 @@ pub(super) fn refusal(error: wire::Error) -> Refusal {
 }
 
 pub(super) fn timestamp(timestamp: wire::Timestamp) -> Timestamp {
-    let wire::Rational {
-        numerator,
-        denominator,
-    } = timestamp.time_base;
-    Timestamp {
-        ticks: timestamp.ticks,
-        time_base: Rational {
-            numerator,
-            denominator,
-        },
-    }
+    let wire::Rational { numerator, denominator } = timestamp.time_base;
+    Timestamp { ticks: timestamp.ticks, time_base: Rational { numerator, denominator } }
 }
 
 pub(super) fn wire_timestamp(timestamp: Timestamp) -> wire::Timestamp {
-    let Rational {
-        numerator,
-        denominator,
-    } = timestamp.time_base;
-    wire::Timestamp {
-        ticks: timestamp.ticks,
-        time_base: wire::Rational {
-            numerator,
-            denominator,
-        },
-    }
+    let Rational { numerator, denominator } = timestamp.time_base;
+    wire::Timestamp { ticks: timestamp.ticks, time_base: wire::Rational { numerator, denominator } }
 }

@@ -64,9 +64,7 @@ pub(crate) fn replace_pixels(
     height: u32,
     data: &[u8],
 ) -> Result<(), Refusal> {
-    frame
-        .replace_pixels(wire_format(format), width, height, data)
-        .map_err(types::refusal)
+    frame.replace_pixels(wire_format(format), width, height, data).map_err(types::refusal)
 }
 
 pub(crate) fn retain(frame: &Handle) -> Result<Handle, Refusal> {

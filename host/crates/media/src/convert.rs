@@ -28,7 +28,13 @@ pub fn read(picture: &Picture, format: PixelFormat) -> Vec<u8> {
 }
 
 /// A picture of `width` × `height` from bytes in `format`.
-pub fn write(format: PixelFormat, width: u32, height: u32, bytes: &[u8], color: Color) -> Result<Picture, PictureError> {
+pub fn write(
+    format: PixelFormat,
+    width: u32,
+    height: u32,
+    bytes: &[u8],
+    color: Color,
+) -> Result<Picture, PictureError> {
     let expected = format.bytes(width, height);
     let mut planes = Picture::allocate(width, height)?;
     if bytes.len() != expected {
@@ -36,7 +42,8 @@ pub fn write(format: PixelFormat, width: u32, height: u32, bytes: &[u8], color: 
     }
     let (w, h) = (width as usize, height as usize);
     let [luma, cb, cr] = planes_mut(&mut planes);
-    let (first, rest) = bytes.split_at(if matches!(format, PixelFormat::Rgba8 | PixelFormat::Rgb8) { 0 } else { w * h });
+    let (first, rest) =
+        bytes.split_at(if matches!(format, PixelFormat::Rgba8 | PixelFormat::Rgb8) { 0 } else { w * h });
     match format {
         PixelFormat::I420 => {
             let (second, third) = rest.split_at(w / 2 * (h / 2));
@@ -195,7 +202,10 @@ mod tests {
 
     #[test]
     fn wrong_lengths_and_odd_sides_are_refused() {
-        assert!(matches!(write(PixelFormat::I420, 4, 4, &[0; 23], COLOR), Err(PictureError::Length { expected: 24, .. })));
+        assert!(matches!(
+            write(PixelFormat::I420, 4, 4, &[0; 23], COLOR),
+            Err(PictureError::Length { expected: 24, .. })
+        ));
         assert!(matches!(write(PixelFormat::I420, 3, 4, &[0; 18], COLOR), Err(PictureError::Size { .. })));
         assert!(matches!(write(PixelFormat::Gray8, 0, 0, &[], COLOR), Err(PictureError::Size { .. })));
     }

@@ -10,10 +10,22 @@ pub enum EncodeError {
     NoEncoder(&'static str),
     /// The encoder refused its settings.
     #[error("the {encoder} encoder did not open for {what}: {source}")]
-    Open { encoder: &'static str, what: String, source: ffmpeg_next::Error },
+    Open {
+        /// Its name.
+        encoder: &'static str,
+        /// What was asked of it.
+        what: String,
+        /// Its answer.
+        source: ffmpeg_next::Error,
+    },
     /// The encoder or muxer failed while running.
     #[error("{doing}: {source}")]
-    Run { doing: &'static str, source: ffmpeg_next::Error },
+    Run {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        source: ffmpeg_next::Error,
+    },
 }
 
 impl EncodeError {
@@ -27,13 +39,23 @@ impl EncodeError {
 pub enum OpenError {
     /// FFmpeg does not open it.
     #[error("cannot open {path}: {source}")]
-    Open { path: String, source: ffmpeg_next::Error },
+    Open {
+        /// The file.
+        path: String,
+        /// Why not.
+        source: ffmpeg_next::Error,
+    },
     /// There is neither video nor audio in it.
     #[error("{0} has neither a video nor an audio track")]
     NoTracks(String),
     /// Reading or converting failed on the way.
     #[error("{doing}: {source}")]
-    Read { doing: &'static str, source: ffmpeg_next::Error },
+    Read {
+        /// What was being done.
+        doing: &'static str,
+        /// Why it failed.
+        source: ffmpeg_next::Error,
+    },
     /// What was read could not be encoded.
     #[error(transparent)]
     Encode(#[from] EncodeError),

@@ -75,7 +75,8 @@ impl Color {
             _ => ColorMatrix::Bt601,
         };
         let jpeg = matches!(source.format(), Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P);
-        let range = if jpeg || source.color_range() == color::Range::JPEG { ColorRange::Full } else { ColorRange::Limited };
+        let range =
+            if jpeg || source.color_range() == color::Range::JPEG { ColorRange::Full } else { ColorRange::Limited };
         Self { matrix, range }
     }
 }
@@ -85,13 +86,34 @@ impl Color {
 pub enum PictureError {
     /// A side is 0, odd, or more than 16384.
     #[error("a picture of {width}×{height} is not possible: sides are even, from 2 to 16384")]
-    Size { width: u32, height: u32 },
+    Size {
+        /// Pixels a row.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
     /// The bytes do not fill the size.
     #[error("{format:?} of {width}×{height} takes {expected} bytes, not {given}")]
-    Length { format: PixelFormat, width: u32, height: u32, expected: usize, given: usize },
+    Length {
+        /// Layout of the bytes.
+        format: PixelFormat,
+        /// Pixels a row.
+        width: u32,
+        /// Rows.
+        height: u32,
+        /// Bytes that it takes.
+        expected: usize,
+        /// Bytes that there were.
+        given: usize,
+    },
     /// No memory for the planes.
     #[error("no memory for a picture of {width}×{height}")]
-    Memory { width: u32, height: u32 },
+    Memory {
+        /// Pixels a row.
+        width: u32,
+        /// Rows.
+        height: u32,
+    },
 }
 
 /// I420 planes, shared and immutable: a clone is one more reference.

@@ -23,18 +23,24 @@ mod ts;
 pub use encode::{AudioConfig, RateControl, VideoConfig};
 pub use error::{EncodeError, OpenError};
 pub use file::{FileChunk, FileSegments, SegmentMode};
-pub use frame::{AudioFrame, Color, ColorMatrix, ColorRange, PictureError, Picture, PixelFormat, VideoFrame};
+pub use frame::{AudioFrame, Color, ColorMatrix, ColorRange, Picture, PictureError, PixelFormat, VideoFrame};
 pub use input::{Input, InputConfig, InputStats, Media};
 pub use output::{Emit, Output, OutputConfig};
 pub use scale::Geometry;
 pub use time::{TICKS_PER_SECOND, Ticks, WRAP};
 pub use ts::{AudioCodec, Codec, TrackKind, Tracks, VideoCodec};
 
-/// Prepares FFmpeg; cheap, and safe to call more than once.
+/// Prepares FFmpeg and the allocator that its frames come from; cheap, and safe to call more than once.
 ///
-/// FFmpeg's own log is turned off: broken input would flood it, and what matters is counted in [`InputStats`].
+/// A stream's frames pass from thread to thread, and glibc keeps what each thread freed in an arena of its own: with two for
+/// all threads, a second stream takes the memory that the first gave back. FFmpeg's own log is turned off: broken input would flood it, and what matters is counted in [`InputStats`].
 pub fn init() {
     // The only failure there is: registering twice, which FFmpeg ≥ 4 cannot do.
     let _ = ffmpeg_next::init();
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes two numbers, and is allowed at any time.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 2);
+    }
     ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet);
 }

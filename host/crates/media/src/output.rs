@@ -47,6 +47,7 @@ pub struct Output {
     muxer: Option<Muxer>,
     waiting: Vec<(TrackKind, Packet)>,
     last_video: Option<Ticks>,
+    last_audio: Option<Ticks>,
     last_key: Option<Ticks>,
     cuts: Cuts,
     /// Frames not encoded because an earlier or equal time was.
@@ -64,6 +65,7 @@ impl Output {
             muxer: None,
             waiting: Vec::new(),
             last_video: None,
+            last_audio: None,
             last_key: None,
             cuts: Cuts::default(),
             out_of_order: 0,
@@ -112,8 +114,12 @@ impl Output {
         packets.into_iter().try_for_each(|packet| self.write(TrackKind::Video, packet, emit))
     }
 
-    /// Encodes samples.
+    /// Encodes samples. A jump in their time starts a new segment, as one of the pictures does.
     pub fn audio(&mut self, frame: &AudioFrame, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
+        if self.last_audio.replace(frame.pts).is_some_and(|last| (frame.pts - last).abs() > JUMP) {
+            self.restart(emit)?;
+            self.last_audio = Some(frame.pts);
+        }
         let mut packets = Vec::new();
         if !self.audio.as_ref().is_some_and(|encoder| encoder.fits(frame)) {
             if let Some(before) = self.audio.take() {
@@ -161,7 +167,7 @@ impl Output {
             muxer.finish()?;
             muxer.drain(&mut |bytes| emit(Emit::Bytes(bytes)));
         }
-        (self.last_video, self.last_key) = (None, None);
+        (self.last_video, self.last_audio, self.last_key) = (None, None, None);
         self.cuts = Cuts::default();
         Ok(())
     }

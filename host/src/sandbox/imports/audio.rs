@@ -84,7 +84,8 @@ impl wit::HostAudioFrame for Guest {
             Err(error) => return Ok(Err(error)),
         };
         let base = timestamp.time_base;
-        let (Ok(numerator), Ok(denominator @ 1..)) = (i32::try_from(base.numerator), i32::try_from(base.denominator)) else {
+        let (Ok(numerator), Ok(denominator @ 1..)) = (i32::try_from(base.numerator), i32::try_from(base.denominator))
+        else {
             return Ok(Err(Error::Invalid("the time base is not a fraction of 31-bit numbers".to_owned())));
         };
         let pts = Ticks::from_units(timestamp.ticks, numerator, denominator);

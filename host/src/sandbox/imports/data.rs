@@ -12,7 +12,6 @@ const MAX_EVENT_NAME: usize = 64;
 impl wit::Host for Guest {
     fn publish(&mut self, json: String) -> wasmtime::Result<Result<(), Error>> {
         Ok(self.room(json.len()).and_then(|()| parse(&json)).map(|value| {
-            self.output_bytes += json.len() + 1;
             self.output.push_back(GuestOutput::Data(value));
         }))
     }
@@ -25,7 +24,6 @@ impl wit::Host for Guest {
             if !value.is_object() {
                 return Err(Error::Invalid("an event's fields are a JSON object".to_owned()));
             }
-            self.output_bytes += json.len();
             self.output.push_back(GuestOutput::Event(name, value));
             Ok(())
         }))
@@ -33,9 +31,9 @@ impl wit::Host for Guest {
 }
 
 impl Guest {
-    fn room(&self, bytes: usize) -> Result<(), Error> {
+    fn room(&mut self, bytes: usize) -> Result<(), Error> {
         let limit = self.limits.data_flush;
-        if self.has_room_for_output() && self.output_bytes + bytes < limit {
+        if self.has_room_for_output() && self.output_rate.pass(bytes + 1) {
             return Ok(());
         }
         Err(Error::Limit(format!("{bytes} bytes more than fill a flush of {limit}; try again after it")))

@@ -1,5 +1,7 @@
 //! `log`: a guest's lines in the host's log.
 
+use std::time::Duration;
+
 use crate::sandbox::bindings::rillbox::processor::log as wit;
 use crate::sandbox::context::Guest;
 use crate::sandbox::instance::Identity;
@@ -20,7 +22,7 @@ impl GuestLog {
         Self {
             stream: identity.stream.clone(),
             processor: identity.processor.clone(),
-            rate: Rate::new(bytes_per_second),
+            rate: Rate::new(bytes_per_second, Duration::from_secs(1)),
         }
     }
 

@@ -51,11 +51,7 @@ impl wit::HostVideoFrame for Guest {
         Ok(timestamp(self.table.get(&frame)?.pts))
     }
 
-    fn pixels(
-        &mut self,
-        frame: Resource<Frame>,
-        format: wit::PixelFormat,
-    ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+    fn pixels(&mut self, frame: Resource<Frame>, format: wit::PixelFormat) -> wasmtime::Result<Result<Vec<u8>, Error>> {
         Ok(Ok(convert::read(&self.table.get(&frame)?.picture, pixel_format(format))))
     }
 
@@ -76,7 +72,9 @@ impl wit::HostVideoFrame for Guest {
         let (picture, pts) = (source.picture.clone(), source.pts);
         let bytes = picture.bytes();
         if !self.budget.reserve(bytes) {
-            return Ok(Err(Error::Limit(format!("a retained frame of {bytes} bytes does not fit into the memory limit"))));
+            return Ok(Err(Error::Limit(format!(
+                "a retained frame of {bytes} bytes does not fit into the memory limit"
+            ))));
         }
         match self.table.push(Frame { picture, pts, staged: None, retained: Some(bytes) }) {
             Ok(handle) => Ok(Ok(handle)),
@@ -137,7 +135,11 @@ fn stage(
     commit(guest, frame, made)
 }
 
-fn may_stage(guest: &Guest, frame: &Resource<Frame>, (width, height): (u32, u32)) -> wasmtime::Result<Result<(), Error>> {
+fn may_stage(
+    guest: &Guest,
+    frame: &Resource<Frame>,
+    (width, height): (u32, u32),
+) -> wasmtime::Result<Result<(), Error>> {
     if guest.table.get(frame)?.retained.is_some() {
         return Ok(Err(Error::Invalid("a retained frame cannot be replaced".to_owned())));
     }

@@ -20,6 +20,10 @@ fn packet(data: &[u8], pts: Option<i64>, dts: Option<i64>) -> Packet {
 /// A context for one thread: slices are decoded by it alone, and no frame waits for another.
 fn context(codec: Codec) -> codec::Context {
     let mut context = codec::Context::new_with_codec(codec);
-    context.set_threading(codec::threading::Config { kind: codec::threading::Type::Slice, count: 1, ..Default::default() });
+    context.set_threading(codec::threading::Config {
+        kind: codec::threading::Type::Slice,
+        count: 1,
+        ..Default::default()
+    });
     context
 }

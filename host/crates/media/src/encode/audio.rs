@@ -77,12 +77,17 @@ impl AudioEncoder {
     }
 
     /// Encodes what fills whole packets. A gap of more than 20 ms is closed with silence up to the packet's end, and
-    /// counting starts anew after it.
+    /// counting starts anew after it. Samples that begin more than 20 ms before the end of the last are not heard: times do
+    /// not go back.
     pub fn encode(&mut self, frame: &AudioFrame, emit: &mut dyn FnMut(Packet)) -> Result<(), EncodeError> {
-        let expected = self.end();
-        if expected.is_none_or(|expected| (frame.pts - expected).abs() > ANCHOR_TOLERANCE) {
+        let step = self.end().map(|end| frame.pts - end);
+        if step.is_some_and(|step| step < -ANCHOR_TOLERANCE) {
+            return Ok(());
+        }
+        if step.is_none_or(|step| step > ANCHOR_TOLERANCE) {
             self.flush_pending(emit)?;
-            self.start = Some(frame.pts);
+            // The silence may reach beyond this frame's start.
+            self.start = Some(self.start.map_or(frame.pts, |start| start.max(frame.pts)));
         }
         match self.resample(frame)? {
             Some(resampled) => interleave(
@@ -176,7 +181,8 @@ fn interleave(channels: &[&[f32]], samples: &mut Vec<f32>) {
 
 fn open(config: &AudioConfig, layout: ChannelLayout) -> Result<encoder::audio::Encoder, EncodeError> {
     let found = encoder::find_by_name("libopus").ok_or(EncodeError::NoEncoder("libopus"))?;
-    let failed = |source| EncodeError::Open { encoder: "Opus", what: format!("{} channels", layout.channels()), source };
+    let failed =
+        |source| EncodeError::Open { encoder: "Opus", what: format!("{} channels", layout.channels()), source };
     let mut audio = codec::Context::new_with_codec(found).encoder().audio().map_err(failed)?;
     audio.set_rate(RATE as i32);
     audio.set_channel_layout(layout);

@@ -2,9 +2,9 @@
 
 use ffmpeg_next::{Dictionary, Packet, Rational, codec, color, encoder, format::Pixel, picture};
 
+use crate::TICKS_PER_SECOND;
 use crate::error::EncodeError;
 use crate::frame::{Color, ColorMatrix, ColorRange, VideoFrame};
-use crate::TICKS_PER_SECOND;
 
 /// Pictures larger than this are encoded by several threads, in slices, to stay within a frame's time.
 const ONE_THREAD_PIXELS: u32 = 1280 * 720;
@@ -45,7 +45,11 @@ impl VideoEncoder {
         let found = encoder::find_by_name("libx264").ok_or(EncodeError::NoEncoder("libx264"))?;
         let mut context = codec::Context::new_with_codec(found);
         let count = if width * height > ONE_THREAD_PIXELS { threads() } else { 1 };
-        context.set_threading(codec::threading::Config { kind: codec::threading::Type::Slice, count, ..Default::default() });
+        context.set_threading(codec::threading::Config {
+            kind: codec::threading::Type::Slice,
+            count,
+            ..Default::default()
+        });
         let failed = |source| EncodeError::Open { encoder: "H.264", what: format!("{width}×{height}"), source };
         let mut video = context.encoder().video().map_err(failed)?;
         video.set_width(width);
@@ -126,7 +130,9 @@ fn tag(video: &mut encoder::video::Video, color: Color) {
             (color::Space::SMPTE170M, color::Primaries::SMPTE170M, color::TransferCharacteristic::SMPTE170M)
         }
         ColorMatrix::Bt709 => (color::Space::BT709, color::Primaries::BT709, color::TransferCharacteristic::BT709),
-        ColorMatrix::Bt2020 => (color::Space::BT2020NCL, color::Primaries::BT2020, color::TransferCharacteristic::BT2020_10),
+        ColorMatrix::Bt2020 => {
+            (color::Space::BT2020NCL, color::Primaries::BT2020, color::TransferCharacteristic::BT2020_10)
+        }
     };
     video.set_colorspace(space);
     video.set_color_primaries(primaries);

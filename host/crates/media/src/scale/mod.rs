@@ -73,11 +73,8 @@ impl Crop {
         let (w, h) = (u64::from(width), u64::from(height));
         let (tw, th) = (u64::from(target_width), u64::from(target_height));
         let even = |side: u64, limit: u32| ((side as u32) & !1).clamp(2, limit.max(2));
-        let (crop_width, crop_height) = if w * th > tw * h {
-            (even(h * tw / th, width), height)
-        } else {
-            (width, even(w * th / tw, height))
-        };
+        let (crop_width, crop_height) =
+            if w * th > tw * h { (even(h * tw / th, width), height) } else { (width, even(w * th / tw, height)) };
         Self {
             x: ((width - crop_width) / 2) & !1,
             y: ((height - crop_height) / 2) & !1,

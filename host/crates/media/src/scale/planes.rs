@@ -1,6 +1,6 @@
 //! Planes of 8 bits, each scaled by itself: several times faster than swscale, which has no vector code for these filters.
 
-use fast_image_resize::images::{Image, ImageRef, CroppedImageMut};
+use fast_image_resize::images::{CroppedImageMut, Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use ffmpeg_next::frame;
 

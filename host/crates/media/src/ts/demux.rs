@@ -106,9 +106,10 @@ impl Demuxer {
         }
         self.in_sync = false;
         // Out of sync: a packet starts where the one after it starts too, or where nothing follows.
-        let start = bytes.iter().enumerate().position(|(at, byte)| {
-            *byte == SYNC && bytes.get(at + LEN).is_none_or(|next| *next == SYNC)
-        });
+        let start = bytes
+            .iter()
+            .enumerate()
+            .position(|(at, byte)| *byte == SYNC && bytes.get(at + LEN).is_none_or(|next| *next == SYNC));
         let start = start.unwrap_or(bytes.len());
         self.stats.skipped_bytes += start as u64;
         self.in_sync = bytes.len() - start >= LEN;
@@ -124,7 +125,9 @@ impl Demuxer {
             return;
         }
         if packet.pid == 0 {
-            if let Some(pid) = self.association.push(packet.payload, packet.starts).as_deref().and_then(psi::first_program) {
+            if let Some(pid) =
+                self.association.push(packet.payload, packet.starts).as_deref().and_then(psi::first_program)
+            {
                 self.map_pid = Some(pid);
             }
         } else if Some(packet.pid) == self.map_pid {

@@ -41,7 +41,14 @@ pub(super) struct Assembler {
 
 impl Assembler {
     pub fn new() -> Self {
-        Self { open: false, data: Vec::new(), length: None, damaged: false, stuffed: false, ending: Ending::Watching(0) }
+        Self {
+            open: false,
+            data: Vec::new(),
+            length: None,
+            damaged: false,
+            stuffed: false,
+            ending: Ending::Watching(0),
+        }
     }
 
     /// Takes a packet's payload and gives what it completes: at most the unit before it and its own.

@@ -11,7 +11,7 @@ use http::HeaderValue;
 use tokio::{
     sync::watch,
     task::{AbortHandle, JoinSet},
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 pub(crate) use self::outbox::OutboxBody;
@@ -40,6 +40,9 @@ pub struct PublisherConfig {
     pub write_timeout: Duration,
     /// Longest that [`Publisher::finish`] waits for answers. Default 5 s.
     pub finish_timeout: Duration,
+    /// How long [`Publisher::close`] leaves the channel to readers that have not asked for the last segment yet: what nobody
+    /// has asked for goes with the channel. Default 500 ms.
+    pub linger: Duration,
     /// The first segment's number. Default 0.
     pub first: u64,
     /// Whether the first segment ends those that another publisher left open before it. Default false.
@@ -54,6 +57,7 @@ impl Default for PublisherConfig {
             max_in_flight: 3,
             write_timeout: Duration::from_millis(500),
             finish_timeout: Duration::from_secs(5),
+            linger: Duration::from_millis(500),
             first: 0,
             reset: false,
         }
@@ -227,17 +231,19 @@ impl Publisher {
         Ok(self.stats())
     }
 
-    /// Does what [`Publisher::finish`] does, then deletes the channel. One that is closed or missing already is fine.
+    /// Does what [`Publisher::finish`] does, then deletes the channel after [`PublisherConfig::linger`]. One that is closed or
+    /// missing already is fine.
     ///
     /// # Errors
     /// Segments stayed unanswered, or the server did not delete the channel; it was tried in any case.
-    pub async fn close(mut self) -> Result<(), PublishError> {
+    pub async fn close(mut self) -> Result<PublisherStats, PublishError> {
         let settled = self.settle().await;
         if matches!(settled, Err(PublishError::Closed | PublishError::NotFound)) {
-            return Ok(());
+            return Ok(self.stats());
         }
+        sleep(self.config.linger).await;
         match control::delete(&self.client, &self.url).await {
-            Ok(()) | Err(ControlError::NotFound | ControlError::Closed) => settled,
+            Ok(()) | Err(ControlError::NotFound | ControlError::Closed) => settled.map(|()| self.stats()),
             Err(error) => Err(error.into()),
         }
     }
