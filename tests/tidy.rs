@@ -13,8 +13,8 @@ const ROOMS: [(&str, &[&str]); 6] = [
     ("registry", &[]),
     ("sandbox", &["registry", "rillbox_media"]),
     ("session", &["registry", "sandbox", "rillbox_media", "rillbox_trickle"]),
-    ("clip", &["session", "registry", "sandbox", "rillbox_media", "rillbox_trickle"]),
-    ("api", &["session", "registry", "rillbox_trickle"]),
+    ("clip", &["session", "rillbox_media", "rillbox_trickle"]),
+    ("api", &["session", "registry"]),
     ("telemetry", &[]),
 ];
 

@@ -4,12 +4,12 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
-use rillbox_trickle::ChannelUrl;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::ApiError;
+use crate::session::ChannelUrl;
 
 /// Names the stream that a call is for.
 const STREAM_ID: &str = "x-stream-id";

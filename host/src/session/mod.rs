@@ -21,5 +21,6 @@ pub use meters::{Condition, Event, Meters, Phase, Snapshot};
 pub use params::{HostParams, Params, ParamsRejected};
 pub use pipeline::{Pipeline, PipelineConfig, PipelineError, Source};
 pub use processor::{Processor, StartError};
+pub use rillbox_trickle::ChannelUrl;
 pub use stream::StreamConfig;
 pub use streams::{Health, StartRequest, Stream, Streams, UnknownStream, UpdateRejected};
