@@ -81,8 +81,8 @@ async fn precompiled_code_is_refused() {
     let data = TempDir::new().unwrap();
     let host = Host::start_in(data.path(), &[]);
     host.upload("green", &guest("green")).await;
-    let compiled = std::fs::read_dir(data.path().join("compiled")).unwrap().map(|entry| entry.unwrap().path());
-    let code = compiled.filter(|path| path.extension().is_some_and(|end| end == "cwasm")).next().unwrap();
+    let mut compiled = std::fs::read_dir(data.path().join("compiled")).unwrap().map(|entry| entry.unwrap().path());
+    let code = compiled.find(|path| path.extension().is_some_and(|end| end == "cwasm")).unwrap();
     let (status, answer) = host.send(Method::POST, UPLOAD, std::fs::read(code).unwrap()).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(answer["message"].as_str().unwrap().contains("precompiled"), "{answer}");

@@ -53,7 +53,7 @@ pub struct RunSummary {
 /// # Errors
 /// The processor does not start, the input cannot be read, or the output not be written; no output is left then.
 pub async fn run(host: &Host, options: RunOptions) -> anyhow::Result<RunSummary> {
-    if !options.output.extension().is_some_and(|end| end == "ts") {
+    if options.output.extension().is_none_or(|end| end != "ts") {
         bail!("{}: the output is MPEG-TS; give it a name that ends in .ts", options.output.display());
     }
     let input = options.input.clone();

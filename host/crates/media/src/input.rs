@@ -61,7 +61,6 @@ pub struct InputStats {
 
 /// Demuxes, decodes and scales one stream.
 pub struct Input {
-    config: InputConfig,
     demuxer: Demuxer,
     pipeline: Pipeline,
 }
@@ -80,7 +79,7 @@ struct Pipeline {
 impl Input {
     /// An input that has not seen a byte.
     pub fn new(config: InputConfig) -> Self {
-        Self { config, demuxer: Demuxer::default(), pipeline: Pipeline::new(config) }
+        Self { demuxer: Demuxer::default(), pipeline: Pipeline::new(config) }
     }
 
     /// Takes bytes as they arrive, in any pieces.
@@ -107,8 +106,7 @@ impl Input {
 
     /// Changes size and frame rate from the next picture on.
     pub fn configure(&mut self, geometry: Geometry, max_framerate: Option<u32>) {
-        self.config = InputConfig { geometry, max_framerate, ..self.config };
-        self.pipeline.config = self.config;
+        self.pipeline.config = InputConfig { geometry, max_framerate, ..self.pipeline.config };
     }
 
     /// Counts so far.

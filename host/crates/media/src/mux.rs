@@ -32,39 +32,65 @@ impl Write for Sink {
     }
 }
 
+/// A stream whose tracks are not all known.
+struct Tracks {
+    context: format::context::Output,
+    written: Receiver<Bytes>,
+}
+
+impl Tracks {
+    fn new() -> Result<Self, EncodeError> {
+        let (sender, written) = channel();
+        let sink = format::context::StreamIo::from_write(Sink(sender)).map_err(starting())?;
+        let context = format::output_to_stream(sink, None, Some("mpegts")).map_err(starting())?;
+        Ok(Self { context, written })
+    }
+
+    fn add(&mut self, parameters: codec::Parameters) -> Result<usize, EncodeError> {
+        let mut stream = self.context.add_stream(codec::Id::None).map_err(starting())?;
+        stream.set_parameters(parameters);
+        stream.set_time_base(Rational(1, TICKS_PER_SECOND as i32));
+        // SAFETY: the stream was just made; a tag of another container means nothing in this one.
+        unsafe { (*(*stream.as_mut_ptr()).codecpar).codec_tag = 0 };
+        Ok(stream.index())
+    }
+
+    fn start(mut self, video: Option<usize>, audio: Option<usize>) -> Result<Muxer, EncodeError> {
+        self.context.write_header_with(options()).map_err(starting())?;
+        Ok(Muxer { context: self.context, written: self.written, video, audio })
+    }
+}
+
+/// What an encoder says of its packets.
+fn parameters(encoder: &codec::Context) -> Result<codec::Parameters, EncodeError> {
+    let mut parameters = codec::Parameters::new();
+    // SAFETY: both live, and what is copied is the parameters' own.
+    match unsafe { ffi::avcodec_parameters_from_context(parameters.as_mut_ptr(), encoder.as_ptr()) } {
+        code if code < 0 => Err(starting()(code.into())),
+        _ => Ok(parameters),
+    }
+}
+
+fn starting() -> impl FnOnce(ffmpeg_next::Error) -> EncodeError {
+    EncodeError::run("starting MPEG-TS")
+}
+
 impl Muxer {
     /// Starts a stream with the tracks of these encoders; nothing is written before the first packet.
     pub fn open(video: Option<&codec::Context>, audio: Option<&codec::Context>) -> Result<Self, EncodeError> {
-        let failed = || EncodeError::run("starting MPEG-TS");
-        let (sender, written) = channel();
-        let sink = format::context::StreamIo::from_write(Sink(sender)).map_err(failed())?;
-        let mut context = format::output_to_stream(sink, None, Some("mpegts")).map_err(failed())?;
-        let mut add = |encoder: Option<&codec::Context>| -> Result<Option<usize>, EncodeError> {
-            let Some(encoder) = encoder else { return Ok(None) };
-            let mut stream = context.add_stream_with(encoder).map_err(failed())?;
-            stream.set_time_base(Rational(1, TICKS_PER_SECOND as i32));
-            Ok(Some(stream.index()))
-        };
-        let (video, audio) = (add(video)?, add(audio)?);
-        context.write_header_with(options()).map_err(failed())?;
-        Ok(Self { context, written, video, audio })
+        let mut tracks = Tracks::new()?;
+        let video = video.map(|encoder| tracks.add(parameters(encoder)?)).transpose()?;
+        let audio = audio.map(|encoder| tracks.add(parameters(encoder)?)).transpose()?;
+        tracks.start(video, audio)
     }
 
     /// Starts a stream that copies packets with these parameters.
     pub fn copy(streams: &[codec::Parameters]) -> Result<Self, EncodeError> {
-        let failed = || EncodeError::run("starting MPEG-TS");
-        let (sender, written) = channel();
-        let sink = format::context::StreamIo::from_write(Sink(sender)).map_err(failed())?;
-        let mut context = format::output_to_stream(sink, None, Some("mpegts")).map_err(failed())?;
+        let mut tracks = Tracks::new()?;
         for parameters in streams {
-            let mut stream = context.add_stream(codec::Id::None).map_err(failed())?;
-            stream.set_parameters(parameters.clone());
-            stream.set_time_base(Rational(1, TICKS_PER_SECOND as i32));
-            // SAFETY: the stream was just made; a tag of another container means nothing in this one.
-            unsafe { (*(*stream.as_mut_ptr()).codecpar).codec_tag = 0 };
+            tracks.add(parameters.clone())?;
         }
-        context.write_header_with(options()).map_err(failed())?;
-        Ok(Self { context, written, video: None, audio: None })
+        tracks.start(None, None)
     }
 
     pub fn has_audio(&self) -> bool {

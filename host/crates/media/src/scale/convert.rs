@@ -33,7 +33,7 @@ impl Converter {
                 plan.width as i32,
                 plan.height as i32,
                 Pixel::YUV420P.into(),
-                ffi::SWS_BILINEAR as i32,
+                ffi::SWS_BILINEAR as _,
                 std::ptr::null_mut(),
                 std::ptr::null_mut(),
                 std::ptr::null(),
