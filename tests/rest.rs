@@ -3,8 +3,8 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::guest;
 use crate::harness::host::Host;
+use crate::harness::{guest, media};
 
 async fn host() -> Host {
     let host = Host::start_with(&["--processor", guest("green").to_str().unwrap()]);
@@ -169,10 +169,18 @@ async fn ids_are_made_up_and_streams_limited() {
     assert_error("full", StatusCode::SERVICE_UNAVAILABLE, host.post("/api/streams", body).await);
 }
 
-/// Catches an unreachable input that is silent, or that ends the stream at once.
+/// Catches an unreachable server that is silent, or that ends the stream at once.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unreachable_input_is_an_event_and_then_the_end() {
+async fn an_unreachable_server_is_an_event_and_then_the_end() {
     let host = host().await;
+    let mut body = host.start_body("mute", "green", json!({}));
+    body["publish_url"] = json!("http://127.0.0.1:9/out");
+    assert_eq!(host.post("/stream/start", body).await.0, StatusCode::OK);
+    let mut publisher = host.publisher("mute");
+    host.feed(&mut publisher, "mute", &media::small_segments("160x90", 1)).await;
+    let status = host.status_when("mute", |status| status["events"].to_string().contains("cannot publish")).await;
+    assert_eq!(status["state"], "ONLINE", "{status}");
+
     let body = json!({ "subscribe_url": "http://127.0.0.1:9/in", "publish_url": "http://127.0.0.1:9/out",
         "gateway_request_id": "far" });
     assert_eq!(host.post("/stream/start", body).await.0, StatusCode::OK);
@@ -182,5 +190,7 @@ async fn an_unreachable_input_is_an_event_and_then_the_end() {
     let status = host.status_when("far", |status| status["state"] == "ERROR").await;
     assert!(status["uptime_s"].as_f64() >= Some(29.0), "{status}");
     assert!(status["reason"].as_str().unwrap().contains("30 s"), "{status}");
+    let status = host.status_when("mute", |status| status["state"] == "ERROR").await;
+    assert!(status["reason"].as_str().unwrap().contains("127.0.0.1:9/out"), "{status}");
     assert_eq!(host.get("/health").await.1, json!({ "status": "IDLE" }));
 }

@@ -7,6 +7,7 @@
 //! Every arrow is a bounded channel. [`Streams`] knows the running ones by id; a [`stream`] owns everything that one needs and
 //! takes it all down together; a [`pipeline`] is the part of it that does not know the network, and runs on files too.
 
+mod frames;
 mod host;
 mod meters;
 mod pace;

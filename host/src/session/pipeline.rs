@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use rillbox_media::{
-    AudioFrame, Emit, EncodeError, Input, InputConfig, Media, Output, OutputConfig, Tracks, VideoFrame,
-};
+use rillbox_media::{AudioFrame, Emit, EncodeError, Input, InputConfig, Media, Output, OutputConfig, VideoFrame};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::frames::{Item, Timed};
 use super::meters::{Meters, Phase};
 use super::pace::Pace;
 use super::params::HostParams;
@@ -36,22 +35,6 @@ pub enum Source {
     EndOfSegment,
     /// Size and frame rate from the next picture on.
     Configure(HostParams),
-}
-
-/// A frame, when the bytes that completed it arrived, and when its turn should come.
-#[derive(Debug)]
-pub(super) struct Timed<T> {
-    pub frame: T,
-    pub arrived: Instant,
-    pub due: Instant,
-}
-
-/// What the encoder is given.
-#[derive(Debug)]
-pub(super) enum Item {
-    Tracks(Tracks),
-    Video(Timed<VideoFrame>),
-    Audio(Timed<AudioFrame>),
 }
 
 /// Why a pipeline ended before its input did.

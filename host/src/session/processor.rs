@@ -9,8 +9,8 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::frames::{Item, Timed};
 use super::meters::{Meters, Phase};
-use super::pipeline::{Item, Timed};
 use crate::sandbox::{Component, Engine, Failure, GuestOutput, Identity, Instance, VideoResult};
 
 /// A live picture is dropped when its turn comes so long after it was due.

@@ -10,7 +10,7 @@ use rillbox_trickle::{
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::meters::{Meters, Phase};
@@ -74,8 +74,12 @@ pub async fn run(
         meters: meters.clone(),
         begun: false,
     };
-    let publisher = config.publish.map(|url| Publisher::new(client, url, PublisherConfig::default()));
-    let publication = Publication { publisher, emitted, meters: meters.clone() };
+    let publication = Publication {
+        publisher: config.publish.map(|url| (Publisher::new(client, url.clone(), PublisherConfig::default()), url)),
+        emitted,
+        meters: meters.clone(),
+        failing: false,
+    };
     // Stops the input alone; the rest follows by itself when no more comes.
     let input = stop.child_token();
     ends.spawn({
@@ -85,45 +89,46 @@ pub async fn run(
         }
     });
     ends.spawn(publication.run());
-    let mut ending: Option<Ending> = None;
-    let mut deadline: Option<Instant> = None;
-    loop {
-        let next = async {
-            tokio::select! {
-                Some(end) = ends.join_next() => Some(end.unwrap_or_else(|error| Ending::failed(error.to_string()))),
-                Some(stage) = stages.join_next() => stage_ending(stage),
-                else => None,
-            }
-        };
-        let next = match deadline {
-            None => next.await,
-            Some(deadline) => match timeout_at(deadline, next).await {
-                Ok(next) => next,
-                Err(_elapsed) => {
-                    ending = Some(Ending::failed("what was under way did not go out in time"));
-                    break;
-                }
-            },
-        };
-        if let Some(end) = next {
-            ending.get_or_insert(end);
-            input.cancel();
-            meters.enter(Phase::Draining);
-            deadline.get_or_insert(Instant::now() + DRAIN);
-        }
-        if ends.is_empty() && stages.is_empty() {
-            break;
-        }
-    }
+    let ending = supervise(&mut ends, &mut stages, &input, meters).await;
     ends.shutdown().await;
     stages.shutdown().await;
     drop(processor);
-    let ending = ending.unwrap_or_else(|| Ending::ended("the input ended"));
     match ending.phase {
         Phase::Failed => tracing::warn!(reason = ending.reason, "stream failed"),
         _ => tracing::info!(reason = ending.reason, "stream ended"),
     }
     meters.end(ending.phase, ending.reason);
+}
+
+/// Waits until everything has ended, or the time to drain is over. The first end is the reason, and ends the input.
+async fn supervise(
+    ends: &mut JoinSet<Ending>,
+    stages: &mut JoinSet<Result<(), PipelineError>>,
+    input: &CancellationToken,
+    meters: &Meters,
+) -> Ending {
+    let mut ending: Option<Ending> = None;
+    // Set anew when the first end comes.
+    let deadline = sleep(Duration::MAX);
+    tokio::pin!(deadline);
+    loop {
+        let end = tokio::select! {
+            Some(end) = ends.join_next() => Some(end.unwrap_or_else(|error| Ending::failed(error.to_string()))),
+            Some(stage) = stages.join_next() => stage_ending(stage),
+            () = &mut deadline => return Ending::failed("what was under way did not go out in time"),
+        };
+        if let Some(end) = end
+            && ending.is_none()
+        {
+            ending = Some(end);
+            input.cancel();
+            meters.enter(Phase::Draining);
+            deadline.as_mut().reset(Instant::now() + DRAIN);
+        }
+        if ends.is_empty() && stages.is_empty() {
+            return ending.unwrap_or_else(|| Ending::ended("the input ended"));
+        }
+    }
 }
 
 fn stage_ending(stage: Result<Result<(), PipelineError>, tokio::task::JoinError>) -> Option<Ending> {
@@ -199,9 +204,11 @@ impl Subscription {
 
 struct Publication {
     /// `None` where the output goes nowhere.
-    publisher: Option<Publisher>,
+    publisher: Option<(Publisher, ChannelUrl)>,
     emitted: mpsc::Receiver<Emit>,
     meters: Arc<Meters>,
+    /// Publishing failed when it was last looked at.
+    failing: bool,
 }
 
 impl Publication {
@@ -225,7 +232,7 @@ impl Publication {
     }
 
     async fn publish(&mut self, emit: Emit) -> Result<(), PublishError> {
-        let Some(publisher) = &mut self.publisher else { return Ok(()) };
+        let Some((publisher, _)) = &mut self.publisher else { return Ok(()) };
         match emit {
             Emit::Cut => {
                 publisher.begin();
@@ -239,12 +246,16 @@ impl Publication {
     }
 
     /// Takes over the publisher's counts; gives an ending when it has failed for too long.
-    fn check(&self) -> Option<Ending> {
-        let publisher = self.publisher.as_ref()?;
+    fn check(&mut self) -> Option<Ending> {
+        let (publisher, url) = self.publisher.as_ref()?;
         self.count(publisher.stats());
-        let failing = publisher.failing_since()?.elapsed();
-        (failing >= UNREACHABLE)
-            .then(|| Ending::failed(format!("the output could not be published for {} s", UNREACHABLE.as_secs())))
+        let failing = publisher.failing_since().map(|since| since.elapsed());
+        if failing.is_some() && !self.failing {
+            self.meters.event("error", format!("cannot publish to {url}"));
+        }
+        self.failing = failing.is_some();
+        (failing? >= UNREACHABLE)
+            .then(|| Ending::failed(format!("cannot publish to {url} for {} s", UNREACHABLE.as_secs())))
     }
 
     /// Sends the rest, and ends the channel so that its readers know.
@@ -252,7 +263,7 @@ impl Publication {
         let ended = Ending::ended("the input ended");
         match self.publisher.take() {
             None => ended,
-            Some(publisher) => match publisher.close().await {
+            Some((publisher, _)) => match publisher.close().await {
                 Ok(stats) => {
                     self.count(stats);
                     ended

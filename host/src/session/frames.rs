@@ -1,0 +1,21 @@
+//! What the stages of a pipeline hand to each other.
+
+use std::time::Instant;
+
+use rillbox_media::{AudioFrame, Tracks, VideoFrame};
+
+/// A frame, when the bytes that completed it arrived, and when its turn should come.
+#[derive(Debug)]
+pub(super) struct Timed<T> {
+    pub frame: T,
+    pub arrived: Instant,
+    pub due: Instant,
+}
+
+/// What the encoder is given.
+#[derive(Debug)]
+pub(super) enum Item {
+    Tracks(Tracks),
+    Video(Timed<VideoFrame>),
+    Audio(Timed<AudioFrame>),
+}
