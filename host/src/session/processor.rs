@@ -16,6 +16,9 @@ use crate::sandbox::{Component, Engine, Failure, GuestOutput, Identity, Instance
 /// A live picture is dropped when its turn comes so long after it was due.
 const MAX_AGE: Duration = Duration::from_millis(250);
 
+/// A host that was held up for a moment catches up by itself: pictures are dropped when they have been late for so long.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// Even where every picture is old, one is shown this often: a host that is too slow gives a slow stream, not an empty one.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
 
@@ -105,6 +108,7 @@ impl Processor {
             in_a_row: 0,
             live: inlets.live,
             last_shown: Instant::now(),
+            late_since: None,
             outlet,
             meters,
         };
@@ -176,6 +180,8 @@ struct Worker {
     live: bool,
     /// When a picture last had its turn.
     last_shown: Instant,
+    /// Since when pictures have been late.
+    late_since: Option<Instant>,
     outlet: mpsc::Sender<Item>,
     meters: Arc<Meters>,
 }
@@ -218,7 +224,7 @@ impl Worker {
     }
 
     async fn video(&mut self, timed: Timed<VideoFrame>) {
-        if self.live && timed.due.elapsed() > MAX_AGE && self.last_shown.elapsed() < KEEP_ALIVE {
+        if self.live && self.is_too_late(timed.due) {
             self.meters.frames_dropped.add(1);
             return;
         }
@@ -246,6 +252,16 @@ impl Worker {
         }
         self.take_output();
         self.send(Item::Video(Timed { frame, arrived: timed.arrived, due: timed.due })).await;
+    }
+
+    /// Whether a picture that was due at `due` is better dropped.
+    fn is_too_late(&mut self, due: Instant) -> bool {
+        if due.elapsed() <= MAX_AGE {
+            self.late_since = None;
+            return false;
+        }
+        let since = *self.late_since.get_or_insert_with(Instant::now);
+        since.elapsed() > GRACE && self.last_shown.elapsed() < KEEP_ALIVE
     }
 
     async fn audio(&mut self, timed: Timed<AudioFrame>) {
