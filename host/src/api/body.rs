@@ -1,9 +1,9 @@
 //! Bodies and stream ids of requests.
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::IntoResponse;
+use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -14,8 +14,11 @@ use crate::session::ChannelUrl;
 /// Names the stream that a call is for.
 const STREAM_ID: &str = "x-stream-id";
 
-/// What a body arrives as.
-pub type Body = Result<Bytes, BytesRejection>;
+/// Bytes of a body that is too large that are still read: a client that is cut off while it sends may never see the answer.
+const DISCARDED: usize = 64 << 20;
+
+/// A body of at most so many bytes.
+pub struct Payload<const LIMIT: usize>(pub Bytes);
 
 /// `POST start`. Keys that are not known are the gateway's own affair.
 #[derive(Debug, Deserialize)]
@@ -31,21 +34,33 @@ pub struct Start {
     pub params: Value,
 }
 
-/// The body's bytes, or the reason that there are none.
-pub fn bytes(body: Body) -> Result<Bytes, ApiError> {
-    body.map_err(|rejection| {
-        let message = rejection.body_text();
-        match rejection.into_response().status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large("the body is too large"),
-            _ => ApiError::bad_request(message),
+impl<const LIMIT: usize, S: Sync> FromRequest<S> for Payload<LIMIT> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let mut body = request.into_body();
+        let mut bytes = BytesMut::new();
+        let mut length = 0;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| ApiError::bad_request(format!("the body broke off: {error}")))?;
+            let Some(data) = frame.data_ref() else { continue };
+            length += data.len();
+            if length <= LIMIT {
+                bytes.extend_from_slice(data);
+            } else if length > LIMIT + DISCARDED {
+                break;
+            }
         }
-    })
+        if length > LIMIT {
+            return Err(ApiError::too_large(format!("the body is larger than {LIMIT} bytes")));
+        }
+        Ok(Self(bytes.freeze()))
+    }
 }
 
 /// The body as JSON of a shape; an error names the place.
-pub fn json<T: DeserializeOwned>(body: Body) -> Result<T, ApiError> {
-    let bytes = bytes(body)?;
-    let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
+pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();

@@ -11,7 +11,6 @@ mod streams;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
 use crate::session::Streams;
@@ -37,13 +36,10 @@ pub fn router(streams: Arc<Streams>) -> Router {
     let many = Router::new()
         .route("/streams", get(streams::list).post(streams::start))
         .route("/streams/{id}", get(streams::one).delete(streams::stop_one))
-        .route("/streams/{id}/params", post(streams::params_of_one))
-        .layer(DefaultBodyLimit::max(MAX_BODY));
+        .route("/streams/{id}/params", post(streams::params_of_one));
     let processors = Router::new()
         .route("/processors", get(processors::list).post(processors::upload))
-        .route("/processors/{name}", get(processors::one).delete(processors::delete))
-        .layer(DefaultBodyLimit::max(MAX_UPLOAD));
-    let stream = stream.layer(DefaultBodyLimit::max(MAX_BODY));
+        .route("/processors/{name}", get(processors::one).delete(processors::delete));
     Router::new()
         .nest("/api", stream.clone().merge(many).merge(processors))
         .merge(stream)

@@ -1,14 +1,15 @@
 //! Processors: upload, list, look at, fetch, delete.
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::App;
-use super::body::{self, Body};
+use super::body::Payload;
 use super::error::ApiError;
+use super::{App, MAX_UPLOAD};
 use crate::registry::Manifest;
 
 #[derive(Deserialize)]
@@ -24,10 +25,10 @@ pub struct List {
 
 pub async fn upload(
     State(streams): App,
-    Query(query): Query<UploadQuery>,
-    body: Body,
+    query: Result<Query<UploadQuery>, QueryRejection>,
+    Payload(bytes): Payload<MAX_UPLOAD>,
 ) -> Result<(StatusCode, Json<Manifest>), ApiError> {
-    let bytes = body::bytes(body)?;
+    let Query(query) = query.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
     let processor = streams.host().registry.upload(&bytes, query.name.as_deref()).await?;
     tracing::info!(processor = processor.id(), sha256 = processor.sha256, "processor uploaded");
     Ok((StatusCode::CREATED, Json((*processor).clone())))

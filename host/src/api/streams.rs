@@ -8,11 +8,14 @@ use axum::http::HeaderMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::App;
-use super::body::{self, Body};
+use super::body::{self, Payload};
 use super::error::ApiError;
 use super::status::{self, Status};
+use super::{App, MAX_BODY};
 use crate::session::{Health, StartRequest, Stream, Streams, UnknownStream};
+
+/// The body of a stream call.
+type Body = Payload<MAX_BODY>;
 
 /// The answer to `start`, in PyTrickle's shape and a little more.
 #[derive(Serialize)]
@@ -52,8 +55,8 @@ pub struct Healthy {
     status: &'static str,
 }
 
-pub async fn start(State(streams): App, headers: HeaderMap, body: Body) -> Result<Json<Started>, ApiError> {
-    let start: body::Start = body::json(body)?;
+pub async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -> Result<Json<Started>, ApiError> {
+    let start: body::Start = body::json(&bytes)?;
     let subscribe = start.subscribe_url.as_deref().ok_or_else(|| ApiError::bad_request("subscribe_url is missing"))?;
     let request = StartRequest {
         id: body::header_id(&headers)?.or(start.gateway_request_id),
@@ -88,8 +91,8 @@ pub async fn start(State(streams): App, headers: HeaderMap, body: Body) -> Resul
     }))
 }
 
-pub async fn params(State(streams): App, headers: HeaderMap, body: Body) -> Result<Json<Done>, ApiError> {
-    let mut params: Map<String, Value> = body::json(body)?;
+pub async fn params(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -> Result<Json<Done>, ApiError> {
+    let mut params: Map<String, Value> = body::json(&bytes)?;
     let id = match params.remove("gateway_request_id") {
         None => None,
         Some(Value::String(id)) => Some(id),
@@ -99,8 +102,12 @@ pub async fn params(State(streams): App, headers: HeaderMap, body: Body) -> Resu
     update(&stream, params).await
 }
 
-pub async fn params_of_one(State(streams): App, Path(id): Path<String>, body: Body) -> Result<Json<Done>, ApiError> {
-    let params = body::json(body)?;
+pub async fn params_of_one(
+    State(streams): App,
+    Path(id): Path<String>,
+    Payload(bytes): Body,
+) -> Result<Json<Done>, ApiError> {
+    let params = body::json(&bytes)?;
     update(&*streams.get(&id)?, params).await
 }
 
@@ -121,8 +128,12 @@ pub async fn status(State(streams): App, headers: HeaderMap) -> Result<Json<Stat
 }
 
 /// Takes any body: a gateway sends what its client sent, an error's text, or nothing.
-pub async fn stop(State(streams): App, headers: HeaderMap, body: Body) -> Result<Json<Done>, ApiError> {
-    let named = body.ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+pub async fn stop(
+    State(streams): App,
+    headers: HeaderMap,
+    body: Result<Body, ApiError>,
+) -> Result<Json<Done>, ApiError> {
+    let named = body.ok().and_then(|Payload(bytes)| serde_json::from_slice::<Value>(&bytes).ok());
     let named = named.and_then(|value| value.get("gateway_request_id")?.as_str().map(str::to_owned));
     match find(&streams, body::header_id(&headers)?.or(named)) {
         Ok(stream) => stop_stream(&stream).await,
