@@ -134,6 +134,29 @@ async fn video_alone_works() {
     assert_eq!(media::property(&out.concat(), "a", "codec_name"), "");
 }
 
+/// Catches a track that comes later than the other and never goes out, and one that is waited for without end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_track_that_comes_late_is_not_lost() {
+    let host = Host::start();
+    host.upload("passthrough", &guest("passthrough")).await;
+    let picture = ["-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25:duration=4"];
+    let tone = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=4"];
+    let codecs = "-c:v libx264 -preset ultrafast -tune zerolatency -g 25 -keyint_min 25 -sc_threshold 0 -pix_fmt yuv420p -c:a aac";
+    let codecs: Vec<&str> = codecs.split(' ').collect();
+    for (id, input) in [
+        ("late-picture", [&["-itsoffset", "2"], &picture[..], &tone[..]].concat()),
+        ("late-sound", [&picture[..], &["-itsoffset", "2"], &tone[..]].concat()),
+    ] {
+        let segments = media::segments(&input, &codecs);
+        let (out, status) = host.run(id, "passthrough", json!({}), &segments).await;
+        let (sent, received) = (segments.concat(), out.concat());
+        assert_eq!(media::pts(&received, "v"), media::pts(&sent, "v"), "{id}: {status}");
+        let sound = media::pts(&received, "a").len();
+        // What comes before a key frame that the new track can begin with is not heard: two seconds at most.
+        assert!(sound >= 100, "{id}: {sound} packets of 20 ms: {status}");
+    }
+}
+
 /// Catches segments that are too short, do not start with a key frame, or cannot be decoded by themselves.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_segment_stands_alone() {

@@ -69,7 +69,6 @@ pub struct Serving {
 impl Serving {
     /// Opens what the host needs and binds its addresses, without answering yet.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
-        let host = host(config.host).await?;
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let server = match config.trickle {
@@ -80,6 +79,8 @@ impl Serving {
                     .with_context(|| format!("cannot listen on {address} for trickle (--trickle, --no-trickle)"))?,
             ),
         };
+        // After the addresses are ours: another host on the same directory would have them.
+        let host = host(config.host).await?;
         Ok(Self {
             api: listener.local_addr()?,
             trickle: server.as_ref().map(Server::local_addr),

@@ -65,6 +65,9 @@ pub async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body
         subscribe: body::url("subscribe_url", subscribe)?,
         publish: start.publish_url.as_deref().map(|url| body::url("publish_url", url)).transpose()?,
     };
+    if request.publish.as_ref() == Some(&request.subscribe) {
+        return Err(ApiError::bad_request("subscribe_url and publish_url are the same channel"));
+    }
     let side_channels =
         [("control_url", start.control_url), ("events_url", start.events_url), ("data_url", start.data_url)];
     let mut unserved = Vec::new();

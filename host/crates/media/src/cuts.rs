@@ -9,23 +9,71 @@ const SEGMENT: i64 = TICKS_PER_SECOND - TICKS_PER_SECOND / 1000;
 /// Audio cuts a segment itself when video has not for this long: it has ended, or is withheld.
 const SILENT_VIDEO: i64 = 3 * TICKS_PER_SECOND;
 
-/// Decides for one stream, packet by packet.
+/// Decides for one stream, packet by packet. Each track is measured by its own time: they may be far apart.
 #[derive(Debug, Default)]
 pub(crate) struct Cuts {
-    last: Option<Ticks>,
+    begun: bool,
+    video: Clock,
+    audio: Clock,
+}
+
+/// A track's time, now and at the last cut.
+#[derive(Debug, Default)]
+struct Clock {
+    now: Option<Ticks>,
+    cut: Option<Ticks>,
+}
+
+impl Clock {
+    /// Ticks since the last cut, or since the first packet after it.
+    fn advance(&mut self, now: Ticks) -> i64 {
+        self.now = Some(now);
+        now - *self.cut.get_or_insert(now)
+    }
 }
 
 impl Cuts {
     /// Whether a segment begins with this packet. In a stream with video a key frame begins it, and the first packet of all.
     pub fn cut(&mut self, kind: TrackKind, key: bool, has_video: bool, now: Ticks) -> bool {
-        let cut = self.last.is_none_or(|last| match kind {
-            TrackKind::Video => key && now - last >= SEGMENT,
-            TrackKind::Audio if has_video => now - last >= SILENT_VIDEO,
-            TrackKind::Audio => now - last >= SEGMENT,
-        });
+        let due = match kind {
+            TrackKind::Video => self.video.advance(now) >= SEGMENT && key,
+            TrackKind::Audio if has_video => self.audio.advance(now) >= SILENT_VIDEO,
+            TrackKind::Audio => self.audio.advance(now) >= SEGMENT,
+        };
+        let cut = due || !self.begun;
         if cut {
-            self.last = Some(now);
+            self.begun = true;
+            for clock in [&mut self.video, &mut self.audio] {
+                clock.cut = clock.now;
+            }
         }
         cut
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tracks_that_are_far_apart_do_not_cut_for_each_other() {
+        let mut cuts = Cuts::default();
+        let mut made = Vec::new();
+        for frame in 0..100 {
+            let now = frame * TICKS_PER_SECOND / 25;
+            made.push(cuts.cut(TrackKind::Video, frame % 25 == 0, true, Ticks(now)));
+            assert!(!cuts.cut(TrackKind::Audio, true, true, Ticks(now + 15 * TICKS_PER_SECOND)));
+        }
+        let at: Vec<_> = made.iter().enumerate().filter(|(_, cut)| **cut).map(|(frame, _)| frame).collect();
+        assert_eq!(at, [0, 25, 50, 75]);
+    }
+
+    #[test]
+    fn sound_cuts_when_pictures_have_ended() {
+        let mut cuts = Cuts::default();
+        assert!(cuts.cut(TrackKind::Video, true, true, Ticks(0)));
+        let made: Vec<_> =
+            (0..400).map(|packet| cuts.cut(TrackKind::Audio, true, true, Ticks(packet * 1_800))).collect();
+        assert_eq!(made.iter().filter(|cut| **cut).count(), 2);
     }
 }

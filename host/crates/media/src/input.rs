@@ -72,7 +72,8 @@ struct Pipeline {
     video: Option<VideoDecoder>,
     audio: Option<AudioDecoder>,
     pictures: Pictures,
-    last: Option<Ticks>,
+    last_video: Option<Ticks>,
+    last_audio: Option<Ticks>,
     stats: InputStats,
 }
 
@@ -129,7 +130,8 @@ impl Pipeline {
             video: None,
             audio: None,
             pictures: Pictures::default(),
-            last: None,
+            last_video: None,
+            last_audio: None,
             stats: InputStats::default(),
         }
     }
@@ -161,17 +163,33 @@ impl Pipeline {
         let pts = unit.pts.map(|raw| self.times.unwrap(raw));
         let dts = unit.dts.map(|raw| self.times.unwrap(raw)).or(pts);
         if let Some(now) = dts {
-            if self.last.is_some_and(|last| (now - last).abs() > JUMP) {
-                self.stats.jumps += 1;
-                self.drain(emit);
-            }
-            self.last = Some(now);
+            self.follow(kind, now, emit);
         }
         match kind {
             TrackKind::Video => self.decode_video(&unit, pts, dts, emit),
             TrackKind::Audio => {
                 if let Some(decoder) = &mut self.audio {
                     self.stats.bad_units += decoder.decode(&unit.data, pts, &mut |frame| emit(Media::Audio(frame)));
+                }
+            }
+        }
+    }
+
+    /// Starts a track's decoder anew where its time has jumped. Tracks may be far apart, so each is measured by itself.
+    fn follow(&mut self, kind: TrackKind, now: Ticks, emit: &mut dyn FnMut(Media)) {
+        let last = match kind {
+            TrackKind::Video => self.last_video.replace(now),
+            TrackKind::Audio => self.last_audio.replace(now),
+        };
+        if last.is_none_or(|last| (now - last).abs() <= JUMP) {
+            return;
+        }
+        self.stats.jumps += 1;
+        match kind {
+            TrackKind::Video => self.drain_video(emit),
+            TrackKind::Audio => {
+                if let Some(decoder) = &mut self.audio {
+                    decoder.reset();
                 }
             }
         }
@@ -191,13 +209,6 @@ impl Pipeline {
         let (pictures, stats, config) = (&mut self.pictures, &mut self.stats, self.config);
         decoder.drain(&mut |pts, frame| pictures.take(pts, frame, config, stats, emit));
         pictures.due = None;
-    }
-
-    fn drain(&mut self, emit: &mut dyn FnMut(Media)) {
-        self.drain_video(emit);
-        if let Some(decoder) = &mut self.audio {
-            decoder.reset();
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Frames in, segments of MPEG-TS out.
 
 use bytes::Bytes;
-use ffmpeg_next::Packet;
+use ffmpeg_next::error::EINVAL;
+use ffmpeg_next::{Error, Packet};
 
 use crate::cuts::Cuts;
 use crate::encode::{AudioConfig, AudioEncoder, VideoConfig, VideoEncoder};
@@ -17,7 +18,7 @@ const KEY_INTERVAL: i64 = 2 * TICKS_PER_SECOND;
 /// How long the first packets wait for a track that was announced and has not come.
 const TRACK_WAIT: i64 = TICKS_PER_SECOND / 2;
 
-/// A step in time beyond which a stream starts anew.
+/// A step in time beyond which a stream starts anew; backward, a second is enough.
 const JUMP: i64 = 10 * TICKS_PER_SECOND;
 
 /// How frames are encoded.
@@ -86,7 +87,7 @@ impl Output {
     pub fn video(&mut self, frame: &VideoFrame, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
         if let Some(last) = self.last_video {
             let step = frame.pts - last;
-            if step.abs() > JUMP || step < -TICKS_PER_SECOND {
+            if is_jump(step) {
                 self.restart(emit)?;
             } else if step <= 0 {
                 self.out_of_order += 1;
@@ -102,8 +103,7 @@ impl Output {
             self.video = Some(VideoEncoder::open(&self.config.video, width, height, frame.picture.color())?);
             self.last_key = None;
         }
-        let late_track = self.muxer.as_ref().is_some_and(|muxer| !muxer.has_audio()) && self.audio.is_some();
-        let key = frame.key || late_track || self.last_key.is_none_or(|last| frame.pts - last >= KEY_INTERVAL);
+        let key = frame.key || self.lacks_track() || self.last_key.is_none_or(|last| frame.pts - last >= KEY_INTERVAL);
         if key {
             self.last_key = Some(frame.pts);
         }
@@ -116,7 +116,7 @@ impl Output {
 
     /// Encodes samples. A jump in their time starts a new segment, as one of the pictures does.
     pub fn audio(&mut self, frame: &AudioFrame, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
-        if self.last_audio.replace(frame.pts).is_some_and(|last| (frame.pts - last).abs() > JUMP) {
+        if self.last_audio.replace(frame.pts).is_some_and(|last| is_jump(frame.pts - last)) {
             self.restart(emit)?;
             self.last_audio = Some(frame.pts);
         }
@@ -149,9 +149,10 @@ impl Output {
 
     /// Ends what was written so far; the next frame starts new encoders in a new segment.
     pub fn restart(&mut self, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
+        // What waits for an announced track waits no longer.
         if self.muxer.is_none() {
-            // What waits for an announced track waits no longer.
             self.open_muxer()?;
+            self.mux_waiting(emit)?;
         }
         let mut packets = Vec::new();
         if let Some(video) = self.video.take() {
@@ -173,11 +174,8 @@ impl Output {
     }
 
     fn write(&mut self, kind: TrackKind, packet: Packet, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
-        let late_track = kind == TrackKind::Video
-            && packet.is_key()
-            && self.audio.is_some()
-            && self.muxer.as_ref().is_some_and(|muxer| !muxer.has_audio());
-        if late_track && let Some(mut before) = self.muxer.take() {
+        let rebuilds = kind == TrackKind::Video && packet.is_key() && self.lacks_track();
+        if rebuilds && let Some(mut before) = self.muxer.take() {
             before.finish()?;
             before.drain(&mut |bytes| emit(Emit::Bytes(bytes)));
             self.cuts = Cuts::default();
@@ -189,10 +187,18 @@ impl Output {
             }
             self.open_muxer()?;
         }
-        for (kind, packet) in std::mem::take(&mut self.waiting) {
-            self.mux(kind, packet, emit)?;
-        }
-        Ok(())
+        self.mux_waiting(emit)
+    }
+
+    fn mux_waiting(&mut self, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
+        std::mem::take(&mut self.waiting).into_iter().try_for_each(|(kind, packet)| self.mux(kind, packet, emit))
+    }
+
+    /// Whether a track came after the transport stream had begun without it.
+    fn lacks_track(&self) -> bool {
+        self.muxer.as_ref().is_some_and(|muxer| {
+            (self.video.is_some() && !muxer.has_video()) || (self.audio.is_some() && !muxer.has_audio())
+        })
     }
 
     /// Starts a transport stream with the tracks that have come.
@@ -223,13 +229,26 @@ impl Output {
             muxer.start_segment()?;
             emit(Emit::Cut);
         }
-        match kind {
-            TrackKind::Video => muxer.video(packet)?,
-            TrackKind::Audio => muxer.audio(packet)?,
+        let muxed = match kind {
+            TrackKind::Video => muxer.video(packet),
+            TrackKind::Audio => muxer.audio(packet),
+        };
+        match muxed {
+            // Its time is not after the one before: it is left out, and pictures go on from a key frame.
+            Err(EncodeError::Run { source: Error::Other { errno: EINVAL }, .. }) => {
+                self.out_of_order += 1;
+                self.last_key = None;
+            }
+            muxed => muxed?,
         }
         muxer.drain(&mut |bytes| emit(Emit::Bytes(bytes)));
         Ok(())
     }
+}
+
+/// Whether a stream starts anew after such a step in time.
+fn is_jump(step: i64) -> bool {
+    step.abs() > JUMP || step < -TICKS_PER_SECOND
 }
 
 fn pts(packet: &Packet) -> Ticks {

@@ -20,6 +20,8 @@ pub(crate) struct AudioDecoder {
     decoder: decoder::Audio,
     splitter: Splitter,
     clock: Option<SampleClock>,
+    /// Frames of a shape that sound does not have.
+    refused: u64,
 }
 
 /// How access units become packets of one frame each.
@@ -56,7 +58,7 @@ impl AudioDecoder {
     fn with(context: codec::Context, splitter: Splitter) -> Result<Self, Error> {
         let mut decoder = context.decoder();
         decoder.set_packet_time_base(Rational(1, TICKS_PER_SECOND as i32));
-        Ok(Self { decoder: decoder.audio()?, splitter, clock: None })
+        Ok(Self { decoder: decoder.audio()?, splitter, clock: None, refused: 0 })
     }
 
     /// Decodes one access unit; gives how many of its packets were of no use.
@@ -76,7 +78,7 @@ impl AudioDecoder {
             }
             self.receive(pts, emit);
         }
-        useless
+        useless + std::mem::take(&mut self.refused)
     }
 
     /// Gives what the parser and the decoder held back; no more is coming.
@@ -104,7 +106,11 @@ impl AudioDecoder {
         while self.decoder.receive_frame(&mut frame).is_ok() {
             let (rate, samples) = (frame.rate(), frame.samples());
             let Some(channels) = samples_as_f32(&frame) else { continue };
-            if samples == 0 || !CHANNELS.contains(&channels.len()) || !RATES.contains(&rate) {
+            if samples == 0 {
+                continue;
+            }
+            if !CHANNELS.contains(&channels.len()) || !RATES.contains(&rate) {
+                self.refused += 1;
                 continue;
             }
             let clock = match &mut self.clock {

@@ -52,8 +52,9 @@ impl AudioEncoder {
     pub fn open(config: &AudioConfig, like: &AudioFrame) -> Result<Self, EncodeError> {
         let source = ChannelLayout::from_bits_truncate(like.layout);
         let (encoder, layout) = match open(config, source) {
-            Ok(encoder) => (encoder, source),
-            Err(_) => (open(config, ChannelLayout::STEREO)?, ChannelLayout::STEREO),
+            // MPEG-TS has no way to say seven channels of Opus.
+            Ok(encoder) if source.channels() != 7 => (encoder, source),
+            _ => (open(config, ChannelLayout::STEREO)?, ChannelLayout::STEREO),
         };
         let resampler = if like.rate == RATE && layout == source {
             None

@@ -107,6 +107,10 @@ impl Fetch {
         let told = headers::number(&reply.headers, &headers::SEQ);
         let asked = if let Start::Seq(number) = self.at { Some(number) } else { None };
         let seq = told.or(asked).ok_or(SubscribeError::Malformed)?;
+        // Going back would read the same segments for ever.
+        if asked.is_some_and(|asked| seq < asked) {
+            return Err(SubscribeError::Malformed);
+        }
         self.at = Start::Seq(seq.saturating_add(1));
         Ok((seq, reply))
     }
