@@ -116,8 +116,21 @@ async fn a_processor_that_does_not_start_is_an_answer() {
         let (code, _) = host.get(&format!("/api/streams/{name}")).await;
         assert_eq!(code, StatusCode::NOT_FOUND, "{name} left a stream");
     }
+}
+
+/// Catches a stop that is lost because the stream is still starting.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_can_be_stopped_while_it_starts() {
+    let host = Host::start();
     host.upload("slow", &hostile("slow_start")).await;
-    host.start_stream("slow", "slow", json!({})).await;
+    let starting = host.post("/api/stream/start", host.start_body("slow", "slow", json!({})));
+    let stopping = async {
+        while host.get("/health").await.1 != json!({ "status": "LOADING" }) {}
+        host.send_for(Some("slow"), reqwest::Method::POST, "/api/stream/stop", "").await
+    };
+    let (started, stopped) = tokio::join!(starting, stopping);
+    assert_eq!((started.0, stopped.0), (StatusCode::OK, StatusCode::OK), "{} {}", started.1, stopped.1);
+    assert_eq!(host.status_when("slow", |status| status["state"] == "ENDED").await["reason"], "stopped");
 }
 
 /// Catches a stream that broken bytes end, and damage that is not counted.

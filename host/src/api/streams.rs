@@ -138,20 +138,20 @@ pub async fn stop(
 ) -> Result<Json<Done>, ApiError> {
     let named = body.ok().and_then(|Payload(bytes)| serde_json::from_slice::<Value>(&bytes).ok());
     let named = named.and_then(|value| value.get("gateway_request_id")?.as_str().map(str::to_owned));
-    match find(&streams, body::header_id(&headers)?.or(named)) {
-        Ok(stream) => stop_stream(&stream).await,
+    match body::header_id(&headers)?.or(named).map_or_else(|| Ok(streams.only()?.id.clone()), Ok) {
+        Ok(id) => stop_stream(&streams, &id).await,
         Err(UnknownStream::None) => Ok(Done::json("no stream is running", None)),
         Err(error) => Err(error.into()),
     }
 }
 
 pub async fn stop_one(State(streams): App, Path(id): Path<String>) -> Result<Json<Done>, ApiError> {
-    stop_stream(&*streams.get(&id)?).await
+    stop_stream(&streams, &id).await
 }
 
-async fn stop_stream(stream: &Stream) -> Result<Json<Done>, ApiError> {
-    stream.stop().await;
-    Ok(Done::json("stream stopped", Some(&stream.id)))
+async fn stop_stream(streams: &Streams, id: &str) -> Result<Json<Done>, ApiError> {
+    streams.stop(id).await?;
+    Ok(Done::json("stream stopped", Some(id)))
 }
 
 pub async fn list(State(streams): App) -> Json<List> {

@@ -202,8 +202,11 @@ impl Encoder {
             match item {
                 Item::Tracks(tracks) => self.output.tracks(tracks, &mut { &emit })?,
                 Item::Video(timed) => {
+                    let left_out = self.output.out_of_order();
                     self.output.video(&timed.frame, &mut { &emit })?;
-                    self.meters.departed(timed.arrived.elapsed());
+                    if self.output.out_of_order() == left_out {
+                        self.meters.departed(timed.arrived.elapsed());
+                    }
                     self.meters.frames_out_of_order.set(self.output.out_of_order());
                 }
                 Item::Audio(timed) => {

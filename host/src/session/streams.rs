@@ -148,8 +148,8 @@ pub enum Health {
 }
 
 enum Entry {
-    /// Its id is taken while the processor starts.
-    Starting,
+    /// Its id is taken while the processor starts; cancelled, the stream ends as soon as it has.
+    Starting(CancellationToken),
     Started(Arc<Stream>),
 }
 
@@ -183,7 +183,7 @@ impl Streams {
             None => uuid::Uuid::new_v4().to_string(),
         };
         let reservation = self.reserve(&id)?;
-        let stream = self.launch(id, request).await?;
+        let stream = self.launch(id, request, reservation.stop.clone()).await?;
         reservation.fill(stream.clone());
         Ok(stream)
     }
@@ -194,6 +194,16 @@ impl Streams {
             Some((_, Entry::Started(stream))) => Ok(stream.clone()),
             _ => Err(UnknownStream::Id(id.to_owned())),
         }
+    }
+
+    /// Stops a stream, and waits until it has ended, within bounds. One whose processor is still starting ends when it has.
+    pub async fn stop(&self, id: &str) -> Result<(), UnknownStream> {
+        if let Some((_, Entry::Starting(stop))) = self.lock().get(id) {
+            stop.cancel();
+            return Ok(());
+        }
+        self.get(id)?.stop().await;
+        Ok(())
     }
 
     /// The only stream that runs.
@@ -213,7 +223,7 @@ impl Streams {
             .values()
             .filter_map(|(order, entry)| match entry {
                 Entry::Started(stream) => Some((*order, stream.clone())),
-                Entry::Starting => None,
+                Entry::Starting(_) => None,
             })
             .collect();
         streams.sort_by_key(|(order, _)| *order);
@@ -235,7 +245,7 @@ impl Streams {
         let (mut starting, mut degraded) = (false, false);
         for (_, entry) in entries.values() {
             match entry {
-                Entry::Starting => starting = true,
+                Entry::Starting(_) => starting = true,
                 Entry::Started(stream) => match stream.meters.condition().borrow().phase {
                     Phase::Ended | Phase::Failed => {}
                     Phase::Degraded => degraded = true,
@@ -266,11 +276,17 @@ impl Streams {
             entries.remove(id);
         }
         let order = entries.values().map(|(order, _)| order + 1).max().unwrap_or(0);
-        entries.insert(id.to_owned(), (order, Entry::Starting));
-        Ok(Reservation { streams: self, id: id.to_owned(), filled: false })
+        let stop = self.stop.child_token();
+        entries.insert(id.to_owned(), (order, Entry::Starting(stop.clone())));
+        Ok(Reservation { streams: self, id: id.to_owned(), stop, filled: false })
     }
 
-    async fn launch(&self, id: String, request: StartRequest) -> Result<Arc<Stream>, StartRejected> {
+    async fn launch(
+        &self,
+        id: String,
+        request: StartRequest,
+        stop: CancellationToken,
+    ) -> Result<Arc<Stream>, StartRejected> {
         let prepared = self.host.prepare(&id, request.processor.as_deref(), &request.params, true).await?;
         let meters = Arc::new(Meters::new());
         let pipeline = Pipeline::start(prepared.pipeline, prepared.processors, &meters)?;
@@ -284,7 +300,7 @@ impl Streams {
             params: tokio::sync::Mutex::new(prepared.params),
             processors: pipeline.processors.clone(),
             source: pipeline.source.downgrade(),
-            stop: self.stop.child_token(),
+            stop,
         });
         self.spawn(&stream, pipeline, prepared.lease);
         Ok(stream)
@@ -312,6 +328,7 @@ impl Streams {
 struct Reservation<'a> {
     streams: &'a Streams,
     id: String,
+    stop: CancellationToken,
     filled: bool,
 }
 
