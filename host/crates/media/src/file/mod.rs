@@ -45,7 +45,7 @@ pub struct FileSegments {
 }
 
 enum Pass {
-    Copy(Copier),
+    Copy(Box<Copier>),
     Encode(Box<Transcoder>),
 }
 
@@ -122,7 +122,7 @@ impl FileSegments {
         let reader = Reader::open(&self.path)?;
         let shift = START - self.survey.start + self.played;
         if self.copies() {
-            Ok(Pass::Copy(Copier::new(reader, shift)?))
+            Ok(Pass::Copy(Box::new(Copier::new(reader, shift)?)))
         } else {
             Ok(Pass::Encode(Box::new(Transcoder::new(reader, shift)?)))
         }
