@@ -1,0 +1,135 @@
+//! One live stream: subscribe, pipeline, publish, and the end of it all.
+
+mod publication;
+mod subscription;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rillbox_trickle::{ChannelUrl, Client};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use self::publication::Publication;
+use self::subscription::Subscription;
+use super::meters::{Meters, Phase};
+use super::pipeline::{Pipeline, PipelineError};
+use crate::registry::Lease;
+
+/// A server that cannot be reached for this long ends the stream.
+const UNREACHABLE: Duration = Duration::from_secs(30);
+
+/// Time that a stream has, once its input has ended, to send what is under way.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Where a stream comes from and goes to.
+#[derive(Clone, Debug)]
+pub struct StreamConfig {
+    /// Input.
+    pub subscribe: ChannelUrl,
+    /// Output; a stream without one only looks.
+    pub publish: Option<ChannelUrl>,
+}
+
+/// Why a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Ending {
+    phase: Phase,
+    reason: String,
+}
+
+impl Ending {
+    fn ended(reason: impl Into<String>) -> Self {
+        Self { phase: Phase::Ended, reason: reason.into() }
+    }
+
+    fn failed(reason: impl Into<String>) -> Self {
+        Self { phase: Phase::Failed, reason: reason.into() }
+    }
+}
+
+/// Runs a stream to its end; cancelling `stop` ends its input, and what is under way still goes out. The condition in
+/// `meters` says at last why it ended, after everything has been released, the `processor` too.
+pub async fn run(
+    config: StreamConfig,
+    client: Client,
+    pipeline: Pipeline,
+    meters: &Arc<Meters>,
+    stop: CancellationToken,
+    processor: Lease,
+) {
+    let Pipeline { source, emitted, mut stages, .. } = pipeline;
+    let mut ends: JoinSet<Ending> = JoinSet::new();
+    let subscription = Subscription::new(client.clone(), config.subscribe, source, meters.clone());
+    let publication = Publication::new(client, config.publish, emitted, meters.clone());
+    // Stops the input alone; the rest follows by itself when no more comes.
+    let input = stop.child_token();
+    ends.spawn({
+        let input = input.clone();
+        async move {
+            input.run_until_cancelled_owned(subscription.run()).await.unwrap_or_else(|| Ending::ended("stopped"))
+        }
+    });
+    ends.spawn(publication.run());
+    let ending = supervise(&mut ends, &mut stages, &input, meters).await;
+    ends.shutdown().await;
+    stages.shutdown().await;
+    drop(processor);
+    match ending.phase {
+        Phase::Failed => tracing::warn!(reason = ending.reason, "stream failed"),
+        _ => tracing::info!(reason = ending.reason, "stream ended"),
+    }
+    meters.end(ending.phase, ending.reason);
+}
+
+/// Waits until everything has ended, or the time to drain is over. The first end is the reason, and ends the input.
+async fn supervise(
+    ends: &mut JoinSet<Ending>,
+    stages: &mut JoinSet<Result<(), PipelineError>>,
+    input: &CancellationToken,
+    meters: &Meters,
+) -> Ending {
+    let mut ending: Option<Ending> = None;
+    // Set anew when the first end comes.
+    let deadline = sleep(Duration::MAX);
+    tokio::pin!(deadline);
+    loop {
+        let end = tokio::select! {
+            Some(end) = ends.join_next() => Some(end.unwrap_or_else(|error| Ending::failed(error.to_string()))),
+            Some(stage) = stages.join_next() => stage_ending(stage),
+            () = &mut deadline => return Ending::failed("what was under way did not go out in time"),
+        };
+        if let Some(end) = end
+            && ending.is_none()
+        {
+            ending = Some(end);
+            input.cancel();
+            meters.enter(Phase::Draining);
+            deadline.as_mut().reset(Instant::now() + DRAIN);
+        }
+        if ends.is_empty() && stages.is_empty() {
+            return ending.unwrap_or_else(|| Ending::ended("the input ended"));
+        }
+    }
+}
+
+fn stage_ending(stage: Result<Result<(), PipelineError>, tokio::task::JoinError>) -> Option<Ending> {
+    match stage {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(Ending::failed(error.to_string())),
+        Err(error) => Some(Ending::failed(PipelineError::Stage(error).to_string())),
+    }
+}
+
+/// An error with what caused it, in one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,110 @@
+//! A stream's output: segments to its channel, sent as they are made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rillbox_media::Emit;
+use rillbox_trickle::{ChannelUrl, Client, PublishError, Publisher, PublisherConfig, PublisherStats};
+use tokio::sync::mpsc;
+
+use super::{Ending, UNREACHABLE};
+use crate::session::meters::Meters;
+
+/// How often publishing is looked at while nothing is produced.
+const PUBLISH_CHECK: Duration = Duration::from_secs(1);
+
+pub(super) struct Publication {
+    /// `None` where the output goes nowhere.
+    publisher: Option<(Publisher, ChannelUrl)>,
+    emitted: mpsc::Receiver<Emit>,
+    meters: Arc<Meters>,
+    /// Publishing failed when it was last looked at.
+    failing: bool,
+}
+
+impl Publication {
+    pub fn new(client: Client, url: Option<ChannelUrl>, emitted: mpsc::Receiver<Emit>, meters: Arc<Meters>) -> Self {
+        let publisher = url.map(|url| (Publisher::new(client, url.clone(), PublisherConfig::default()), url));
+        Self { publisher, emitted, meters, failing: false }
+    }
+
+    /// Publishes segments until the pipeline makes no more.
+    pub async fn run(mut self) -> Ending {
+        loop {
+            let received = tokio::time::timeout(PUBLISH_CHECK, self.emitted.recv()).await;
+            if let Some(ending) = self.check() {
+                return ending;
+            }
+            match received {
+                Err(_elapsed) => {}
+                Ok(None) => return self.finish().await,
+                Ok(Some(emit)) => {
+                    if let Err(error) = self.publish(emit).await {
+                        return gone(&error);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn publish(&mut self, emit: Emit) -> Result<(), PublishError> {
+        let Some((publisher, _)) = &mut self.publisher else { return Ok(()) };
+        match emit {
+            Emit::Cut => {
+                publisher.begin();
+                Ok(())
+            }
+            Emit::Bytes(bytes) => {
+                self.meters.bytes_out.add(bytes.len() as u64);
+                publisher.write(bytes).await
+            }
+        }
+    }
+
+    /// Takes over the publisher's counts; gives an ending when it has failed for too long.
+    fn check(&mut self) -> Option<Ending> {
+        let (publisher, url) = self.publisher.as_ref()?;
+        self.count(publisher.stats());
+        let failing = publisher.failing_since().map(|since| since.elapsed());
+        if failing.is_some() && !self.failing {
+            self.meters.event("error", format!("cannot publish to {url}"));
+        }
+        self.failing = failing.is_some();
+        (failing? >= UNREACHABLE)
+            .then(|| Ending::failed(format!("cannot publish to {url} for {} s", UNREACHABLE.as_secs())))
+    }
+
+    /// Sends the rest, and ends the channel so that its readers know.
+    async fn finish(mut self) -> Ending {
+        let ended = Ending::ended("the input ended");
+        match self.publisher.take() {
+            None => ended,
+            Some((publisher, _)) => match publisher.close().await {
+                Ok(stats) => {
+                    self.count(stats);
+                    ended
+                }
+                // A gateway may keep the end of its channels to itself.
+                Err(PublishError::Control(error)) => {
+                    tracing::debug!(%error, "the output channel was not closed");
+                    ended
+                }
+                Err(error) => gone(&error),
+            },
+        }
+    }
+
+    fn count(&self, stats: PublisherStats) {
+        self.meters.segments_out.set(stats.segments);
+        self.meters.segments_skipped.set(stats.skipped);
+        self.meters.publish_retries.set(stats.retries);
+    }
+}
+
+fn gone(error: &PublishError) -> Ending {
+    match error {
+        PublishError::Closed => Ending::ended("the output was closed"),
+        PublishError::NotFound => Ending::ended("the output is gone"),
+        error => Ending::failed(format!("the output could not be published: {error}")),
+    }
+}
