@@ -125,8 +125,14 @@ impl Host {
             processors.push(processor);
         }
         let input = InputConfig { geometry: asked.geometry, max_framerate: asked.max_framerate, ..self.input };
-        let pipeline =
-            PipelineConfig { input, output: self.output.clone(), live, video: lease.video, audio: lease.audio };
+        let pipeline = PipelineConfig {
+            input,
+            output: self.output.clone(),
+            live,
+            video: lease.video,
+            audio: lease.audio,
+            data: None,
+        };
         Ok(Prepared { processors, pipeline, params, schema, lease })
     }
 }

@@ -5,10 +5,14 @@
 //! ```
 //!
 //! Every arrow is a bounded channel. [`Streams`] knows the running ones by id; a [`stream`] owns everything that one needs and
-//! takes it all down together; a [`pipeline`] is the part of it that does not know the network, and runs on files too.
+//! takes it all down together; a [`pipeline`] is the part of it that does not know the network, and runs on files too. What a
+//! stream tells and is told besides pictures and sound goes over [`channels`] of its own.
 
+mod channels;
 mod frames;
+mod happenings;
 mod host;
+mod live_params;
 mod meters;
 mod pace;
 mod params;
@@ -17,11 +21,13 @@ mod processor;
 mod stream;
 mod streams;
 
+pub use channels::{ChannelMeters, ControlMeter, FeedMeter};
 pub use host::{Host, Prepared, StartRejected};
+pub use live_params::{LiveParams, UpdateRejected};
 pub use meters::{Condition, Event, Meters, Phase, Snapshot};
 pub use params::{HostParams, Params, ParamsRejected};
 pub use pipeline::{Pipeline, PipelineConfig, PipelineError, Source};
 pub use processor::{Processor, StartError};
 pub use rillbox_trickle::ChannelUrl;
 pub use stream::{StreamConfig, StreamTimes};
-pub use streams::{Health, StartRequest, Stream, Streams, UnknownStream, UpdateRejected};
+pub use streams::{Health, StartRequest, Stream, Streams, UnknownStream};

@@ -94,14 +94,16 @@ impl Health {
         over.ok().and_then(|report| report.over).unwrap_or(Over::Closed).into()
     }
 
-    /// Waits until so many segments have been taken or given up, or the channel is over.
-    pub(crate) async fn settled(&self, segments: u64) {
+    /// Waits until so many segments have been taken or given up.
+    ///
+    /// # Errors
+    /// The channel is over before that.
+    pub(crate) async fn settled(&self, segments: u64) -> Result<(), PublishError> {
+        let enough = |stats: PublisherStats| stats.segments.saturating_add(stats.skipped) >= segments;
         let mut receiver = self.report.subscribe();
-        let settled = |report: &Report| {
-            report.over.is_some() || report.stats.segments.saturating_add(report.stats.skipped) >= segments
-        };
         // As in `over`.
-        let _ = receiver.wait_for(settled).await;
+        let _ = receiver.wait_for(|report| report.over.is_some() || enough(report.stats)).await;
+        if enough(self.stats()) { Ok(()) } else { self.check() }
     }
 
     pub(crate) fn published(&self, bytes: u64) {

@@ -191,10 +191,9 @@ impl Publisher {
     /// Waits, without limit, until each segment that was ended has been taken or given up. May be cancelled.
     ///
     /// # Errors
-    /// The channel is over.
+    /// The channel is over before that.
     pub async fn answered(&self) -> Result<(), PublishError> {
-        self.health.settled(self.ended).await;
-        self.health.check()
+        self.health.settled(self.ended).await
     }
 
     /// Publishes bytes of the open segment, which is begun if there is none. Waits only while the server takes less than
