@@ -177,7 +177,8 @@ impl Report {
         Self::of(facts, stream.meters.clone())
     }
 
-    fn of(facts: Facts, meters: Arc<Meters>) -> Self {
+    /// Of a stream of which this is known.
+    pub fn of(facts: Facts, meters: Arc<Meters>) -> Self {
         let state = ("LOADING", facts.started);
         let beat = (Instant::now(), 0, 0);
         Self { facts, meters, params: LastParams::default(), state, last_error: None, beat }
