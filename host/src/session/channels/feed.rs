@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use rillbox_trickle::{Backoff, ChannelUrl, Client, PublishError, Publisher, PublisherConfig, PublisherStats};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::meter::FeedMeter;
@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The same once the stream is over.
 const HURRY: Duration = Duration::from_millis(300);
+
+/// Time between two messages at least: a server keeps five segments, so a reader would miss some of a burst.
+const SPACING: Duration = Duration::from_millis(50);
 
 /// How often publishing is looked at while there is nothing to send.
 const CHECK: Duration = Duration::from_secs(1);
@@ -69,10 +72,15 @@ impl Feed {
 
     /// Sends messages until there are no more, then closes the channel as a stream does with its output.
     pub async fn run(mut self, mut messages: mpsc::Receiver<Bytes>) {
+        let mut next = Instant::now();
         loop {
             tokio::select! {
                 message = messages.recv() => match message {
-                    Some(message) => self.send(message).await,
+                    Some(message) => {
+                        sleep_until(next).await;
+                        self.send(message).await;
+                        next = Instant::now() + SPACING;
+                    }
                     None => break,
                 },
                 () = sleep(CHECK) => {}
