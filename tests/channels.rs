@@ -356,39 +356,48 @@ async fn answer(mut stream: TcpStream, bad: Bad) {
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_servers_cost_no_frame_and_no_time() {
     let (host, segments) = host().await;
-    for bad in [Bad::Refuses, Bad::KnowsNothing, Bad::Hangs, Bad::HangsUp, Bad::IsSlow] {
-        let (id, server) = (format!("{bad:?}"), bad_server(bad).await);
-        let mut body = host.start_body(&id, "talker", json!({ "values": 1 }));
-        for channel in ["control", "events", "data"] {
-            body[format!("{channel}_url")] = format!("{server}/{channel}").into();
-        }
-        for end in ["in", "out"] {
-            let url = host.channel(&format!("{id}-{end}"));
-            rillbox_trickle::create(&host.client, &url, "video/MP2T").await.unwrap();
-        }
-        let (code, answer) = host.post("/api/stream/start", body).await;
-        assert_eq!(code, StatusCode::OK, "{answer}");
-        let recorded = host.record(&id);
-        let mut publisher = host.publisher(&id);
-        host.feed(&mut publisher, &id, &segments).await;
-        publisher.close().await.unwrap();
-        let received = timeout(PATIENCE, recorded).await.expect("the output's channel ends").unwrap().concat();
-        let ending = Instant::now();
-        let status = host.status_when(&id, |status| status["state"] == "ENDED").await;
-        assert!(ending.elapsed() < Duration::from_secs(6), "{bad:?}: {:?}", ending.elapsed());
-        assert_whole(&received, &segments);
-        assert_eq!(status["reason"], "the input ended", "{bad:?}");
-        if matches!(bad, Bad::IsSlow) {
-            continue;
-        }
-        for channel in ["events", "data"] {
-            let counts = &status["channels"][channel];
-            assert!(counts["failures"].as_u64() > Some(0) && counts["dropped"].as_u64() > Some(0), "{bad:?}: {status}");
-            assert!(counts["last_error"].is_string(), "{bad:?}: {status}");
-        }
-        let control = &status["channels"]["control"];
-        assert!(matches!(bad, Bad::Hangs) || control["failures"].as_u64() > Some(0), "{bad:?}: {status}");
+    tokio::join!(
+        survive(&host, &segments, Bad::Refuses),
+        survive(&host, &segments, Bad::KnowsNothing),
+        survive(&host, &segments, Bad::Hangs),
+        survive(&host, &segments, Bad::HangsUp),
+        survive(&host, &segments, Bad::IsSlow),
+    );
+}
+
+/// Runs a stream whose side channels are all at a bad server.
+async fn survive(host: &Host, segments: &[Vec<u8>], bad: Bad) {
+    let (id, server) = (format!("{bad:?}"), bad_server(bad).await);
+    let mut body = host.start_body(&id, "talker", json!({ "values": 1 }));
+    for channel in ["control", "events", "data"] {
+        body[format!("{channel}_url")] = format!("{server}/{channel}").into();
     }
+    for end in ["in", "out"] {
+        let url = host.channel(&format!("{id}-{end}"));
+        rillbox_trickle::create(&host.client, &url, "video/MP2T").await.unwrap();
+    }
+    let (code, answer) = host.post("/api/stream/start", body).await;
+    assert_eq!(code, StatusCode::OK, "{answer}");
+    let recorded = host.record(&id);
+    let mut publisher = host.publisher(&id);
+    host.feed(&mut publisher, &id, segments).await;
+    publisher.close().await.unwrap();
+    let received = timeout(PATIENCE, recorded).await.expect("the output's channel ends").unwrap().concat();
+    let ending = Instant::now();
+    let status = host.status_when(&id, |status| status["state"] == "ENDED").await;
+    assert!(ending.elapsed() < Duration::from_secs(6), "{bad:?}: {:?}", ending.elapsed());
+    assert_whole(&received, segments);
+    assert_eq!(status["reason"], "the input ended", "{bad:?}");
+    if matches!(bad, Bad::IsSlow) {
+        return;
+    }
+    for channel in ["events", "data"] {
+        let counts = &status["channels"][channel];
+        assert!(counts["failures"].as_u64() > Some(0) && counts["dropped"].as_u64() > Some(0), "{bad:?}: {status}");
+        assert!(counts["last_error"].is_string(), "{bad:?}: {status}");
+    }
+    let control = &status["channels"]["control"];
+    assert!(matches!(bad, Bad::Hangs) || control["failures"].as_u64() > Some(0), "{bad:?}: {status}");
 }
 
 /// Catches a channel that is given up when its server has lost it, and one that goes on where nobody reads.
