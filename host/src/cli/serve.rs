@@ -32,6 +32,9 @@ pub struct Serve {
     /// Streams at once.
     #[arg(long, default_value_t = 64)]
     max_streams: usize,
+    /// Show nothing, rather than a loading picture, while a processor withholds its pictures.
+    #[arg(long)]
+    no_loading: bool,
     #[command(flatten)]
     guests: Guests,
     #[command(flatten)]
@@ -90,6 +93,7 @@ impl Serve {
             limits: self.guests.limits(),
             input: self.guests.input(),
             output: self.encoder.resolve(),
+            loading: !self.no_loading,
             client: ClientConfig::default(),
             max_streams: self.max_streams,
         };

@@ -27,6 +27,8 @@ pub struct Host {
     pub input: InputConfig,
     /// How output is encoded.
     pub output: OutputConfig,
+    /// The loading picture stands in for what processors of live streams withhold for long.
+    pub loading: bool,
     /// Streams at once.
     pub max_streams: usize,
 }
@@ -122,8 +124,15 @@ impl Host {
             processors.push(processor);
         }
         let input = InputConfig { geometry: asked.geometry, max_framerate: asked.max_framerate, ..self.input };
-        let pipeline =
-            PipelineConfig { input, output: self.output.clone(), live, video: lease.video, audio: lease.audio };
+        let pipeline = PipelineConfig {
+            input,
+            output: self.output.clone(),
+            live,
+            loading: self.loading && live,
+            show_loading: asked.show_loading,
+            video: lease.video,
+            audio: lease.audio,
+        };
         Ok(Prepared { processors, pipeline, params, schema, lease })
     }
 }

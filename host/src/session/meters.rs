@@ -80,6 +80,8 @@ pub struct Meters {
     pub frames_dropped: Counter,
     /// Pictures that the processor withheld.
     pub frames_withheld: Counter,
+    /// Loading pictures in the place of others.
+    pub frames_loading: Counter,
     /// Pictures not encoded because they came too late to be in order.
     pub frames_out_of_order: Counter,
     /// Runs of samples encoded.
@@ -125,6 +127,7 @@ impl Meters {
             frames_out: Counter::default(),
             frames_dropped: Counter::default(),
             frames_withheld: Counter::default(),
+            frames_loading: Counter::default(),
             frames_out_of_order: Counter::default(),
             audio_frames_out: Counter::default(),
             segments_in: Counter::default(),

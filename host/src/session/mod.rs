@@ -9,6 +9,7 @@
 
 mod frames;
 mod host;
+mod loading;
 mod meters;
 mod pace;
 mod params;

@@ -246,6 +246,7 @@ impl Worker {
                 self.in_a_row = 0;
                 self.meters.frames_withheld.add(1);
                 self.take_output();
+                self.send(Item::Withheld(Timed { frame, arrived: timed.arrived, due: timed.due })).await;
                 return;
             }
             Err(failure) => self.failed(failure),
