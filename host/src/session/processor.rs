@@ -231,10 +231,10 @@ impl Worker {
         self.last_shown = Instant::now();
         let mut frame = timed.frame;
         let began = Instant::now();
-        let result = match self.instance().await {
-            Some(instance) => instance.video(&frame).await,
-            None => Ok(VideoResult::Unchanged),
+        let Some(instance) = self.instance().await else {
+            return self.send(Item::Video(Timed { frame, ..timed })).await;
         };
+        let result = instance.video(&frame).await;
         self.meters.guest_time(began.elapsed());
         match result {
             Ok(VideoResult::Unchanged) => self.in_a_row = 0,
@@ -267,14 +267,19 @@ impl Worker {
 
     async fn audio(&mut self, timed: Timed<AudioFrame>) {
         let original = timed.frame;
-        let result = match self.instance().await {
-            Some(instance) => instance.audio(original.clone()).await,
-            None => Ok(vec![original.clone()]),
+        let Some(instance) = self.instance().await else {
+            return self.send(Item::Audio(Timed { frame: original, ..timed })).await;
         };
-        let frames = result.unwrap_or_else(|failure| {
-            self.failed(failure);
-            vec![original]
-        });
+        let frames = match instance.audio(original.clone()).await {
+            Ok(frames) => {
+                self.in_a_row = 0;
+                frames
+            }
+            Err(failure) => {
+                self.failed(failure);
+                vec![original]
+            }
+        };
         self.take_output();
         for frame in frames {
             self.send(Item::Audio(Timed { frame, arrived: timed.arrived, due: timed.due })).await;
