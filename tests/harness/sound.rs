@@ -80,4 +80,26 @@ impl Heard {
         let first = runs.iter().position(|run| *run > loudest / 4.0).expect("there is something to hear");
         self.start + first as f64 / 200.0
     }
+
+    /// How much later the source is heard again in this sound, in seconds from 0.05 to 1, and how loud against the sound
+    /// itself: the best fit in the first channel over a range of seconds from 1.1 on, counted from where either sound begins.
+    pub fn echo_of(&self, source: &Self, range: std::ops::Range<f64>) -> (f64, f64) {
+        let at = |seconds: f64| (seconds * RATE as f64) as usize;
+        let heard = &self.channels[0][at(range.start)..at(range.end)];
+        let earlier = |lag: usize| &source.channels[0][at(range.start) - lag..at(range.end) - lag];
+        let fit = |lag: usize| dot(heard, earlier(lag));
+        // Encoders and decoders take a moment, within which the sound itself is found.
+        let direct = (0..at(0.05)).max_by(|a, b| fit(*a).total_cmp(&fit(*b))).unwrap();
+        let gain = fit(direct) / dot(earlier(direct), earlier(direct));
+        let rest: Vec<f32> = heard.iter().zip(earlier(direct)).map(|(y, x)| y - gain as f32 * x).collect();
+        // Every fourth lag: what is heard has no waves that are so short.
+        let lags = (direct + at(0.05)..direct + at(1.0)).step_by(4);
+        let echo = lags.max_by(|a, b| dot(&rest, earlier(*a)).total_cmp(&dot(&rest, earlier(*b)))).unwrap();
+        let strength = dot(&rest, earlier(echo)) / dot(earlier(echo), earlier(echo)) / gain;
+        ((echo - direct) as f64 / RATE as f64, strength)
+    }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
