@@ -18,7 +18,7 @@ from .gateway import Gateway, over
 # Seconds by which input is ahead of the start call, as it is behind a gateway.
 _HEAD_START = 0.05
 
-# Seconds that a stream may take to end, once its input has.
+# Seconds that each step of a stream's end may take.
 _PATIENCE = 15
 
 
@@ -40,7 +40,7 @@ class Player:
             async with asyncio.timeout(self.feed.seconds + 60):
                 await self._play()
         except* Exception as errors:  # whatever it was, the report must tell it
-            self.failures += [repr(error) for error in errors.exceptions]
+            self.failures += [str(error) or repr(error) for error in errors.exceptions]
         if self.status and self.status["state"] != "ENDED":
             self.failures.append(f"the stream is {self.status['state']}: {self.status.get('reason')}")
 
@@ -55,7 +55,7 @@ class Player:
                 await self._gateway.start()
                 self.answered = time.monotonic()
                 await publisher
-                await asyncio.wait_for(self._end(reader), _PATIENCE)
+                await self._end(reader)
 
     async def _publish(self):
         # Two connections in turn: a segment is begun before the last one is answered.
@@ -79,10 +79,15 @@ class Player:
             self.failures.append(f"a segment was answered with {reply.status} {reply.body.decode(errors='replace')}")
 
     async def _end(self, reader):
-        await self._gateway.status_when(lambda status: status["input"]["segments"] >= self.feed.count)
+        # One that has missed a segment is measured all the same: frames that are lost are in its report.
+        read = self._gateway.status_when(lambda status: status["input"]["segments"] >= self.feed.count)
+        try:
+            await _in_time("all input is read", read)
+        except RuntimeError as error:
+            self.failures.append(str(error))
         await self._gateway.close_input()
-        await reader
-        self.status = await self._gateway.status_when(over)
+        await _in_time("the output ends", reader)
+        self.status = await _in_time("the stream is over", self._gateway.status_when(over))
 
     def _note(self, output, at, piece):
         output.write(piece)
@@ -107,3 +112,10 @@ class Player:
     def late(self):
         """By how many seconds each piece was sent too late: how well this process kept up."""
         return [sent - self.began - due for sent, due in zip(self._sent, self.feed.dues())]
+
+
+async def _in_time(what, wanted):
+    try:
+        return await asyncio.wait_for(wanted, _PATIENCE)
+    except TimeoutError:
+        raise RuntimeError(f"waited {_PATIENCE} s in vain until {what}") from None
