@@ -1,11 +1,14 @@
 //! The examples, run as their readers run them.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{clip, media, picture, program, root};
+use crate::harness::sound::Heard;
+use crate::harness::{CLIP_FRAMES, clip, media, picture, program, root};
 
 /// Two ports that were free a moment ago.
 fn free_ports() -> [u16; 2] {
@@ -13,35 +16,92 @@ fn free_ports() -> [u16; 2] {
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
-/// Catches calls of the documentation that are refused, and a stream that they do not tint.
-#[test]
-fn first_stream_records_a_clip_that_has_turned_green() {
+/// What an example said and recorded.
+struct Ran {
+    _directory: TempDir,
+    recorded: PathBuf,
+    said: String,
+}
+
+/// Runs an example, which must end well. It bounds everything that it waits for, and ends what it started.
+fn run(example: &str) -> Ran {
     let directory = TempDir::new().unwrap();
     let recorded = directory.path().join("output.ts");
     let [api, trickle] = free_ports();
-    // The script bounds everything that it waits for, and ends what it started.
-    let output = Command::new(root().join("examples/first-stream/run"))
+    let output = Command::new(root().join("examples").join(example).join("run"))
         .arg(&recorded)
         .env("RILLBOX", program())
         .env("API_PORT", api.to_string())
         .env("TRICKLE_PORT", trickle.to_string())
         .output()
         .unwrap();
-    let (said, complaints) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}{complaints}");
-    assert!(said.contains(r#""params":{"intensity":0.9}"#), "the params are not the last ones: {said}");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    Ran { _directory: directory, recorded, said }
+}
 
-    let shown = media::pictures(&recorded, 1280, 720);
-    assert!(shown.len() >= 90, "{} pictures of at least 100", shown.len());
-    let mean = |pictures: &[Vec<u8>]| {
-        let all = pictures.iter().map(|each| picture::mean_chroma(each, 1280, 720));
-        let (cb, cr) = all.fold((0.0, 0.0), |(cb, cr), each| (cb + each.0, cr + each.1));
-        (cb / pictures.len() as f64, cr / pictures.len() as f64)
-    };
-    let (cb, cr) = mean(&shown);
-    let (source_cb, source_cr) = mean(&media::pictures(&clip(), 1280, 720));
-    let tinted = "pictures are not greener than the clip's";
-    assert!(cb < source_cb - 5.0 && cr < source_cr - 5.0, "{tinted}: ({source_cb}, {source_cr}) became ({cb}, {cr})");
-    let sound = std::fs::read(&recorded).unwrap();
-    assert_eq!(media::property(&sound, "a", "codec_name"), "opus");
+impl Ran {
+    /// The status that was printed.
+    fn status(&self) -> Value {
+        let status = self.said.lines().find(|line| line.starts_with(r#"{"id""#)).expect("a status is printed");
+        serde_json::from_str(status).unwrap()
+    }
+
+    /// The pictures that were recorded, as many as there must be and greener than the clip's.
+    fn green_pictures(&self, at_least: usize) -> Vec<Vec<u8>> {
+        let shown = media::pictures(&self.recorded, 1280, 720);
+        assert!(shown.len() >= at_least, "{} pictures of at least {at_least}", shown.len());
+        let (cb, cr) = mean_chroma(&shown);
+        let (source_cb, source_cr) = mean_chroma(&media::pictures(&clip(), 1280, 720));
+        let tinted = "pictures are not greener than the clip's";
+        assert!(
+            cb < source_cb - 5.0 && cr < source_cr - 5.0,
+            "{tinted}: ({source_cb}, {source_cr}) became ({cb}, {cr})"
+        );
+        shown
+    }
+}
+
+fn mean_chroma(pictures: &[Vec<u8>]) -> (f64, f64) {
+    let all = pictures.iter().map(|each| picture::mean_chroma(each, 1280, 720));
+    let (cb, cr) = all.fold((0.0, 0.0), |(cb, cr), each| (cb + each.0, cr + each.1));
+    (cb / pictures.len() as f64, cr / pictures.len() as f64)
+}
+
+/// Catches calls of the documentation that are refused, and a stream that they do not tint.
+#[test]
+fn first_stream_records_a_clip_that_has_turned_green() {
+    let ran = run("first-stream");
+    assert_eq!(ran.status()["params"], json!({ "intensity": 0.9 }), "the params are not the last ones");
+    ran.green_pictures(90);
+    let recorded = std::fs::read(&ran.recorded).unwrap();
+    assert_eq!(media::property(&recorded, "a", "codec_name"), "opus");
+}
+
+/// Catches calls that are refused, params that are lost between them, and sound that has no echo.
+#[test]
+fn three_calls_show_in_the_picture_and_are_heard() {
+    let ran = run("three-calls");
+    let params = json!({
+        "intensity": 0.9, "echo_delay": 0.3, "echo_strength": 0.6,
+        "analysis_interval": 60, "brightness_threshold": 0.4,
+    });
+    let status = ran.status();
+    assert_eq!(status["params"], params);
+    assert!(status["guest"]["outputs"].as_u64() >= Some(2), "two of 150 frames are analyzed: {status}");
+    ran.green_pictures(140);
+    let heard = Heard::of(&std::fs::read(&ran.recorded).unwrap());
+    let source = Heard::of(&media::clip_segments().concat());
+    let (delay, strength) = heard.echo_of(&source, 1.2..2.6);
+    assert!((delay - 0.3).abs() < 0.005 && (strength - 0.5).abs() < 0.1, "{strength} after {delay} s");
+}
+
+/// Catches a host that needs a trickle server of its own, or whose stream does not end with its input.
+#[test]
+fn two_hosts_turn_a_whole_clip_green() {
+    let ran = run("two-hosts");
+    let status = ran.status();
+    assert_eq!((&status["state"], &status["input"]["frames"]), (&json!("ENDED"), &json!(CLIP_FRAMES)), "{status}");
+    let shown = ran.green_pictures(CLIP_FRAMES * 9 / 10);
+    assert_eq!(shown.len() as u64, status["output"]["frames"].as_u64().unwrap(), "{status}");
 }

@@ -67,6 +67,21 @@ async fn green_matches_its_definition_at_the_size_asked_for() {
     assert!(to_source < 25.0, "the picture is hardly changed: PSNR to the source {to_source:.2} dB");
 }
 
+/// Catches an analysis that is not made, is made of more frames than asked for, or touches pictures.
+#[tokio::test(flavor = "multi_thread")]
+async fn analyze_publishes_and_leaves_pictures_alone() {
+    let host = Host::start();
+    host.upload("analyze", &guest("analyze")).await;
+    let segments = media::small_segments("320x180", 2);
+    let (out, status) = host.run("seen", "analyze", json!({ "analysis_interval": 20 }), &segments).await;
+    let (sent, received) = (segments.concat(), out.concat());
+    assert_eq!(media::pts(&received, "v"), media::pts(&sent, "v"));
+    let [shown, source] = [&received, &sent].map(|stream| media::pictures(media::file(stream).path(), 320, 180));
+    let quality = picture::mean_psnr(&shown, &source);
+    assert!(quality >= 33.0, "PSNR {quality:.2} dB");
+    assert_eq!(status["guest"]["outputs"], 2, "two of 50 frames: {status}");
+}
+
 /// Catches a decoder that loses, reorders or damages pictures, B-frames among them.
 #[test]
 fn decoding_gives_what_ffmpeg_gives() {

@@ -8,4 +8,5 @@ mod live;
 mod misbehaving;
 mod processors;
 mod rest;
+mod sound;
 mod tidy;

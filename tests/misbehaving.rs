@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::harness::host::Host;
-use crate::harness::{CLIP_FRAMES, clip, guest, hostile, media, program};
+use crate::harness::{CLIP_FRAMES, clip, guest, hostile, media, picture, program};
 
 /// Runs a second of small video through a hostile guest; all frames but the withheld must come out.
 async fn run(name: &str, params: Value) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Value) {
@@ -57,6 +57,51 @@ async fn withheld_frames_are_not_shown() {
     assert_eq!(received.len() as u64 + status["frames_withheld"].as_u64().unwrap(), sent.len() as u64);
     assert_eq!(status["frames_withheld"], 12);
     assert!(received.iter().all(|pts| sent.contains(pts)));
+}
+
+/// Catches a stream that stands still while its processor withholds everything, a loading picture that stays once it is not
+/// needed or moves in time, and one that is shown although it was switched off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loading_picture_stands_in_for_a_long_silence() {
+    let segments = media::small_segments("320x180", 4);
+    for (flags, stood_in) in [(&[][..], true), (&["--no-loading"][..], false)] {
+        let host = Host::start_with(flags);
+        host.upload("hostile", &hostile("withhold")).await;
+        let (received, status) = host.run("quiet", "hostile", json!({ "all": true }), &segments).await;
+        let (sent, received) = (media::pts(&segments.concat(), "v"), media::pts(&received.concat(), "v"));
+        // 1.5 s of 4 are waited for.
+        let expected =
+            if stood_in { sent.iter().copied().filter(|pts| pts - sent[0] >= 135_000).collect() } else { vec![] };
+        assert_eq!(received, expected, "{status}");
+        assert_eq!(status["frames_loading"], expected.len(), "{status}");
+        assert_eq!(status["frames_withheld"], 100, "{status}");
+    }
+}
+
+/// Catches `show_loading` without effect, and a loading picture that does not give way again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_loading_picture_comes_and_goes_on_request() {
+    let host = Host::start();
+    host.upload("passthrough", &guest("passthrough")).await;
+    let segments = media::small_segments("320x180", 4);
+    host.start_stream("load", "passthrough", json!({ "show_loading": true })).await;
+    let recorded = host.record("load");
+    let mut publisher = host.publisher("load");
+    host.feed(&mut publisher, "load", &segments[..2]).await;
+    host.status_when("load", |status| status["output"]["frames"].as_u64() >= Some(49)).await;
+    let (code, answer) = host.post("/api/stream/params", json!({ "show_loading": false })).await;
+    assert_eq!(code, StatusCode::OK, "{answer}");
+    host.feed(&mut publisher, "load", &segments[2..]).await;
+    publisher.close().await.unwrap();
+    let received = recorded.await.unwrap();
+    assert_whole(&segments, &received);
+    let chroma = |segment: &[u8]| {
+        let file = media::file(segment);
+        picture::mean_chroma(&media::pictures(file.path(), 320, 180)[10], 320, 180)
+    };
+    let (gray, shown, source) = (chroma(&received[0]), chroma(&received[3]), chroma(&segments[3]));
+    assert!((gray.0 - 128.0).abs() < 1.0 && (gray.1 - 128.0).abs() < 1.0, "{gray:?}");
+    assert!((shown.0 - source.0).abs() < 1.5 && (shown.1 - source.1).abs() < 1.5, "{shown:?} {source:?}");
 }
 
 /// Catches memory that is not bounded.

@@ -45,6 +45,8 @@ pub struct HostConfig {
     pub input: InputConfig,
     /// Encoding.
     pub output: OutputConfig,
+    /// The loading picture stands in for what processors withhold for long.
+    pub loading: bool,
     /// Speaking trickle to others.
     pub client: ClientConfig,
     /// Streams at once.
@@ -133,6 +135,7 @@ pub async fn host(config: HostConfig) -> anyhow::Result<Host> {
         default_processor,
         input: config.input,
         output: config.output,
+        loading: config.loading,
         max_streams: config.max_streams,
         times: config.times,
     })

@@ -2,11 +2,16 @@
 
 import operator
 
-_COMPARE = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
+_COMPARE = {"<": operator.lt, "<=": operator.le, ">=": operator.ge, "==": operator.eq}
 
 
 def against(value, goal):
-    """A figure, its goal such as "<= 0.12", and whether it is met; a figure that could not be had misses its goal."""
+    """A figure, its goal such as "<= 0.12", and whether it is met; a figure that could not be had misses its goal.
+
+    Without a goal it is the bare figure.
+    """
+    if goal is None:
+        return value
     relation, bound = goal.split()
     met = value is not None and _COMPARE[relation](value, float(bound))
     return {"value": value, "goal": goal, "met": met}

@@ -1,4 +1,4 @@
-"""Just enough of MPEG-TS to tell when each PES packet was complete."""
+"""Just enough of MPEG-TS to tell when each PES packet was complete, and to play a segment again at a later time."""
 
 from collections import namedtuple
 
@@ -12,9 +12,14 @@ Pes = namedtuple("Pes", "kind pts dts end")
 _VIDEO_TYPES = {0x01, 0x02, 0x10, 0x1B, 0x24}
 
 
+def video_pts(data):
+    """The PTS of every picture."""
+    return [pes.pts for pes in pes_packets(data) if pes.kind == "video" and pes.pts is not None]
+
+
 def pes_packets(data):
     """The PES packets of the first program, in the order of their last bytes."""
-    found, open_pes, kinds, map_pid = [], {}, {}, None
+    found, open_pes, ends, kinds, map_pid = [], {}, {}, {}, None
     for at in range(0, len(data) - PACKET + 1, PACKET):
         if data[at] != 0x47:
             raise ValueError(f"no transport packet at byte {at}")
@@ -31,11 +36,44 @@ def pes_packets(data):
         elif pid in kinds:
             if starts:
                 if pid in open_pes:
-                    found.append(open_pes.pop(pid))
-                open_pes[pid] = _header(kinds[pid], data, payload, end)
+                    found.append(open_pes[pid]._replace(end=ends[pid]))
+                open_pes[pid], ends[pid] = _header(kinds[pid], data, payload, end), end
             elif pid in open_pes:
-                open_pes[pid] = open_pes[pid]._replace(end=end)
-    return sorted([*found, *open_pes.values()], key=lambda pes: pes.end)
+                ends[pid] = end
+    found += [pes._replace(end=ends[pid]) for pid, pes in open_pes.items()]
+    return sorted(found, key=lambda pes: pes.end)
+
+
+class Restamped:
+    """A segment whose times can be moved."""
+
+    def __init__(self, segment):
+        self._segment = segment
+        # Where each PTS, DTS and PCR is.
+        self._times, self._clocks = [], []
+        for at in range(0, len(segment) - PACKET + 1, PACKET):
+            payload = _payload(segment, at)
+            if segment[at + 3] & 0x20 and segment[at + 4] and segment[at + 5] & 0x10:
+                self._clocks.append(at + 6)
+            if segment[at + 1] & 0x40 and segment[payload : payload + 3] == b"\0\0\1" and payload < at + PACKET:
+                flags = segment[payload + 7] >> 6
+                self._times += [payload + 9][: flags >> 1] + [payload + 14][: flags // 3]
+
+    def later_by(self, ticks):
+        """The segment with all its times moved."""
+        if not ticks:
+            return self._segment
+        moved = bytearray(self._segment)
+        for at in self._times:
+            time = (_timestamp(moved, at) + ticks) % WRAP
+            marked = time >> 30 << 33 | (time >> 15 & 0x7FFF) << 17 | (time & 0x7FFF) << 1 | 0x1_0001_0001
+            moved[at : at + 5] = (marked | (moved[at] & 0xF0) << 32).to_bytes(5, "big")
+        for at in self._clocks:
+            # 33 bits of 90 kHz, then 6 reserved and 9 of 27 MHz, which stay.
+            clock = int.from_bytes(moved[at : at + 6], "big")
+            base = ((clock >> 15) + ticks) % WRAP
+            moved[at : at + 6] = (base << 15 | clock & 0x7FFF).to_bytes(6, "big")
+        return bytes(moved)
 
 
 def _payload(data, at):

@@ -100,7 +100,9 @@ def _descendants(pid):
 
 
 def memory_mb(pid):
-    """Resident memory of a process, its children not counted: now, and at its peak."""
+    """Resident memory of a process in MiB, its children not counted: now, and at its peak."""
     with open(f"/proc/{pid}/status") as file:
         lines = dict(line.split(":", 1) for line in file)
+    if "VmRSS" not in lines:
+        raise RuntimeError(f"process {pid} has ended")
     return tuple(int(lines[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))

@@ -3,6 +3,7 @@
 pub mod host;
 pub mod media;
 pub mod picture;
+pub mod sound;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

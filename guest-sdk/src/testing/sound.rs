@@ -49,6 +49,35 @@ impl Sound {
         self.samples.len() / self.channels as usize
     }
 
+    /// The samples of one channel, counted from 0.
+    ///
+    /// # Panics
+    /// When there is no such channel.
+    pub fn channel(&self, index: u32) -> &[f32] {
+        let length = self.samples_per_channel();
+        &self.samples[index as usize * length..][..length]
+    }
+
+    /// The same sound in runs of `length` samples a channel, the last one perhaps shorter, each with its time: as a stream
+    /// brings it.
+    ///
+    /// # Panics
+    /// When `length` is 0.
+    pub fn runs(&self, length: usize) -> Vec<Self> {
+        let total = self.samples_per_channel();
+        let run = |start: usize| {
+            let end = total.min(start + length);
+            let samples =
+                (0..self.channels).flat_map(|index| self.channel(index)[start..end].iter().copied()).collect();
+            let base = self.timestamp.time_base;
+            let passed = start as u128 * u128::from(base.denominator);
+            let passed = passed / (u128::from(self.sample_rate) * u128::from(base.numerator)).max(1);
+            let timestamp = Timestamp { ticks: self.timestamp.ticks + passed as i64, time_base: base };
+            Self { timestamp, samples, ..*self }
+        };
+        (0..total).step_by(length).map(run).collect()
+    }
+
     /// The samples in `order`.
     pub fn to(&self, order: SampleOrder) -> Vec<f32> {
         match order {
@@ -79,6 +108,14 @@ fn transpose(samples: &[f32], columns: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_are_the_sound_in_pieces_with_their_times() {
+        let stereo = Sound::from_samples(48_000, 2, vec![1.0, 2.0, 3.0, -1.0, -2.0, -3.0]);
+        let runs = stereo.at(Timestamp::from_90khz(900)).runs(2);
+        assert_eq!(runs.iter().map(|run| run.timestamp.ticks).collect::<Vec<_>>(), [900, 903]);
+        assert_eq!(runs.iter().map(|run| run.channel(1)).collect::<Vec<_>>(), [&[-1.0, -2.0][..], &[-3.0]]);
+    }
 
     #[test]
     fn orders_are_each_other_s_inverse() {

@@ -1,11 +1,9 @@
 //! Mirrors the picture from left to right and turns its colours towards green.
 
-mod tint;
-
+use effects::Green as Effect;
 use rillbox_sdk::{Error, I420Mut, PixelFormat, Processor, Result, VideoFrame, VideoOutcome};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tint::Tint;
 
 /// What a user of the stream can set.
 #[derive(Deserialize, JsonSchema)]
@@ -23,7 +21,7 @@ impl Default for Params {
 }
 
 #[derive(Default)]
-struct Green(Tint);
+struct Green(Effect);
 
 impl Processor for Green {
     type Params = Params;
@@ -36,26 +34,10 @@ impl Processor for Green {
     fn process_video(&mut self, frame: &mut VideoFrame) -> Result<VideoOutcome> {
         let (width, height) = (frame.width(), frame.height());
         let mut data = frame.pixels(PixelFormat::I420)?;
-        self.paint(&mut data, width, height)?;
+        let mut planes = I420Mut::split(&mut data, width, height).ok_or_else(|| Error::msg("not an I420 picture"))?;
+        self.0.paint(&mut planes, width);
         frame.replace_pixels(PixelFormat::I420, width, height, &data)?;
         Ok(VideoOutcome::Replaced)
-    }
-}
-
-impl Green {
-    /// Works in place, so that a frame costs no memory but its own.
-    fn paint(&self, data: &mut [u8], width: u32, height: u32) -> Result<()> {
-        let planes = I420Mut::split(data, width, height).ok_or_else(|| Error::msg("not an I420 picture"))?;
-        for row in planes.y.chunks_exact_mut(width as usize) {
-            row.reverse();
-        }
-        let rows = planes.cb.chunks_exact_mut(planes.chroma_width);
-        for (cb, cr) in rows.zip(planes.cr.chunks_exact_mut(planes.chroma_width)) {
-            cb.reverse();
-            cr.reverse();
-            self.0.apply(cb, cr);
-        }
-        Ok(())
     }
 }
 
@@ -96,17 +78,6 @@ mod tests {
     fn gray_stays_gray() {
         let picture = Picture::solid(PixelFormat::I420, 16, 16, [90, 90, 90]);
         assert_eq!(shown(0.7, picture.clone()), picture);
-    }
-
-    #[test]
-    fn odd_sides_mirror_whole_rows_of_each_plane() {
-        let (width, height) = (5, 3);
-        let mut data: Vec<u8> = (0..PixelFormat::I420.bytes(width, height) as u8).collect();
-        let mut green = Green::default();
-        green.0.set_intensity(0.0);
-        green.paint(&mut data, width, height).unwrap();
-        assert_eq!(data[..15], [4, 3, 2, 1, 0, 9, 8, 7, 6, 5, 14, 13, 12, 11, 10]);
-        assert_eq!(data[15..], [17, 16, 15, 20, 19, 18, 23, 22, 21, 26, 25, 24]);
     }
 
     #[test]

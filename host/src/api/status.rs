@@ -35,6 +35,8 @@ pub struct Status {
     latency_ms: Latency,
     frames_dropped: u64,
     frames_withheld: u64,
+    /// Loading pictures in the place of others.
+    frames_loading: u64,
     errors: Errors,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
@@ -227,6 +229,7 @@ impl Status {
             latency_ms: Latency { p50, p95, max },
             frames_dropped: meters.frames_dropped.get(),
             frames_withheld: meters.frames_withheld.get(),
+            frames_loading: meters.frames_loading.get(),
             errors: Errors {
                 reported: meters.guest_errors.get(),
                 traps: meters.guest_traps.get(),

@@ -130,6 +130,7 @@ impl Run {
             limits: self.guests.limits(),
             input: self.guests.input(),
             output: self.encoder.resolve(),
+            loading: false,
             client: ClientConfig::default(),
             max_streams: 1,
             times: StreamTimes::default(),

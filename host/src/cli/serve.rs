@@ -43,6 +43,9 @@ pub struct Serve {
     drain: Duration,
     #[command(flatten)]
     trust: Trust,
+    /// Show nothing, rather than a loading picture, while a processor withholds its pictures.
+    #[arg(long)]
+    no_loading: bool,
     #[command(flatten)]
     guests: Guests,
     #[command(flatten)]
@@ -109,6 +112,7 @@ impl Serve {
             limits: self.guests.limits(),
             input: self.guests.input(),
             output: self.encoder.resolve(),
+            loading: !self.no_loading,
             client: self.trust.resolve()?,
             max_streams: self.max_streams,
             times: StreamTimes { input: self.input_timeout, drain: self.drain },

@@ -17,5 +17,9 @@ pub(super) struct Timed<T> {
 pub(super) enum Item {
     Tracks(Tracks),
     Video(Timed<VideoFrame>),
+    /// A picture that the processor does not want shown.
+    Withheld(Timed<VideoFrame>),
     Audio(Timed<AudioFrame>),
+    /// Whether every picture gives way to the loading picture from here on.
+    ShowLoading(bool),
 }

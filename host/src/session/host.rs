@@ -28,6 +28,8 @@ pub struct Host {
     pub input: InputConfig,
     /// How output is encoded.
     pub output: OutputConfig,
+    /// The loading picture stands in for what processors of live streams withhold for long.
+    pub loading: bool,
     /// Streams at once.
     pub max_streams: usize,
     /// How long they wait.
@@ -129,6 +131,8 @@ impl Host {
             input,
             output: self.output.clone(),
             live,
+            loading: self.loading && live,
+            show_loading: asked.show_loading,
             video: lease.video,
             audio: lease.audio,
             data: None,

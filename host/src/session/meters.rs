@@ -90,6 +90,8 @@ pub struct Meters {
     pub frames_dropped: Counter,
     /// Pictures that the processor withheld.
     pub frames_withheld: Counter,
+    /// Loading pictures in the place of others.
+    pub frames_loading: Counter,
     /// Pictures not encoded because they came too late to be in order.
     pub frames_out_of_order: Counter,
     /// Runs of samples decoded and handed on.
@@ -148,6 +150,7 @@ impl Meters {
             frames_out: Counter::default(),
             frames_dropped: Counter::default(),
             frames_withheld: Counter::default(),
+            frames_loading: Counter::default(),
             frames_out_of_order: Counter::default(),
             audio_frames_in: Counter::default(),
             audio_frames_out: Counter::default(),

@@ -13,6 +13,7 @@ mod frames;
 mod happenings;
 mod host;
 mod live_params;
+mod loading;
 mod meters;
 mod pace;
 mod params;

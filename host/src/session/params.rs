@@ -30,6 +30,8 @@ pub struct HostParams {
     pub geometry: Geometry,
     /// Frames a second at most.
     pub max_framerate: Option<u32>,
+    /// The loading picture stands in for every picture.
+    pub show_loading: bool,
 }
 
 /// The params of a stream as they stand: the host's and the processor's.
@@ -99,7 +101,8 @@ impl Params {
             (None, Some(_)) => return Err(error("width", "is missing: width and height go together")),
         };
         let max_framerate = self.number("max_framerate", 1, MAX_FRAMERATE)?.map(|rate| rate as u32);
-        Ok(HostParams { geometry, max_framerate })
+        let show_loading = self.all.get("show_loading").and_then(Value::as_bool).unwrap_or(false);
+        Ok(HostParams { geometry, max_framerate, show_loading })
     }
 
     /// A whole number, or text with one, as PyTrickle takes them too.

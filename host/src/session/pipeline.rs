@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use rillbox_media::{AudioFrame, Emit, EncodeError, Input, InputConfig, Media, Output, OutputConfig, VideoFrame};
+use rillbox_media::{
+    AudioFrame, Emit, EncodeError, Input, InputConfig, Media, Output, OutputConfig, Picture, VideoFrame,
+};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::frames::{Item, Timed};
+use super::loading::Loading;
 use super::meters::{Meters, Phase};
 use super::pace::Pace;
 use super::params::HostParams;
@@ -59,6 +62,10 @@ pub struct PipelineConfig {
     pub output: OutputConfig,
     /// Old pictures are dropped, rather than made to wait for.
     pub live: bool,
+    /// The loading picture stands in for what a processor withholds for long.
+    pub loading: bool,
+    /// It stands in for every picture.
+    pub show_loading: bool,
     /// Which frames the processor takes; the others pass it by.
     pub video: bool,
     /// As `video`.
@@ -118,7 +125,8 @@ impl Pipeline {
             decoder.run(bytes);
             Ok(())
         });
-        let encoder = Encoder { output: Output::new(config.output), emit, meters: meters.clone() };
+        let loading = Loading::new(config.loading, config.show_loading);
+        let encoder = Encoder { output: Output::new(config.output), loading, emit, meters: meters.clone() };
         stages.spawn_blocking(move || Ok(encoder.run(to_encode)?));
         Ok(Self { source, emitted, processors: handles, stages })
     }
@@ -155,7 +163,12 @@ impl Decoder {
                     self.input.push(&bytes, &mut |item| media.push(item));
                 }
                 Source::EndOfSegment => self.input.end_segment(&mut |item| media.push(item)),
-                Source::Configure(params) => self.input.configure(params.geometry, params.max_framerate),
+                Source::Configure(params) => {
+                    self.input.configure(params.geometry, params.max_framerate);
+                    if self.items.blocking_send(Item::ShowLoading(params.show_loading)).is_err() {
+                        return;
+                    }
+                }
             }
             if !self.hand_on(&mut media, arrived) {
                 return;
@@ -198,35 +211,58 @@ impl Decoder {
 /// The stage that owns the encoders.
 struct Encoder {
     output: Output,
+    loading: Loading,
     emit: mpsc::Sender<Emit>,
     meters: Arc<Meters>,
 }
 
 impl Encoder {
     fn run(mut self, mut items: mpsc::Receiver<Item>) -> Result<(), EncodeError> {
-        // A publisher that is gone takes the stream down by itself; what it does not take any more is of no use.
-        let emit = |emitted| drop(self.emit.blocking_send(emitted));
         while let Some(item) = items.blocking_recv() {
             match item {
-                Item::Tracks(tracks) => self.output.tracks(tracks, &mut { &emit })?,
+                Item::Tracks(tracks) => self.output.tracks(tracks, &mut emit(&self.emit))?,
                 Item::Video(timed) => {
-                    let left_out = self.output.out_of_order();
-                    self.output.video(&timed.frame, &mut { &emit })?;
-                    if self.output.out_of_order() == left_out {
-                        self.meters.departed(timed.arrived.elapsed());
-                        self.meters.outputs.mark();
-                        let (width, height) = (timed.frame.picture.width(), timed.frame.picture.height());
-                        self.meters.picture_size.set(u64::from(width) << 32 | u64::from(height));
+                    let instead = self.loading.instead_of(&timed.frame);
+                    self.show(timed, instead)?;
+                }
+                Item::Withheld(timed) => {
+                    if let Some(instead) = self.loading.for_withheld(&timed.frame) {
+                        self.show(timed, Some(instead))?;
                     }
-                    self.meters.frames_out_of_order.set(self.output.out_of_order());
                 }
                 Item::Audio(timed) => {
-                    self.output.audio(&timed.frame, &mut { &emit })?;
+                    self.output.audio(&timed.frame, &mut emit(&self.emit))?;
                     self.meters.audio_frames_out.add(1);
                     self.meters.outputs.mark();
                 }
+                Item::ShowLoading(forced) => self.loading.forced = forced,
             }
         }
-        self.output.finish(&mut { &emit })
+        self.output.finish(&mut emit(&self.emit))
     }
+
+    /// Encodes a picture, or what stands in for it.
+    fn show(&mut self, timed: Timed<VideoFrame>, instead: Option<Picture>) -> Result<(), EncodeError> {
+        let mut frame = timed.frame;
+        if let Some(instead) = instead {
+            frame.picture = instead;
+            self.meters.frames_loading.add(1);
+        }
+        let left_out = self.output.out_of_order();
+        self.output.video(&frame, &mut emit(&self.emit))?;
+        if self.output.out_of_order() == left_out {
+            self.meters.departed(timed.arrived.elapsed());
+            self.meters.outputs.mark();
+            let (width, height) = (frame.picture.width(), frame.picture.height());
+            self.meters.picture_size.set(u64::from(width) << 32 | u64::from(height));
+        }
+        self.meters.frames_out_of_order.set(self.output.out_of_order());
+        Ok(())
+    }
+}
+
+/// Hands on what the output gives. A publisher that is gone takes the stream down by itself; what it does not take any more is
+/// of no use.
+fn emit(to: &mpsc::Sender<Emit>) -> impl FnMut(Emit) + '_ {
+    |emitted| drop(to.blocking_send(emitted))
 }

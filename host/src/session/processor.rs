@@ -254,10 +254,10 @@ impl Worker {
         self.last_shown = Instant::now();
         let mut frame = timed.frame;
         let began = Instant::now();
-        let result = match self.instance().await {
-            Some(instance) => instance.video(&frame).await,
-            None => Ok(VideoResult::Unchanged),
+        let Some(instance) = self.instance().await else {
+            return self.send(Item::Video(Timed { frame, ..timed })).await;
         };
+        let result = instance.video(&frame).await;
         self.meters.guest_time(began.elapsed());
         self.take_output();
         match result {
@@ -269,6 +269,7 @@ impl Worker {
             Ok(VideoResult::Withheld) => {
                 self.in_a_row = 0;
                 self.meters.frames_withheld.add(1);
+                self.send(Item::Withheld(Timed { frame, arrived: timed.arrived, due: timed.due })).await;
                 return;
             }
             Err(failure) => self.failed(failure),
@@ -288,15 +289,21 @@ impl Worker {
 
     async fn audio(&mut self, timed: Timed<AudioFrame>) {
         let original = timed.frame;
-        let result = match self.instance().await {
-            Some(instance) => instance.audio(original.clone()).await,
-            None => Ok(vec![original.clone()]),
+        let Some(instance) = self.instance().await else {
+            return self.send(Item::Audio(Timed { frame: original, ..timed })).await;
         };
+        let result = instance.audio(original.clone()).await;
         self.take_output();
-        let frames = result.unwrap_or_else(|failure| {
-            self.failed(failure);
-            vec![original]
-        });
+        let frames = match result {
+            Ok(frames) => {
+                self.in_a_row = 0;
+                frames
+            }
+            Err(failure) => {
+                self.failed(failure);
+                vec![original]
+            }
+        };
         for frame in frames {
             self.send(Item::Audio(Timed { frame, arrived: timed.arrived, due: timed.due })).await;
         }

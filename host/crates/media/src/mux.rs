@@ -9,6 +9,10 @@ use ffmpeg_next::{Dictionary, Packet, Rational, codec, ffi, format};
 use crate::TICKS_PER_SECOND;
 use crate::error::EncodeError;
 
+/// A track keeps its PID when the other comes or goes.
+const VIDEO_PID: i32 = 0x100;
+const AUDIO_PID: i32 = 0x101;
+
 /// One transport stream.
 pub(crate) struct Muxer {
     context: format::context::Output,
@@ -46,17 +50,23 @@ impl Tracks {
         Ok(Self { context, written })
     }
 
-    fn add(&mut self, parameters: codec::Parameters) -> Result<usize, EncodeError> {
+    /// Adds a track on a PID, or on the next free one.
+    fn add(&mut self, parameters: codec::Parameters, pid: Option<i32>) -> Result<usize, EncodeError> {
         let mut stream = self.context.add_stream(codec::Id::None).map_err(starting())?;
         stream.set_parameters(parameters);
         stream.set_time_base(Rational(1, TICKS_PER_SECOND as i32));
         // SAFETY: the stream was just made; a tag of another container means nothing in this one.
-        unsafe { (*(*stream.as_mut_ptr()).codecpar).codec_tag = 0 };
+        unsafe {
+            (*(*stream.as_mut_ptr()).codecpar).codec_tag = 0;
+            if let Some(pid) = pid {
+                (*stream.as_mut_ptr()).id = pid;
+            }
+        }
         Ok(stream.index())
     }
 
-    fn start(mut self, video: Option<usize>, audio: Option<usize>) -> Result<Muxer, EncodeError> {
-        self.context.write_header_with(options()).map_err(starting())?;
+    fn start(mut self, video: Option<usize>, audio: Option<usize>, version: u8) -> Result<Muxer, EncodeError> {
+        self.context.write_header_with(options(version)).map_err(starting())?;
         Ok(Muxer { context: self.context, written: self.written, video, audio })
     }
 }
@@ -76,21 +86,26 @@ fn starting() -> impl FnOnce(ffmpeg_next::Error) -> EncodeError {
 }
 
 impl Muxer {
-    /// Starts a stream with the tracks of these encoders; nothing is written before the first packet.
-    pub fn open(video: Option<&codec::Context>, audio: Option<&codec::Context>) -> Result<Self, EncodeError> {
+    /// Starts a stream with the tracks of these encoders; nothing is written before the first packet. One that takes the place
+    /// of another has a `version` of its own: a reader takes tables of a version that it knows for the same.
+    pub fn open(
+        video: Option<&codec::Context>,
+        audio: Option<&codec::Context>,
+        version: u8,
+    ) -> Result<Self, EncodeError> {
         let mut tracks = Tracks::new()?;
-        let video = video.map(|encoder| tracks.add(parameters(encoder)?)).transpose()?;
-        let audio = audio.map(|encoder| tracks.add(parameters(encoder)?)).transpose()?;
-        tracks.start(video, audio)
+        let video = video.map(|encoder| tracks.add(parameters(encoder)?, Some(VIDEO_PID))).transpose()?;
+        let audio = audio.map(|encoder| tracks.add(parameters(encoder)?, Some(AUDIO_PID))).transpose()?;
+        tracks.start(video, audio, version)
     }
 
     /// Starts a stream that copies packets with these parameters.
     pub fn copy(streams: &[codec::Parameters]) -> Result<Self, EncodeError> {
         let mut tracks = Tracks::new()?;
         for parameters in streams {
-            tracks.add(parameters.clone())?;
+            tracks.add(parameters.clone(), None)?;
         }
-        tracks.start(None, None)
+        tracks.start(None, None, 0)
     }
 
     pub fn has_audio(&self) -> bool {
@@ -139,8 +154,9 @@ impl Muxer {
     }
 }
 
-fn options() -> Dictionary<'static> {
+fn options(version: u8) -> Dictionary<'static> {
     let mut options = Dictionary::new();
+    options.set("tables_version", &(version % 32).to_string());
     for (key, value) in [
         ("flush_packets", "1"),
         ("mpegts_copyts", "1"),

@@ -51,6 +51,8 @@ pub struct Output {
     last_audio: Option<Ticks>,
     last_key: Option<Ticks>,
     cuts: Cuts,
+    /// Transport streams begun.
+    begun: u8,
     /// Frames not encoded because an earlier or equal time was.
     out_of_order: u64,
 }
@@ -69,6 +71,7 @@ impl Output {
             last_audio: None,
             last_key: None,
             cuts: Cuts::default(),
+            begun: 0,
             out_of_order: 0,
         }
     }
@@ -206,7 +209,8 @@ impl Output {
         let video = self.video.as_ref().map(VideoEncoder::context);
         let audio = self.audio.as_ref().map(AudioEncoder::context);
         if video.is_some() || audio.is_some() {
-            self.muxer = Some(Muxer::open(video, audio)?);
+            self.muxer = Some(Muxer::open(video, audio, self.begun)?);
+            self.begun = self.begun.wrapping_add(1);
         }
         Ok(())
     }

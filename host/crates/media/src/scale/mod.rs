@@ -1,12 +1,10 @@
 //! Scaling and centre-cropping of planes, and the one conversion of other pixel formats to I420.
 
 mod convert;
-mod planes;
 
 use ffmpeg_next::{Error, format::Pixel, frame};
 
 use self::convert::Converter;
-use self::planes::PlaneScaler;
 use crate::frame::{Color, Picture};
 
 /// The size that frames are given.
@@ -27,7 +25,6 @@ pub enum Geometry {
 /// Makes pictures of one geometry out of frames of any size and format.
 #[derive(Default)]
 pub(crate) struct Scaler {
-    planes: PlaneScaler,
     converter: Option<Converter>,
 }
 
@@ -46,15 +43,11 @@ impl Scaler {
         }
         let crop = Crop::centre(even.0, even.1, width, height);
         let mut target = Picture::allocate(width, height).map_err(|_| Error::InvalidData)?;
-        if planar {
-            self.planes.run(&source, crop, &mut target);
-        } else {
-            let converter = match &mut self.converter {
-                Some(converter) if converter.fits(source.format(), crop, (width, height)) => converter,
-                converter => converter.insert(Converter::new(source.format(), crop, (width, height))?),
-            };
-            converter.run(&source, &mut target)?;
-        }
+        let converter = match &mut self.converter {
+            Some(converter) if converter.fits(source.format(), crop, (width, height)) => converter,
+            converter => converter.insert(Converter::new(source.format(), crop, (width, height))?),
+        };
+        converter.run(&source, &mut target)?;
         Ok(Picture::from_frame(target, color))
     }
 }
