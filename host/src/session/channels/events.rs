@@ -196,7 +196,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn params_are_in_their_event_and_in_the_next_status() {
         let mut rig = Rig::new();
-        (rig.next().await, rig.next().await);
+        rig.next().await;
+        rig.next().await;
         rig.meters.tell(Happening::ParamsUpdated(Map::from_iter([("gain".to_owned(), 2.into())])));
         assert_eq!(rig.next().await.0["event"]["params"], json!({ "gain": 2 }));
         let (first, _) = (rig.next().await.0, rig.next().await);
@@ -214,7 +215,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_processors_event_keeps_the_hosts_fields() {
         let mut rig = Rig::new();
-        (rig.next().await, rig.next().await);
+        rig.next().await;
+        rig.next().await;
         let fields = json!({ "stream_id": "another", "type": "status", "level": 3 });
         let Value::Object(fields) = fields else { unreachable!() };
         rig.meters.tell(Happening::Emitted("mood".to_owned(), fields));

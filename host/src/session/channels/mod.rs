@@ -42,8 +42,9 @@ use super::streams::Stream;
 /// How long a stream that is over waits for these channels.
 pub const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Values of the processor that wait to be gathered.
-const VALUES: usize = 256;
+/// Values of the processor that wait to be gathered: what sixteen frames may bring, for the case that this host is busy.
+/// Their bytes are bounded by what a processor may publish.
+const VALUES: usize = 4096;
 
 /// What the channels take from a stream from its first moment on.
 pub struct Taps {
