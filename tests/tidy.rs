@@ -14,7 +14,7 @@ const ROOMS: [(&str, &[&str]); 6] = [
     ("sandbox", &["registry", "rillbox_media"]),
     ("session", &["registry", "sandbox", "rillbox_media", "rillbox_trickle"]),
     ("clip", &["session", "rillbox_media", "rillbox_trickle"]),
-    ("api", &["session", "registry"]),
+    ("api", &["session", "registry", "telemetry"]),
     ("telemetry", &[]),
 ];
 

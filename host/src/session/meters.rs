@@ -236,12 +236,17 @@ impl Meters {
         *self.input.borrow()
     }
 
+    /// From the start to now, or to the end.
+    pub fn uptime(&self) -> Duration {
+        self.ended.get().map_or_else(|| self.started.elapsed(), |ended| ended.duration_since(self.started))
+    }
+
     /// Everything at this moment.
     pub fn snapshot(&self) -> Snapshot {
         let latencies = self.latencies.sorted();
         let guest_times = self.guest_times.sorted();
         Snapshot {
-            uptime: self.ended.get().map_or_else(|| self.started.elapsed(), |ended| ended.duration_since(self.started)),
+            uptime: self.uptime(),
             input: self.input_stats(),
             fps_in: self.rate(&self.arrivals),
             fps_out: self.rate(&self.departures),

@@ -28,4 +28,4 @@ pub use processor::{Processor, StartError};
 pub use rillbox_trickle::ChannelUrl;
 pub use stream::StreamConfig;
 pub use streams::{Health, StartRequest, Stream, Streams, UnknownStream, UpdateRejected};
-pub use totals::{Census, Count, Totals};
+pub use totals::{COUNTS, Census, Count, Totals};

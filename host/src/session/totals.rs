@@ -21,41 +21,46 @@ pub struct Count {
     pub name: &'static str,
     /// The same in a sentence.
     pub help: &'static str,
-    read: fn(&Meters, &InputStats, Phase) -> u64,
+    read: fn(&Meters, &InputStats) -> u64,
 }
 
 /// Everything that streams count.
 #[rustfmt::skip]
-pub const COUNTS: [Count; 23] = [
-    Count { name: "input_bytes", help: "Bytes of MPEG-TS read.", read: |_, input, _| input.bytes },
-    Count { name: "input_segments", help: "Segments read.", read: |meters, _, _| meters.segments_in.get() },
-    Count { name: "input_segments_missed", help: "Segments that the server had no more.", read: |meters, _, _| meters.segments_missed.get() },
-    Count { name: "input_bad_packets", help: "Transport packets that were broken or missing.", read: |_, input, _| input.bad_packets },
-    Count { name: "input_bad_units", help: "Access units that did not decode.", read: |_, input, _| input.bad_units },
-    Count { name: "input_jumps", help: "Steps in time that made the decoders start anew.", read: |_, input, _| input.jumps },
-    Count { name: "input_frames", help: "Pictures decoded and handed on.", read: |meters, _, _| meters.frames_in.get() },
-    Count { name: "frames_thinned", help: "Pictures dropped to keep max_framerate.", read: |_, input, _| input.thinned_frames },
-    Count { name: "frames_dropped", help: "Pictures dropped because they were late.", read: |meters, _, _| meters.frames_dropped.get() },
-    Count { name: "frames_withheld", help: "Pictures that the processor withheld.", read: |meters, _, _| meters.frames_withheld.get() },
-    Count { name: "frames_out_of_order", help: "Pictures not encoded because their time was not after the last one's.", read: |meters, _, _| meters.frames_out_of_order.get() },
-    Count { name: "output_frames", help: "Pictures encoded.", read: |meters, _, _| meters.frames_out.get() },
-    Count { name: "output_audio_frames", help: "Runs of samples encoded.", read: |meters, _, _| meters.audio_frames_out.get() },
-    Count { name: "output_bytes", help: "Bytes of MPEG-TS published.", read: |meters, _, _| meters.bytes_out.get() },
-    Count { name: "output_segments", help: "Segments that the server took.", read: |meters, _, _| meters.segments_out.get() },
-    Count { name: "output_segments_skipped", help: "Segments given up because the server did not take them in time.", read: |meters, _, _| meters.segments_skipped.get() },
-    Count { name: "publish_retries", help: "Further attempts to publish a segment.", read: |meters, _, _| meters.publish_retries.get() },
-    Count { name: "guest_errors", help: "Errors that the processor reported.", read: |meters, _, _| meters.guest_errors.get() },
-    Count { name: "guest_traps", help: "Traps of the processor, with those for want of memory.", read: |meters, _, _| meters.guest_traps.get() },
-    Count { name: "guest_overruns", help: "Calls of the processor that took too long.", read: |meters, _, _| meters.guest_overruns.get() },
-    Count { name: "guest_outputs", help: "Values and events that the processor sent.", read: |meters, _, _| meters.guest_outputs.get() },
-    Count { name: "streams_ended", help: "Streams that ended as they should.", read: |_, _, phase| (phase == Phase::Ended).into() },
-    Count { name: "streams_failed", help: "Streams that ended by an error.", read: |_, _, phase| (phase == Phase::Failed).into() },
+pub const COUNTS: [Count; 21] = [
+    Count { name: "input_bytes", help: "Bytes of MPEG-TS read.", read: |_, input| input.bytes },
+    Count { name: "input_segments", help: "Segments read.", read: |meters, _| meters.segments_in.get() },
+    Count { name: "input_segments_missed", help: "Segments that the server had no more.", read: |meters, _| meters.segments_missed.get() },
+    Count { name: "input_bad_packets", help: "Transport packets that were broken or missing.", read: |_, input| input.bad_packets },
+    Count { name: "input_bad_units", help: "Access units that did not decode.", read: |_, input| input.bad_units },
+    Count { name: "input_jumps", help: "Steps in time that made the decoders start anew.", read: |_, input| input.jumps },
+    Count { name: "input_frames", help: "Pictures decoded and handed on.", read: |meters, _| meters.frames_in.get() },
+    Count { name: "frames_thinned", help: "Pictures dropped to keep max_framerate.", read: |_, input| input.thinned_frames },
+    Count { name: "frames_dropped", help: "Pictures dropped because they were late.", read: |meters, _| meters.frames_dropped.get() },
+    Count { name: "frames_withheld", help: "Pictures that the processor withheld.", read: |meters, _| meters.frames_withheld.get() },
+    Count { name: "frames_out_of_order", help: "Pictures not encoded because their time was not after the last one's.", read: |meters, _| meters.frames_out_of_order.get() },
+    Count { name: "output_frames", help: "Pictures encoded.", read: |meters, _| meters.frames_out.get() },
+    Count { name: "output_audio_frames", help: "Runs of samples encoded.", read: |meters, _| meters.audio_frames_out.get() },
+    Count { name: "output_bytes", help: "Bytes of MPEG-TS published.", read: |meters, _| meters.bytes_out.get() },
+    Count { name: "output_segments", help: "Segments that the server took.", read: |meters, _| meters.segments_out.get() },
+    Count { name: "output_segments_skipped", help: "Segments given up because the server did not take them in time.", read: |meters, _| meters.segments_skipped.get() },
+    Count { name: "publish_retries", help: "Further attempts to publish a segment.", read: |meters, _| meters.publish_retries.get() },
+    Count { name: "guest_errors", help: "Errors that the processor reported.", read: |meters, _| meters.guest_errors.get() },
+    Count { name: "guest_traps", help: "Traps of the processor, with those for want of memory.", read: |meters, _| meters.guest_traps.get() },
+    Count { name: "guest_overruns", help: "Calls of the processor that took too long.", read: |meters, _| meters.guest_overruns.get() },
+    Count { name: "guest_outputs", help: "Values and events that the processor sent.", read: |meters, _| meters.guest_outputs.get() },
 ];
 
 /// The counts of one stream, or of many.
 #[derive(Clone, Debug)]
 pub struct Totals {
-    counts: [u64; COUNTS.len()],
+    /// Streams that were started.
+    pub started: u64,
+    /// Streams that are over, as they should be.
+    pub ended: u64,
+    /// Streams that are over for a reason that somebody should look at.
+    pub failed: u64,
+    /// In the order of [`COUNTS`].
+    pub counts: [u64; COUNTS.len()],
     /// From bytes received to bytes encoded, of each picture.
     pub latency: Distribution,
     /// The guest's time for each picture.
@@ -67,18 +72,19 @@ impl Totals {
     pub fn of(meters: &Meters) -> Self {
         let (input, phase) = (meters.input_stats(), meters.condition().borrow().phase);
         Self {
-            counts: COUNTS.map(|count| (count.read)(meters, &input, phase)),
+            started: 1,
+            ended: (phase == Phase::Ended).into(),
+            failed: (phase == Phase::Failed).into(),
+            counts: COUNTS.map(|count| (count.read)(meters, &input)),
             latency: meters.all_latencies.read(),
             guest_time: meters.all_guest_times.read(),
         }
     }
 
-    /// Each count with its value.
-    pub fn counts(&self) -> impl Iterator<Item = (Count, u64)> {
-        COUNTS.into_iter().zip(self.counts)
-    }
-
     fn add(&mut self, other: &Self) {
+        self.started += other.started;
+        self.ended += other.ended;
+        self.failed += other.failed;
         for (count, more) in self.counts.iter_mut().zip(other.counts) {
             *count += more;
         }
@@ -90,6 +96,9 @@ impl Totals {
 impl Default for Totals {
     fn default() -> Self {
         Self {
+            started: 0,
+            ended: 0,
+            failed: 0,
             counts: [0; COUNTS.len()],
             latency: Distribution::new(&LATENCY),
             guest_time: Distribution::new(&GUEST_TIME),
