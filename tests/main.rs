@@ -7,4 +7,5 @@ mod live;
 mod misbehaving;
 mod processors;
 mod rest;
+mod system;
 mod tidy;

@@ -33,7 +33,7 @@ const IMPORTABLE: [&str; 11] = [
     "rillbox_trickle",
 ];
 
-fn files(directory: &Path, end: &str) -> Vec<PathBuf> {
+pub fn files(directory: &Path, end: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

@@ -41,7 +41,7 @@ impl Bodies {
     }
 
     /// Reads a body to its end. What is not wanted is read too, and thrown away.
-    async fn read(&self, headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    pub async fn read(&self, headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
         let deadline = Instant::now() + self.total;
         let mut kept = unencoded(headers).map(|()| Kept::default());
         let mut length = 0;
