@@ -37,7 +37,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
 /// Upload a processor.
 ///
 /// The body is a component, as it is. It is compiled, and asked to describe itself, before the answer.
-#[utoipa::path(post, path = "/processors", tag = "processors", params(UploadQuery),
+#[utoipa::path(post, path = "/processors", operation_id = "upload_processor", tag = "processors", params(UploadQuery),
     request_body(content_type = "application/wasm", content = inline(Vec<u8>), description = "A component"),
     responses(
         (status = 201, description = "Taken, now or before", body = Manifest),
@@ -56,7 +56,7 @@ async fn upload(
 }
 
 /// All processors.
-#[utoipa::path(get, path = "/processors", tag = "processors",
+#[utoipa::path(get, path = "/processors", operation_id = "list_processors", tag = "processors",
     responses((status = 200, description = "Their manifests", body = ProcessorList)))]
 async fn list(State(streams): App) -> Json<ProcessorList> {
     let processors = streams.host().registry.list().iter().map(|lease| (**lease).clone()).collect();
@@ -66,7 +66,7 @@ async fn list(State(streams): App) -> Json<ProcessorList> {
 /// A processor.
 ///
 /// Its manifest; with `.wasm` behind the name, the component itself.
-#[utoipa::path(get, path = "/processors/{name}", tag = "processors",
+#[utoipa::path(get, path = "/processors/{name}", operation_id = "processor", tag = "processors",
     params(("name" = String, Path, description = "`NAME`, for its newest version, or `NAME@VERSION`")),
     responses(
         (status = 200, description = "Its manifest", body = Manifest),
@@ -85,7 +85,7 @@ async fn one(State(streams): App, Named(name): Named) -> Result<Response, ApiErr
 }
 
 /// Remove a processor.
-#[utoipa::path(delete, path = "/processors/{name}", tag = "processors",
+#[utoipa::path(delete, path = "/processors/{name}", operation_id = "delete_processor", tag = "processors",
     params(("name" = String, Path, description = "`NAME`, for its newest version, or `NAME@VERSION`")),
     responses(
         (status = 200, description = "The manifest of what is gone", body = Manifest),

@@ -99,7 +99,7 @@ async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body) ->
 }
 
 /// Start a stream, as `/api/stream/start` does.
-#[utoipa::path(post, path = "/streams", tag = "streams", request_body = Start,
+#[utoipa::path(post, path = "/streams", operation_id = "create_stream", tag = "streams", request_body = Start,
     responses(
         (status = 200, description = "Started", body = Started),
         (status = 400, description = "Body, URL, params or id", body = Problem),
@@ -166,7 +166,7 @@ async fn params(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -
 }
 
 /// Change params of the stream of this id.
-#[utoipa::path(post, path = "/streams/{id}/params", tag = "streams", request_body = Object,
+#[utoipa::path(post, path = "/streams/{id}/params", operation_id = "stream_params", tag = "streams", request_body = Object,
     params(("id" = String, Path, description = "The stream's id")),
     responses(
         (status = 200, description = "Changed", body = Done),
@@ -224,7 +224,7 @@ async fn stop(State(streams): App, headers: HeaderMap, body: Result<Body, ApiErr
 }
 
 /// End the stream of this id.
-#[utoipa::path(delete, path = "/streams/{id}", tag = "streams",
+#[utoipa::path(delete, path = "/streams/{id}", operation_id = "stop_stream", tag = "streams",
     params(("id" = String, Path, description = "The stream's id")),
     responses(
         (status = 200, description = "It has ended", body = Done),
@@ -239,7 +239,7 @@ async fn stop_stream(streams: &Streams, id: &str) -> Result<Json<Done>, ApiError
 }
 
 /// All streams.
-#[utoipa::path(get, path = "/streams", tag = "streams",
+#[utoipa::path(get, path = "/streams", operation_id = "list_streams", tag = "streams",
     responses((status = 200, description = "Their statuses", body = StreamList)))]
 async fn list(State(streams): App) -> Json<StreamList> {
     let mut statuses = Vec::new();
@@ -250,7 +250,7 @@ async fn list(State(streams): App) -> Json<StreamList> {
 }
 
 /// Status of the stream of this id.
-#[utoipa::path(get, path = "/streams/{id}", tag = "streams",
+#[utoipa::path(get, path = "/streams/{id}", operation_id = "stream", tag = "streams",
     params(("id" = String, Path, description = "The stream's id")),
     responses(
         (status = 200, description = "Its status", body = Status),
