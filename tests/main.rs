@@ -8,4 +8,5 @@ mod misbehaving;
 mod processors;
 mod rest;
 mod sound;
+mod system;
 mod tidy;

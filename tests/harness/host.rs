@@ -156,6 +156,11 @@ impl Host {
         last
     }
 
+    /// Where the REST surface is, as `host:port`.
+    pub fn api_address(&self) -> &str {
+        self.api.trim_start_matches("http://")
+    }
+
     pub fn channel(&self, name: &str) -> ChannelUrl {
         format!("{}/{name}", self.trickle).parse().unwrap()
     }

@@ -4,11 +4,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::session::{Phase, Stream};
 
-/// The answer to `GET status`.
-#[derive(Serialize)]
+/// A stream at one moment.
+#[derive(Serialize, ToSchema)]
 pub struct Status {
     id: String,
     /// `CONNECTING`, `ONLINE`, `DEGRADED`, `DRAINING`, `ENDED` or `ERROR`.
@@ -17,6 +18,7 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     processor: String,
+    #[schema(value_type = Object)]
     params: Map<String, Value>,
     subscribe_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +40,7 @@ pub struct Status {
     events: Vec<Event>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Input {
     fps: f64,
     frames: u64,
@@ -52,7 +54,7 @@ struct Input {
     jumps: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Output {
     fps: f64,
     frames: u64,
@@ -65,21 +67,21 @@ struct Output {
 }
 
 /// From bytes received to bytes encoded, over the last 512 pictures.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Latency {
     p50: f64,
     p95: f64,
     max: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Errors {
     reported: u64,
     traps: u64,
     overruns: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Guest {
     time_ms: GuestTime,
     memory_bytes: u64,
@@ -87,13 +89,13 @@ struct Guest {
 }
 
 /// Of one picture, over the last 512.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct GuestTime {
     p50: f64,
     p99: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Event {
     /// Milliseconds since 1970.
     time: u64,

@@ -8,6 +8,7 @@
 //! takes it all down together; a [`pipeline`] is the part of it that does not know the network, and runs on files too.
 
 mod frames;
+mod histogram;
 mod host;
 mod loading;
 mod meters;
@@ -17,7 +18,9 @@ mod pipeline;
 mod processor;
 mod stream;
 mod streams;
+mod totals;
 
+pub use histogram::Distribution;
 pub use host::{Host, Prepared, StartRejected};
 pub use meters::{Condition, Event, Meters, Phase, Snapshot};
 pub use params::{HostParams, Params, ParamsRejected};
@@ -26,3 +29,4 @@ pub use processor::{Processor, StartError};
 pub use rillbox_trickle::ChannelUrl;
 pub use stream::StreamConfig;
 pub use streams::{Health, StartRequest, Stream, Streams, UnknownStream, UpdateRejected};
+pub use totals::{COUNTS, Census, Count, Totals};
