@@ -1,9 +1,11 @@
 //! Tests of the whole: the real program, server, codecs and components, on loopback.
 
 mod cli;
+mod connections;
 mod examples;
 mod harness;
 mod live;
+mod many;
 mod misbehaving;
 mod processors;
 mod rest;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api;
 use crate::registry::{Registry, UploadError};
 use crate::sandbox::{ChildCompiler, Engine, Limits};
-use crate::session::{Host, Streams};
+use crate::session::{Host, StreamTimes, Streams};
 
 /// Everything that `serve` needs to know.
 #[derive(Clone, Debug)]
@@ -24,10 +24,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Address of the trickle server, if there is to be one.
     pub trickle: Option<SocketAddr>,
+    /// How that server behaves.
+    pub server: ServerConfig,
     /// What streams share.
     pub host: HostConfig,
-    /// Time that streams have to end when the host goes down.
-    pub drain: Duration,
 }
 
 /// What a host is made of.
@@ -51,6 +51,8 @@ pub struct HostConfig {
     pub client: ClientConfig,
     /// Streams at once.
     pub max_streams: usize,
+    /// How long they wait.
+    pub times: StreamTimes,
 }
 
 /// Time that open connections have to close when the host goes down.
@@ -65,7 +67,6 @@ pub struct Serving {
     listener: TcpListener,
     server: Option<Server>,
     streams: Arc<Streams>,
-    drain: Duration,
 }
 
 impl Serving {
@@ -76,7 +77,7 @@ impl Serving {
         let server = match config.trickle {
             None => None,
             Some(address) => Some(
-                Server::bind(address, ServerConfig::default())
+                Server::bind(address, config.server)
                     .await
                     .with_context(|| format!("cannot listen on {address} for trickle (--trickle, --no-trickle)"))?,
             ),
@@ -89,7 +90,6 @@ impl Serving {
             listener,
             server,
             streams: Arc::new(Streams::new(host)),
-            drain: config.drain,
         })
     }
 
@@ -106,7 +106,7 @@ impl Serving {
             ended = &mut served => Some(ended),
             () = stop.cancelled() => None,
         };
-        self.streams.shutdown(self.drain).await;
+        self.streams.shutdown().await;
         let ended = match ended {
             Some(ended) => ended,
             // A client that keeps its connection open does not keep the host up.
@@ -137,6 +137,7 @@ pub async fn host(config: HostConfig) -> anyhow::Result<Host> {
         output: config.output,
         loading: config.loading,
         max_streams: config.max_streams,
+        times: config.times,
     })
 }
 

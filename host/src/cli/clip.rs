@@ -12,8 +12,10 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::serve::{Encoder, Guests};
+use super::trust::Trust;
 use crate::clip::{self, PublishOptions, RecordOptions, RunOptions};
 use crate::serve;
+use crate::session::StreamTimes;
 
 #[derive(Debug, Args)]
 pub struct Publish {
@@ -31,6 +33,8 @@ pub struct Publish {
     /// Encode in any case, rather than copy where that is possible.
     #[arg(long)]
     encode: bool,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 impl Publish {
@@ -39,7 +43,7 @@ impl Publish {
         let summary = clip::publish(PublishOptions {
             file: self.file,
             url: self.url,
-            client: Client::new(ClientConfig::default())?,
+            client: Client::new(self.trust.resolve()?)?,
             realtime: self.realtime,
             loops: self.loops,
             mode: if self.encode { SegmentMode::Encode } else { SegmentMode::Auto },
@@ -69,13 +73,15 @@ pub struct Record {
     /// Seconds to wait for the channel.
     #[arg(long, default_value_t = 30)]
     wait: u64,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 impl Record {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let summary = clip::record(RecordOptions {
             url: self.url,
-            client: Client::new(ClientConfig::default())?,
+            client: Client::new(self.trust.resolve()?)?,
             file: self.out.clone(),
             start: Start::Current,
             wait: Duration::from_secs(self.wait),
@@ -127,6 +133,7 @@ impl Run {
             loading: false,
             client: ClientConfig::default(),
             max_streams: 1,
+            times: StreamTimes::default(),
         })
         .await?;
         let processor = host.default_processor.clone().context("the component's path is not UTF-8")?;

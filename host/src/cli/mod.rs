@@ -1,7 +1,9 @@
 //! The command line: flags in, a resolved configuration out, and one room called.
 
 mod clip;
+mod descriptors;
 mod serve;
+mod trust;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use clap::Args;
 use rillbox_media::{InputConfig, OutputConfig, RateControl, VideoConfig};
-use rillbox_trickle::{ClientConfig, Server, ServerConfig};
+use rillbox_trickle::Server;
 use tokio_util::sync::CancellationToken;
 
+use super::descriptors;
+use super::trust::Trust;
 use crate::sandbox::Limits;
 use crate::serve::{Config, HostConfig, Serving};
+use crate::session::StreamTimes;
 
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -35,6 +38,14 @@ pub struct Serve {
     /// Show nothing, rather than a loading picture, while a processor withholds its pictures.
     #[arg(long)]
     no_loading: bool,
+    /// Seconds without a byte of input after which a stream is over.
+    #[arg(long, default_value = "60s", value_parser = seconds)]
+    input_timeout: Duration,
+    /// Seconds that a stream has to send what is under way when its input ends or the host goes down.
+    #[arg(long, default_value = "10s", value_parser = seconds)]
+    drain: Duration,
+    #[command(flatten)]
+    trust: Trust,
     #[command(flatten)]
     guests: Guests,
     #[command(flatten)]
@@ -84,6 +95,14 @@ impl Encoder {
     }
 }
 
+/// `10` or `10s`, from a second to a day.
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.strip_suffix('s').unwrap_or(text).parse() {
+        Ok(seconds @ 1..=86_400) => Ok(Duration::from_secs(seconds)),
+        _ => Err("not a number of seconds from 1 to 86400, such as 10s".to_owned()),
+    }
+}
+
 impl Serve {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let host = HostConfig {
@@ -94,14 +113,15 @@ impl Serve {
             input: self.guests.input(),
             output: self.encoder.resolve(),
             loading: !self.no_loading,
-            client: ClientConfig::default(),
+            client: self.trust.resolve()?,
             max_streams: self.max_streams,
+            times: StreamTimes { input: self.input_timeout, drain: self.drain },
         };
         let config = Config {
             listen: self.listen,
             trickle: (!self.no_trickle).then_some(self.trickle),
+            server: descriptors::server_config(),
             host,
-            drain: Duration::from_secs(10),
         };
         Serving::bind(config).await?.run(stop).await
     }
@@ -116,7 +136,7 @@ pub struct Trickle {
 
 impl Trickle {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let server = Server::bind(self.listen, ServerConfig::default()).await?;
+        let server = Server::bind(self.listen, descriptors::server_config()).await?;
         tracing::info!(trickle = %server.local_addr(), "ready");
         server.run(stop).await;
         Ok(())

@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::params::{Params, ParamsRejected};
 use super::pipeline::{PipelineConfig, PipelineError};
 use super::processor::{Processor, StartError};
+use super::stream::StreamTimes;
 use crate::registry::{CompileError, Isolation, Lease, NotFound, ParamsSchema, Registry};
 use crate::sandbox::{ChildCompiler, Engine, Identity, LoadError};
 
@@ -31,6 +32,8 @@ pub struct Host {
     pub loading: bool,
     /// Streams at once.
     pub max_streams: usize,
+    /// How long they wait.
+    pub times: StreamTimes,
 }
 
 /// Why a stream was not started. Nothing has changed.

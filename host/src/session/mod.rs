@@ -27,6 +27,6 @@ pub use params::{HostParams, Params, ParamsRejected};
 pub use pipeline::{Pipeline, PipelineConfig, PipelineError, Source};
 pub use processor::{Processor, StartError};
 pub use rillbox_trickle::ChannelUrl;
-pub use stream::StreamConfig;
+pub use stream::{StreamConfig, StreamTimes};
 pub use streams::{Health, StartRequest, Stream, Streams, UnknownStream, UpdateRejected};
 pub use totals::{COUNTS, Census, Count, Totals};

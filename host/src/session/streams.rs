@@ -29,6 +29,9 @@ const REMEMBERED: usize = 64;
 /// Longest that a stop waits for the stream's end; the stream goes on ending after it.
 const STOP_WAIT: Duration = Duration::from_secs(8);
 
+/// Time that a stream has to let everything go after its drain time.
+const RELEASE: Duration = Duration::from_millis(500);
+
 /// A stream to start.
 #[derive(Clone, Debug)]
 pub struct StartRequest {
@@ -261,11 +264,12 @@ impl Streams {
         census
     }
 
-    /// Ends all streams, and waits for them at most `deadline`.
-    pub async fn shutdown(&self, deadline: Duration) {
+    /// Ends all streams, and waits while they drain.
+    pub async fn shutdown(&self) {
         self.stop.cancel();
         self.tasks.close();
-        if timeout(deadline, self.tasks.wait()).await.is_err() {
+        // Their own deadline comes first.
+        if timeout(self.host.times.drain + RELEASE, self.tasks.wait()).await.is_err() {
             tracing::warn!("streams were cut off: they did not end in time");
         }
     }
@@ -332,7 +336,7 @@ impl Streams {
             id,
             processor: prepared.lease.id(),
             started: SystemTime::now(),
-            config: StreamConfig { subscribe: request.subscribe, publish: request.publish },
+            config: StreamConfig { subscribe: request.subscribe, publish: request.publish, times: self.host.times },
             meters,
             schema: prepared.schema,
             params: tokio::sync::Mutex::new(prepared.params),

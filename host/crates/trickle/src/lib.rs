@@ -11,6 +11,7 @@
 //! * A publisher's numbers never move backwards, except when it resets or restarts more than a window behind.
 //! * A segment whose publisher vanished ends after a grace time instead of never.
 
+mod backoff;
 mod changes;
 mod client;
 mod control;
@@ -22,7 +23,8 @@ mod subscriber;
 mod url;
 
 pub use self::{
-    client::{Client, ClientConfig, ClientError, ConnectError, TransportError},
+    backoff::Backoff,
+    client::{Authorities, Client, ClientConfig, ClientError, ConnectError, TransportError},
     control::{ControlError, create, delete, next_seq},
     publisher::{PublishError, Publisher, PublisherConfig, PublisherStats},
     server::{Server, ServerConfig},

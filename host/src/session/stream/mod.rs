@@ -20,9 +20,6 @@ use crate::registry::Lease;
 /// A server that cannot be reached for this long ends the stream.
 const UNREACHABLE: Duration = Duration::from_secs(30);
 
-/// Time that a stream has, once its input has ended, to send what is under way.
-const DRAIN: Duration = Duration::from_secs(10);
-
 /// Where a stream comes from and goes to.
 #[derive(Clone, Debug)]
 pub struct StreamConfig {
@@ -30,6 +27,23 @@ pub struct StreamConfig {
     pub subscribe: ChannelUrl,
     /// Output; a stream without one only looks.
     pub publish: Option<ChannelUrl>,
+    /// How long it waits.
+    pub times: StreamTimes,
+}
+
+/// How long streams wait. [`Default`] is 60 s for input and 10 s to drain.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamTimes {
+    /// For a byte of input; then the stream is over.
+    pub input: Duration,
+    /// For what is under way to go out, once the input has ended.
+    pub drain: Duration,
+}
+
+impl Default for StreamTimes {
+    fn default() -> Self {
+        Self { input: Duration::from_secs(60), drain: Duration::from_secs(10) }
+    }
 }
 
 /// Why a stream ended.
@@ -61,7 +75,8 @@ pub async fn run(
 ) {
     let Pipeline { source, emitted, mut stages, .. } = pipeline;
     let mut ends: JoinSet<Ending> = JoinSet::new();
-    let subscription = Subscription::new(client.clone(), config.subscribe, source, meters.clone());
+    let times = config.times;
+    let subscription = Subscription::new(client.clone(), config.subscribe, source, meters.clone(), times.input);
     let publication = Publication::new(client, config.publish, emitted, meters.clone());
     // Stops the input alone; the rest follows by itself when no more comes.
     let input = stop.child_token();
@@ -72,7 +87,7 @@ pub async fn run(
         }
     });
     ends.spawn(publication.run());
-    let ending = supervise(&mut ends, &mut stages, &input, meters).await;
+    let ending = supervise(&mut ends, &mut stages, &input, meters, times.drain).await;
     ends.shutdown().await;
     stages.shutdown().await;
     drop(processor);
@@ -89,6 +104,7 @@ async fn supervise(
     stages: &mut JoinSet<Result<(), PipelineError>>,
     input: &CancellationToken,
     meters: &Meters,
+    drain: Duration,
 ) -> Ending {
     let mut ending: Option<Ending> = None;
     // Set anew when the first end comes.
@@ -106,7 +122,7 @@ async fn supervise(
             ending = Some(end);
             input.cancel();
             meters.enter(Phase::Draining);
-            deadline.as_mut().reset(Instant::now() + DRAIN);
+            deadline.as_mut().reset(Instant::now() + drain);
         }
         if ends.is_empty() && stages.is_empty() {
             return ending.unwrap_or_else(|| Ending::ended("the input ended"));

@@ -31,7 +31,10 @@ impl Publication {
     /// Publishes segments until the pipeline makes no more.
     pub async fn run(mut self) -> Ending {
         loop {
-            let received = tokio::time::timeout(PUBLISH_CHECK, self.emitted.recv()).await;
+            let received = tokio::select! {
+                received = tokio::time::timeout(PUBLISH_CHECK, self.emitted.recv()) => received,
+                error = over(self.publisher.as_ref()) => return self.gone(&error),
+            };
             if let Some(ending) = self.check() {
                 return ending;
             }
@@ -40,7 +43,7 @@ impl Publication {
                 Ok(None) => return self.finish().await,
                 Ok(Some(emit)) => {
                     if let Err(error) = self.publish(emit).await {
-                        return gone(&error);
+                        return self.gone(&error);
                     }
                 }
             }
@@ -79,7 +82,7 @@ impl Publication {
         let ended = Ending::ended("the input ended");
         match self.publisher.take() {
             None => ended,
-            Some((publisher, _)) => match publisher.close().await {
+            Some((publisher, url)) => match publisher.close().await {
                 Ok(stats) => {
                     self.count(stats);
                     ended
@@ -89,8 +92,20 @@ impl Publication {
                     tracing::debug!(%error, "the output channel was not closed");
                     ended
                 }
-                Err(error) => gone(&error),
+                Err(error) => Ending::failed(format!("cannot publish to {url}: {error}")),
             },
+        }
+    }
+
+    /// What it means that nothing more can be published.
+    fn gone(&self, error: &PublishError) -> Ending {
+        match (error, &self.publisher) {
+            (PublishError::Closed, _) => Ending::ended("the output was closed"),
+            (PublishError::NotFound, Some((publisher, _))) if publisher.stats().segments > 0 => {
+                Ending::ended("the output is gone")
+            }
+            (_, Some((_, url))) => Ending::failed(format!("cannot publish to {url}: {error}")),
+            (_, None) => Ending::failed(error.to_string()),
         }
     }
 
@@ -101,10 +116,10 @@ impl Publication {
     }
 }
 
-fn gone(error: &PublishError) -> Ending {
-    match error {
-        PublishError::Closed => Ending::ended("the output was closed"),
-        PublishError::NotFound => Ending::ended("the output is gone"),
-        error => Ending::failed(format!("the output could not be published: {error}")),
+/// Waits until nothing more can be published; for ever where the output goes nowhere.
+async fn over(publisher: Option<&(Publisher, ChannelUrl)>) -> PublishError {
+    match publisher {
+        Some((publisher, _)) => publisher.over().await,
+        None => std::future::pending().await,
     }
 }

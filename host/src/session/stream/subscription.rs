@@ -1,83 +1,166 @@
 //! A stream's input: segments of its channel, read as they arrive.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rillbox_trickle::{ChannelUrl, Client, Segment, Start, SubscribeError, Subscriber};
+use rillbox_trickle::{Backoff, ChannelUrl, Client, Segment, Start, SubscribeError, Subscriber};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Ending, UNREACHABLE, causes};
 use crate::session::meters::Meters;
 use crate::session::pipeline::Source;
 
-/// Pause between two attempts.
-const RETRY: Duration = Duration::from_millis(300);
+/// A segment that is silent for this long is left when the next one is there.
+const STALL: Duration = Duration::from_secs(2);
+
+/// Segments in a row that may be empty before the next is asked for with a pause.
+const EMPTY: u32 = 5;
 
 pub(super) struct Subscription {
     subscriber: Subscriber,
     url: ChannelUrl,
     source: mpsc::Sender<Source>,
     meters: Arc<Meters>,
+    /// Longest silence.
+    silence: Duration,
+    /// When the server last sent a byte or failed: whatever was not silence.
+    heard: Instant,
+    /// Since when it fails.
+    failing: Option<Instant>,
+    backoff: Backoff,
+    /// Segments in a row without a byte.
+    empty: u32,
     /// A segment has been read: the channel was there.
     begun: bool,
 }
 
 impl Subscription {
-    pub fn new(client: Client, url: ChannelUrl, source: mpsc::Sender<Source>, meters: Arc<Meters>) -> Self {
+    pub fn new(
+        client: Client,
+        url: ChannelUrl,
+        source: mpsc::Sender<Source>,
+        meters: Arc<Meters>,
+        silence: Duration,
+    ) -> Self {
         let subscriber = Subscriber::new(client, url.clone(), Start::Current);
-        Self { subscriber, url, source, meters, begun: false }
+        Self {
+            subscriber,
+            url,
+            source,
+            meters,
+            silence,
+            heard: Instant::now(),
+            failing: None,
+            backoff: Backoff::default(),
+            empty: 0,
+            begun: false,
+        }
     }
 
     /// Reads segments until there are no more.
     pub async fn run(mut self) -> Ending {
-        let mut failing: Option<Instant> = None;
         loop {
-            match self.subscriber.next().await {
-                Ok(segment) => {
-                    failing = None;
-                    self.begun = true;
-                    if !self.read(segment).await {
-                        return Ending::ended("the pipeline ended");
-                    }
-                }
-                Err(SubscribeError::Closed) => return Ending::ended("the input ended"),
-                Err(SubscribeError::NotFound) if self.begun => return Ending::ended("the input is gone"),
-                Err(SubscribeError::Interrupted) => return Ending::ended("the host is shutting down"),
-                Err(error) => {
-                    let now = Instant::now();
-                    let since = *failing.get_or_insert_with(|| {
-                        self.meters.event("error", format!("cannot read {}: {}", self.url, causes(&error)));
-                        now
-                    });
-                    if now.duration_since(since) >= UNREACHABLE {
-                        let seconds = UNREACHABLE.as_secs();
-                        return Ending::failed(format!("cannot read {} for {seconds} s: {}", self.url, causes(&error)));
-                    }
-                    sleep(RETRY).await;
-                }
+            if let ControlFlow::Break(ending) = self.step().await {
+                return ending;
             }
         }
     }
 
-    /// Hands on a segment as it arrives; `false` when nobody takes it.
-    async fn read(&mut self, mut segment: Segment) -> bool {
+    async fn step(&mut self) -> ControlFlow<Ending> {
+        match timeout_at(self.heard + self.silence, self.subscriber.next()).await {
+            Ok(Ok(segment)) => {
+                self.failing = None;
+                self.begun = true;
+                self.read(segment).await?;
+                if self.empty <= EMPTY {
+                    self.backoff.reset();
+                } else {
+                    self.backoff.pause().await;
+                }
+            }
+            Ok(Err(error)) => {
+                self.failed(&error)?;
+                self.backoff.pause().await;
+                self.heard = Instant::now();
+            }
+            Err(_elapsed) => return ControlFlow::Break(self.silent()),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Notes a failure between two segments; breaks when it is for good.
+    fn failed(&mut self, error: &SubscribeError) -> ControlFlow<Ending> {
+        match error {
+            SubscribeError::Closed => return ControlFlow::Break(Ending::ended("the input ended")),
+            SubscribeError::NotFound if self.begun => return ControlFlow::Break(Ending::ended("the input is gone")),
+            SubscribeError::Interrupted => return ControlFlow::Break(Ending::ended("the host is shutting down")),
+            _ => {}
+        }
+        let since = *self.failing.get_or_insert_with(|| {
+            self.meters.event("error", format!("cannot read {}: {}", self.url, causes(error)));
+            Instant::now()
+        });
+        if since.elapsed() < UNREACHABLE {
+            return ControlFlow::Continue(());
+        }
+        let seconds = UNREACHABLE.as_secs();
+        ControlFlow::Break(Ending::failed(format!("cannot read {} for {seconds} s: {}", self.url, causes(error))))
+    }
+
+    /// Hands on a segment as it arrives.
+    async fn read(&mut self, mut segment: Segment) -> ControlFlow<Ending> {
         self.meters.segments_in.add(1);
         self.meters.segments_missed.add(segment.skipped());
-        loop {
-            let source = match segment.chunk().await {
-                Ok(Some(bytes)) => Source::Bytes(bytes, std::time::Instant::now()),
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::warn!(url = %self.url, seq = segment.seq(), error = causes(&error), "a segment broke off");
-                    self.meters.event("error", format!("segment {} broke off: {}", segment.seq(), causes(&error)));
-                    break;
-                }
-            };
-            if self.source.send(source).await.is_err() {
-                return false;
-            }
+        self.empty += 1;
+        while let Some(source) = self.piece(&mut segment).await? {
+            self.empty = 0;
+            self.hand_on(source).await?;
+            // What the pipeline took its time for was no silence.
+            self.heard = Instant::now();
         }
-        self.source.send(Source::EndOfSegment).await.is_ok()
+        self.hand_on(Source::EndOfSegment).await
+    }
+
+    /// The next bytes of a segment; `None` at its end, or where no more of it is to be had.
+    async fn piece(&mut self, segment: &mut Segment) -> ControlFlow<Ending, Option<Source>> {
+        let until = self.heard + self.silence;
+        loop {
+            let wait = STALL.min(until.duration_since(Instant::now()));
+            let lost = match timeout(wait, segment.chunk()).await {
+                Ok(Ok(Some(bytes))) => {
+                    return ControlFlow::Continue(Some(Source::Bytes(bytes, std::time::Instant::now())));
+                }
+                Ok(Ok(None)) => return ControlFlow::Continue(None),
+                Ok(Err(error)) => format!("segment {} broke off: {}", segment.seq(), causes(&error)),
+                Err(_elapsed) if self.subscriber.is_ahead() => {
+                    format!("segment {} stood still; going on with a newer one", segment.seq())
+                }
+                Err(_elapsed) if Instant::now() >= until => return ControlFlow::Break(self.silent()),
+                Err(_elapsed) => continue,
+            };
+            tracing::warn!(url = %self.url, "{lost}");
+            self.meters.event("error", lost);
+            return ControlFlow::Continue(None);
+        }
+    }
+
+    /// Fails when nobody takes it.
+    async fn hand_on(&self, source: Source) -> ControlFlow<Ending> {
+        match self.source.send(source).await {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(Ending::ended("the pipeline ended")),
+        }
+    }
+
+    /// The end of an input that is there and says nothing.
+    fn silent(&self) -> Ending {
+        let seconds = self.silence.as_secs();
+        if self.begun {
+            Ending::ended(format!("no input for {seconds} s"))
+        } else {
+            Ending::failed(format!("no input from {} for {seconds} s", self.url))
+        }
     }
 }

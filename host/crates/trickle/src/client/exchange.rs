@@ -28,6 +28,8 @@ pub(crate) enum RequestError {
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// An earlier connection died under the request.
+    pub(crate) repeated: bool,
     body: Incoming,
     /// Goes back to the pool when the body ends well; else it closes with the reply.
     connection: Option<Connection>,
@@ -54,7 +56,7 @@ impl Client {
         match self.send(connection, url, build()).await {
             Err(_) if reused => {
                 let (connection, _) = self.connection(url.origin(), Reuse::Fresh).await?;
-                Ok(self.send(connection, url, build()).await?)
+                Ok(Reply { repeated: true, ..self.send(connection, url, build()).await? })
             }
             sent => Ok(sent?),
         }
@@ -76,7 +78,7 @@ impl Client {
         let (head, body) = reply?.into_parts();
         let (client, origin) = (self.clone(), origin.clone());
         let connection = Some(connection);
-        Ok(Reply { status: head.status, headers: head.headers, body, connection, client, origin })
+        Ok(Reply { status: head.status, headers: head.headers, repeated: false, body, connection, client, origin })
     }
 }
 

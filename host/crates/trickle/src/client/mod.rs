@@ -18,8 +18,8 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio_rustls::TlsConnector;
 
-pub use self::connect::ConnectError;
 use self::pool::Pool;
+pub use self::{connect::ConnectError, tls::Authorities};
 pub(crate) use self::{
     connect::Connection,
     exchange::{Reply, RequestError, request},
@@ -31,24 +31,24 @@ use crate::{publisher::OutboxBody, url::Origin};
 pub struct ClientConfig {
     /// Bound of name lookup, TCP and TLS together. Default 5 s. Nothing else of a request is bounded: streams wait.
     pub connect_timeout: Duration,
-    /// Certificates of further authorities, each a PEM text with one or more. Default none.
-    pub extra_roots_pem: Vec<Vec<u8>>,
+    /// Authorities beside the web's own. Default none.
+    pub authorities: Vec<Authorities>,
     /// Accepts any certificate, for orchestrators that sign their own. Default false.
     pub insecure: bool,
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(5), extra_roots_pem: Vec::new(), insecure: false }
+        Self { connect_timeout: Duration::from_secs(5), authorities: Vec::new(), insecure: false }
     }
 }
 
 /// Why a [`Client`] cannot be made.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ClientError {
-    /// An extra authority that cannot be read.
-    #[error("extra root certificate: {0}")]
-    Root(String),
+    /// A PEM text without a certificate, or with one that is damaged.
+    #[error("not a certificate authority: {0}")]
+    Authority(String),
     /// TLS cannot be set up.
     #[error("TLS: {0}")]
     Tls(String),
@@ -80,7 +80,7 @@ pub(crate) enum Reuse {
 
 impl Client {
     /// # Errors
-    /// An extra root certificate that is none.
+    /// TLS cannot be set up.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let tls = tls::connector(&config)?;
         let shared = Shared { tls, connect_timeout: config.connect_timeout, pool: Pool::default() };

@@ -22,25 +22,37 @@ pub(crate) fn connector(config: &ClientConfig) -> Result<TlsConnector, ClientErr
     let tls = if config.insecure {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
     } else {
-        builder.with_root_certificates(roots(&config.extra_roots_pem)?)
+        builder.with_root_certificates(roots(&config.authorities))
     };
     Ok(TlsConnector::from(Arc::new(tls.with_no_client_auth())))
 }
 
-/// The web's authorities and the operator's own.
-fn roots(extra: &[Vec<u8>]) -> Result<RootCertStore, ClientError> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for pem in extra {
-        let before = roots.len();
+/// Certificate authorities that vouch for servers. A server's own certificate may be its authority.
+#[derive(Debug, Clone)]
+pub struct Authorities(RootCertStore);
+
+impl Authorities {
+    /// All certificates of a PEM text, which has at least one.
+    ///
+    /// # Errors
+    /// [`ClientError::Authority`].
+    pub fn from_pem(pem: &[u8]) -> Result<Self, ClientError> {
+        let mut store = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| ClientError::Root(error.to_string()))?;
-            roots.add(certificate).map_err(|error| ClientError::Root(error.to_string()))?;
+            let certificate = certificate.map_err(|error| ClientError::Authority(error.to_string()))?;
+            store.add(certificate).map_err(|error| ClientError::Authority(error.to_string()))?;
         }
-        if roots.len() == before {
-            return Err(ClientError::Root("no certificate in the PEM text".to_owned()));
+        if store.is_empty() {
+            return Err(ClientError::Authority("there is no certificate in the PEM text".to_owned()));
         }
+        Ok(Self(store))
     }
-    Ok(roots)
+}
+
+/// The web's authorities and the operator's own.
+fn roots(own: &[Authorities]) -> RootCertStore {
+    let web = webpki_roots::TLS_SERVER_ROOTS.iter();
+    RootCertStore { roots: web.chain(own.iter().flat_map(|own| &own.0.roots)).cloned().collect() }
 }
 
 /// Accepts whatever certificate a server shows: encryption without knowing with whom.

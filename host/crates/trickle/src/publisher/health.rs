@@ -1,8 +1,13 @@
 //! What a publisher's segments report about the server.
 
+use std::time::Duration;
+
 use tokio::{sync::watch, time::Instant};
 
 use super::{PublishError, PublisherStats};
+
+/// How long a channel may be missing on a server that was lost, until its owner has made it again.
+const RETURN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Shared by a publisher and its segments.
 #[derive(Clone)]
@@ -14,7 +19,15 @@ pub(crate) struct Health {
 struct Report {
     stats: PublisherStats,
     failing: Option<Failing>,
+    lost: Option<Lost>,
     over: Option<Over>,
+}
+
+/// Connections failed since the server took something: it may have been started again since, without its channels.
+#[derive(Clone, Copy, Default)]
+struct Lost {
+    /// When it first said that there is no such channel.
+    missing_since: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -40,6 +53,15 @@ pub(crate) enum Over {
     NotFound,
 }
 
+impl From<Over> for PublishError {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Closed => Self::Closed,
+            Over::NotFound => Self::NotFound,
+        }
+    }
+}
+
 impl Health {
     pub(crate) fn new() -> Self {
         Self { report: watch::Sender::new(Report::default()) }
@@ -56,18 +78,15 @@ impl Health {
     /// # Errors
     /// Once the channel is over.
     pub(crate) fn check(&self) -> Result<(), PublishError> {
-        match self.report.borrow().over {
-            None => Ok(()),
-            Some(Over::Closed) => Err(PublishError::Closed),
-            Some(Over::NotFound) => Err(PublishError::NotFound),
-        }
+        self.report.borrow().over.map_or(Ok(()), |over| Err(over.into()))
     }
 
     /// Waits until the channel is over.
-    pub(crate) async fn over(&self) {
+    pub(crate) async fn over(&self) -> PublishError {
         let mut receiver = self.report.subscribe();
-        // An error cannot be: `self` holds a sender.
-        let _ = receiver.wait_for(|report| report.over.is_some()).await;
+        let over = receiver.wait_for(|report| report.over.is_some()).await;
+        // There is always one: `self` holds a sender.
+        over.ok().and_then(|report| report.over).unwrap_or(Over::Closed).into()
     }
 
     pub(crate) fn published(&self, bytes: u64) {
@@ -88,6 +107,20 @@ impl Health {
 
     pub(crate) fn ended(&self, over: Over) {
         self.report.send_modify(|report| report.over = report.over.or(Some(over)));
+    }
+
+    /// The connection, or a server in front of the server, failed.
+    pub(crate) fn lost(&self) {
+        self.report.send_modify(|report| report.lost = Some(Lost::default()));
+    }
+
+    /// Whether a channel that is missing now may be made again.
+    pub(crate) fn may_return(&self) -> bool {
+        let mut since = None;
+        self.report.send_modify(|report| {
+            since = report.lost.as_mut().map(|lost| *lost.missing_since.get_or_insert_with(Instant::now));
+        });
+        since.is_some_and(|since| since.elapsed() < RETURN_LIMIT)
     }
 
     /// Remembers since when; tells only of the first failure in a row.
@@ -112,7 +145,10 @@ impl Health {
 
     fn recovered(&self) {
         let mut failing = None;
-        self.report.send_modify(|report| failing = report.failing.take());
+        self.report.send_modify(|report| {
+            failing = report.failing.take();
+            report.lost = None;
+        });
         if let Some(failing) = failing {
             tracing::info!(after_ms = failing.since.elapsed().as_millis(), "publishing works again");
         }

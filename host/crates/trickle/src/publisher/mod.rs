@@ -202,13 +202,18 @@ impl Publisher {
         };
         let waited = tokio::select! {
             waited = timeout(self.config.write_timeout, pushed) => waited,
-            () = self.health.over() => return self.health.check(),
+            over = self.health.over() => return Err(over),
         };
         if waited.is_err() {
             self.health.failed(Failed::Bytes, &"the server takes no bytes");
             open.outbox.abandon();
         }
         Ok(())
+    }
+
+    /// Waits until nothing more can be published, and tells why.
+    pub async fn over(&self) -> PublishError {
+        self.health.over().await
     }
 
     /// What it has done so far.

@@ -13,13 +13,11 @@ use super::{
     outbox::Outbox,
 };
 use crate::{
+    backoff::Backoff,
     client::{Client, Reply, RequestBody, RequestError, Reuse, request},
     control, headers,
     url::ChannelUrl,
 };
-
-/// Pause before another attempt.
-const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// A connection that was held open this long without a byte shows that a server is there.
 const HELD: Duration = Duration::from_secs(1);
@@ -75,12 +73,15 @@ impl SegmentTask {
 
     /// `false` when the segment is to be given up.
     async fn settle(&mut self) -> bool {
-        let mut reuse = Reuse::Allowed;
+        let (mut reuse, mut backoff) = (Reuse::Allowed, Backoff::default());
         loop {
             match self.attempt(reuse).await {
                 Answer::Accepted(reply) => {
                     self.accepted(*reply).await;
                     return true;
+                }
+                Answer::Over(Over::NotFound) if self.health.may_return() => {
+                    self.failed(&Fault::Status(StatusCode::NOT_FOUND));
                 }
                 Answer::Over(over) => {
                     self.health.ended(over);
@@ -90,10 +91,13 @@ impl SegmentTask {
                     self.failed(&fault);
                     return false;
                 }
-                Answer::Failed(fault) => self.failed(&fault),
+                Answer::Failed(fault) => {
+                    self.health.lost();
+                    self.failed(&fault);
+                }
             }
             reuse = Reuse::Fresh;
-            if !self.may_retry().await {
+            if !self.may_retry(&mut backoff).await {
                 return false;
             }
             self.health.retrying();
@@ -101,12 +105,12 @@ impl SegmentTask {
     }
 
     /// Pauses, unless it is settled already that another attempt makes no sense.
-    async fn may_retry(&mut self) -> bool {
+    async fn may_retry(&mut self, backoff: &mut Backoff) -> bool {
         let superseded = self.newest.wait_for(|newest| *newest > self.seq);
         tokio::select! {
             biased;
             _ = superseded => false,
-            () = sleep(RETRY_PAUSE) => self.outbox.is_repeatable(),
+            () = backoff.pause() => self.outbox.is_repeatable(),
         }
     }
 
@@ -149,6 +153,7 @@ impl SegmentTask {
         match sent {
             // The server may have closed an idle connection just then: no fault of anybody's.
             Err(_) if reused && self.outbox.is_repeatable() => {
+                self.health.lost();
                 let (connection, _) = self.client.connection(self.url.origin(), Reuse::Fresh).await?;
                 Ok(self.client.send(connection, &self.url, self.request()).await?)
             }

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Start, SubscribeError};
 use crate::{
+    backoff::Backoff,
     client::{Client, Reply, Reuse},
     control::{self, ControlError},
     headers,
@@ -22,12 +23,25 @@ const AHEAD_PAUSE: Duration = Duration::from_millis(250);
 /// How long to wait for numbers to catch up before taking it that the publisher started over.
 const AHEAD_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long a channel may be missing on a server that was lost: one that was started again knows no channels until their
+/// publishers have made them again.
+const RETURN_LIMIT: Duration = Duration::from_secs(10);
+
+/// Connections to the server failed since it gave a segment. It may have been started again since, without its channels
+/// and with numbers that begin anew.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lost {
+    /// When it first said that there is no such channel.
+    missing_since: Option<Instant>,
+}
+
 /// One segment's request, with all that it takes to get an answer that is a segment.
 pub(super) struct Fetch {
     pub(super) client: Client,
     pub(super) url: ChannelUrl,
     pub(super) at: Start,
     pub(super) reuse: Reuse,
+    pub(super) lost: Option<Lost>,
 }
 
 /// How it ended, and where.
@@ -36,6 +50,7 @@ pub(super) struct Fetched {
     pub(super) at: Start,
     /// Segments passed over because the server has them no more.
     pub(super) skipped: u64,
+    pub(super) lost: Option<Lost>,
     pub(super) result: Result<(u64, Reply), SubscribeError>,
 }
 
@@ -45,6 +60,7 @@ struct Search {
     skipped: u64,
     ahead_since: Option<Instant>,
     jumped: bool,
+    backoff: Backoff,
 }
 
 impl Fetch {
@@ -52,7 +68,7 @@ impl Fetch {
     pub(super) async fn run(mut self) -> Fetched {
         let mut search = Search::default();
         let result = self.search(&mut search).await;
-        Fetched { at: self.at, skipped: search.skipped, result }
+        Fetched { at: self.at, skipped: search.skipped, lost: self.lost, result }
     }
 
     async fn search(&mut self, search: &mut Search) -> Result<(u64, Reply), SubscribeError> {
@@ -63,9 +79,13 @@ impl Fetch {
             // Its connection closes with the request, so that no two are outstanding.
             let Ok(reply) = timeout(REFRESH, request).await else {
                 self.reuse = Reuse::Fresh;
+                self.lost.get_or_insert_default();
                 continue;
             };
             let reply = reply?;
+            if reply.repeated {
+                self.lost.get_or_insert_default();
+            }
             if reply.headers.contains_key(headers::CLOSED) {
                 return Err(SubscribeError::Closed);
             }
@@ -73,7 +93,10 @@ impl Fetch {
                 StatusCode::OK => return self.found(reply),
                 StatusCode::NOT_FOUND => {
                     reply.drain().await;
-                    return Err(SubscribeError::NotFound);
+                    if !self.may_return() {
+                        return Err(SubscribeError::NotFound);
+                    }
+                    search.backoff.pause().await;
                 }
                 status if status == headers::no_segment() => {
                     let latest = headers::number(&reply.headers, &headers::LATEST);
@@ -84,6 +107,12 @@ impl Fetch {
                 status => return Err(SubscribeError::Status { status }),
             }
         }
+    }
+
+    /// Whether a channel that is missing now may be made again.
+    fn may_return(&mut self) -> bool {
+        let since = self.lost.as_mut().map(|lost| *lost.missing_since.get_or_insert_with(Instant::now));
+        since.is_some_and(|since| since.elapsed() < RETURN_LIMIT)
     }
 
     /// Turns "next" and "current" into a number where the server can tell it, so that asking again means the same.
@@ -134,9 +163,11 @@ impl Fetch {
             return search.pause_after_jump().await;
         }
         let since = *search.ahead_since.get_or_insert_with(Instant::now);
-        if latest.saturating_add(1) < wanted && since.elapsed() >= AHEAD_LIMIT {
+        let patience = if self.lost.is_some() { Duration::ZERO } else { AHEAD_LIMIT };
+        if latest.saturating_add(1) < wanted && since.elapsed() >= patience {
             search.ahead_since = None;
-            self.at = Start::Seq(latest);
+            // The newest that has been begun, from its start.
+            self.at = Start::Seq(latest.saturating_sub(1));
         }
         sleep(AHEAD_PAUSE).await;
     }

@@ -2,11 +2,16 @@
 
 mod fetch;
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
 use bytes::Bytes;
 use http::{StatusCode, header};
 use tokio_util::task::AbortOnDropHandle;
 
-use self::fetch::{Fetch, Fetched};
+use self::fetch::{Fetch, Fetched, Lost};
 use crate::{
     client::{Client, ConnectError, Reply, RequestError, Reuse, TransportError},
     url::ChannelUrl,
@@ -79,13 +84,19 @@ pub struct Subscriber {
     reuse: Reuse,
     /// Passed over since the last segment.
     skipped: u64,
+    /// There has been a segment: the channel was there.
+    begun: bool,
+    lost: Option<Lost>,
     pending: Option<AbortOnDropHandle<Fetched>>,
+    /// What came of the last request, until somebody asks for it.
+    answer: Option<Fetched>,
 }
 
 impl Subscriber {
     /// Nothing is requested before the first [`Subscriber::next`].
     pub fn new(client: Client, url: ChannelUrl, start: Start) -> Self {
-        Self { client, url, at: start, reuse: Reuse::Allowed, skipped: 0, pending: None }
+        let (reuse, skipped) = (Reuse::Allowed, 0);
+        Self { client, url, at: start, reuse, skipped, begun: false, lost: None, pending: None, answer: None }
     }
 
     /// Waits for the next segment's first byte, or for its end if it has none, without limit. A reader that fell behind
@@ -93,8 +104,53 @@ impl Subscriber {
     ///
     /// # Errors
     /// After one that is not [terminal](SubscribeError::is_terminal), calling again asks for the same segment on a fresh
-    /// connection; pauses and the number of tries are the caller's.
+    /// connection; pauses and the number of tries are the caller's. After such a failure between segments the server
+    /// may be another run of itself: a channel that it does not know is asked for again for 10 s, and its numbers are
+    /// taken as they are.
     pub async fn next(&mut self) -> Result<Segment, SubscribeError> {
+        let fetched = match self.answer.take() {
+            Some(fetched) => fetched,
+            None => self.ask().await?,
+        };
+        self.at = fetched.at;
+        self.skipped += fetched.skipped;
+        match fetched.result {
+            Ok((seq, reply)) => {
+                (self.reuse, self.begun, self.lost) = (Reuse::Allowed, true, None);
+                self.pending = Some(self.fetch());
+                Ok(Segment::new(seq, std::mem::take(&mut self.skipped), reply))
+            }
+            Err(error) => {
+                self.reuse = Reuse::Fresh;
+                let may_have_restarted = self.begun && !error.is_terminal();
+                self.lost = if may_have_restarted { Some(Lost::default()) } else { fetched.lost };
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether the segment that [`Subscriber::next`] would give is there already.
+    pub fn is_ahead(&mut self) -> bool {
+        if let Some(pending) = &mut self.pending
+            && let Poll::Ready(joined) = Pin::new(pending).poll(&mut Context::from_waker(Waker::noop()))
+        {
+            self.pending = None;
+            self.answer = joined.ok();
+        }
+        self.answer.as_ref().is_some_and(|fetched| fetched.result.is_ok())
+    }
+
+    /// Goes on elsewhere, on a fresh connection. After a segment that broke off, seeking to its number reads it again, and the
+    /// server counts as one that failed, see [`Subscriber::next`].
+    pub fn seek(&mut self, start: Start) {
+        (self.pending, self.answer) = (None, None);
+        self.at = start;
+        self.skipped = 0;
+        self.reuse = Reuse::Fresh;
+        self.lost = self.begun.then(Lost::default);
+    }
+
+    async fn ask(&mut self) -> Result<Fetched, SubscribeError> {
         let pending = match &mut self.pending {
             Some(pending) => pending,
             None => {
@@ -104,33 +160,12 @@ impl Subscriber {
         };
         let joined = pending.await;
         self.pending = None;
-        let fetched = joined.map_err(|_| SubscribeError::Interrupted)?;
-        self.at = fetched.at;
-        self.skipped += fetched.skipped;
-        match fetched.result {
-            Ok((seq, reply)) => {
-                self.reuse = Reuse::Allowed;
-                self.pending = Some(self.fetch());
-                Ok(Segment::new(seq, std::mem::take(&mut self.skipped), reply))
-            }
-            Err(error) => {
-                self.reuse = Reuse::Fresh;
-                Err(error)
-            }
-        }
-    }
-
-    /// Goes on elsewhere, on a fresh connection. After a segment that broke off, seeking to its number reads it again.
-    pub fn seek(&mut self, start: Start) {
-        self.pending = None;
-        self.at = start;
-        self.skipped = 0;
-        self.reuse = Reuse::Fresh;
+        joined.map_err(|_| SubscribeError::Interrupted)
     }
 
     fn fetch(&self) -> AbortOnDropHandle<Fetched> {
         let (client, url) = (self.client.clone(), self.url.clone());
-        let fetch = Fetch { client, url, at: self.at, reuse: self.reuse };
+        let fetch = Fetch { client, url, at: self.at, reuse: self.reuse, lost: self.lost };
         AbortOnDropHandle::new(tokio::spawn(fetch.run()))
     }
 }

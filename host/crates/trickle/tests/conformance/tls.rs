@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rillbox_trickle::{ChannelUrl, Client, ClientConfig, ClientError, ConnectError, ControlError, next_seq};
+use rillbox_trickle::{
+    Authorities, ChannelUrl, Client, ClientConfig, ClientError, ConnectError, ControlError, next_seq,
+};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -56,17 +58,16 @@ async fn strangers_are_refused_unless_named_or_all_are_let_in() {
     let ask = async |config: ClientConfig| soon(next_seq(&Client::new(config).unwrap(), &front.url)).await;
     let refused = ask(ClientConfig::default()).await;
     assert!(matches!(refused, Err(ControlError::Connect(ConnectError::Tls(_)))), "{refused:?}");
-    let named = vec![front.certificate.clone().into_bytes()];
-    let trusting = ClientConfig { extra_roots_pem: named, ..ClientConfig::default() };
+    let named = Authorities::from_pem(front.certificate.as_bytes()).unwrap();
+    let trusting = ClientConfig { authorities: vec![named], ..ClientConfig::default() };
     assert_eq!(ask(trusting).await.unwrap(), 1);
     let careless = ClientConfig { insecure: true, ..ClientConfig::default() };
     assert_eq!(ask(careless).await.unwrap(), 1);
 }
 
 #[test]
-fn a_root_that_is_none_is_refused() {
+fn an_authority_that_is_none_is_refused() {
     for pem in ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-        let config = ClientConfig { extra_roots_pem: vec![pem.into()], ..ClientConfig::default() };
-        assert!(matches!(Client::new(config), Err(ClientError::Root(_))), "{pem}");
+        assert!(matches!(Authorities::from_pem(pem.as_bytes()), Err(ClientError::Authority(_))), "{pem}");
     }
 }
