@@ -1,5 +1,6 @@
 //! Tests of the whole: the real program, server, codecs and components, on loopback.
 
+mod channels;
 mod cli;
 mod connections;
 mod examples;

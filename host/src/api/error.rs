@@ -119,7 +119,7 @@ impl From<UpdateRejected> for ApiError {
         let status = match error {
             UpdateRejected::Params(_) => StatusCode::BAD_REQUEST,
             UpdateRejected::Processor(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            UpdateRejected::Ended(_) => StatusCode::CONFLICT,
+            UpdateRejected::Ended => StatusCode::CONFLICT,
         };
         Self::of(status, &error)
     }

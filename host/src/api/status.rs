@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::session::{Phase, Stream};
+use crate::session::{ControlMeter, FeedMeter, Phase, Stream};
 
 /// A stream at one moment.
 #[derive(Serialize, ToSchema)]
@@ -23,6 +23,12 @@ pub struct Status {
     subscribe_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     publish_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    control_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_url: Option<String>,
     /// Milliseconds since 1970.
     started_at: u64,
     uptime_s: f64,
@@ -37,6 +43,7 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
     guest: Guest,
+    channels: Channels,
     events: Vec<Event>,
 }
 
@@ -95,19 +102,88 @@ struct GuestTime {
     p99: f64,
 }
 
+/// The channels that the stream has besides input and output.
+#[derive(Serialize, ToSchema)]
+struct Channels {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    control: Option<Control>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<Feed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Feed>,
+}
+
+/// A channel that is read.
+#[derive(Serialize, ToSchema)]
+struct Control {
+    /// Read.
+    segments: u64,
+    /// Missed, because the server had them no more.
+    skipped: u64,
+    /// Messages taken as params.
+    updates: u64,
+    /// Messages refused.
+    rejected: u64,
+    /// Attempts.
+    failures: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+}
+
+/// A channel that is written.
+#[derive(Serialize, ToSchema)]
+struct Feed {
+    /// Taken by the server.
+    segments: u64,
+    /// Given up.
+    skipped: u64,
+    /// Values or events that were never sent.
+    dropped: u64,
+    /// Attempts.
+    failures: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+}
+
+impl From<&ControlMeter> for Control {
+    fn from(meter: &ControlMeter) -> Self {
+        Self {
+            segments: meter.segments.get(),
+            skipped: meter.skipped.get(),
+            updates: meter.updates.get(),
+            rejected: meter.rejected.get(),
+            failures: meter.failures.get(),
+            last_error: meter.last_error.get(),
+        }
+    }
+}
+
+impl From<&FeedMeter> for Feed {
+    fn from(meter: &FeedMeter) -> Self {
+        Self {
+            segments: meter.segments.get(),
+            skipped: meter.skipped.get(),
+            dropped: meter.dropped.get(),
+            failures: meter.failures.get(),
+            last_error: meter.last_error.get(),
+        }
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 struct Event {
     /// Milliseconds since 1970.
     time: u64,
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: String,
     message: String,
 }
 
 impl Status {
     /// The stream at this moment.
     pub async fn of(stream: &Stream) -> Self {
-        let (meters, params) = (&stream.meters, stream.params().await);
+        let (meters, params) = (&stream.meters, stream.params.all().await);
+        let config = &stream.config;
         let condition = meters.condition().borrow().clone();
         let now = meters.snapshot();
         let [p50, p95, max] = now.latency.map(millis);
@@ -123,8 +199,11 @@ impl Status {
             reason: condition.reason,
             processor: stream.processor.clone(),
             params,
-            subscribe_url: stream.config.subscribe.to_string(),
-            publish_url: stream.config.publish.as_ref().map(ToString::to_string),
+            subscribe_url: config.subscribe.to_string(),
+            publish_url: config.publish.as_ref().map(ToString::to_string),
+            control_url: config.control.as_ref().map(ToString::to_string),
+            events_url: config.events.as_ref().map(ToString::to_string),
+            data_url: config.data.as_ref().map(ToString::to_string),
             started_at: unix_millis(stream.started),
             uptime_s: round(now.uptime.as_secs_f64()),
             input: Input {
@@ -163,6 +242,11 @@ impl Status {
                 time_ms: GuestTime { p50: guest_p50, p99: guest_p99 },
                 memory_bytes: meters.guest_memory.get(),
                 outputs: meters.guest_outputs.get(),
+            },
+            channels: Channels {
+                control: config.control.as_ref().map(|_| (&meters.channels.control).into()),
+                events: config.events.as_ref().map(|_| (&meters.channels.events).into()),
+                data: config.data.as_ref().map(|_| (&meters.channels.data).into()),
             },
             events: events.collect(),
         }

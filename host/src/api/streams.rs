@@ -15,7 +15,7 @@ use super::body::{self, Named, Payload, Start};
 use super::error::{ApiError, Problem};
 use super::status::{self, Status};
 use super::{App, MAX_BODY, Shared};
-use crate::session::{StartRequest, Stream, Streams, UnknownStream};
+use crate::session::{ChannelUrl, StartRequest, Stream, Streams, UnknownStream};
 
 /// The body of a stream call.
 pub type Body = Payload<MAX_BODY>;
@@ -120,26 +120,13 @@ pub async fn start_stream(streams: &Streams, headers: &HeaderMap, start: Start) 
         processor: start.processor,
         params: start.params,
         subscribe: body::url("subscribe_url", subscribe)?,
-        publish: start.publish_url.as_deref().map(|url| body::url("publish_url", url)).transpose()?,
+        publish: optional("publish_url", start.publish_url.as_deref())?,
+        control: optional("control_url", start.control_url.as_deref())?,
+        events: optional("events_url", start.events_url.as_deref())?,
+        data: optional("data_url", start.data_url.as_deref())?,
     };
-    if request.publish.as_ref() == Some(&request.subscribe) {
-        return Err(ApiError::bad_request("subscribe_url and publish_url are the same channel"));
-    }
-    let side_channels =
-        [("control_url", start.control_url), ("events_url", start.events_url), ("data_url", start.data_url)];
-    let mut unserved = Vec::new();
-    for (field, text) in side_channels {
-        if let Some(text) = text {
-            body::url(field, &text)?;
-            unserved.push(field);
-        }
-    }
+    check_distinct(&request)?;
     let stream = streams.start(request).await?;
-    if !unserved.is_empty() {
-        let message = format!("this version does not serve {}; the stream runs without", unserved.join(", "));
-        tracing::warn!(stream = stream.id, "{message}");
-        stream.meters.event("warning", message);
-    }
     Ok(stream)
 }
 
@@ -180,7 +167,7 @@ async fn params_of_one(State(streams): App, Named(id): Named, Payload(bytes): Bo
 }
 
 async fn update(stream: &Stream, params: Map<String, Value>) -> Result<Json<Done>, ApiError> {
-    stream.update(&Value::Object(params)).await?;
+    stream.params.update(&Value::Object(params)).await?;
     Ok(Done::json("params updated", Some(&stream.id)))
 }
 
@@ -257,6 +244,27 @@ async fn list(State(streams): App) -> Json<StreamList> {
         (status = 404, description = "There is no such stream", body = Problem)))]
 async fn one(State(streams): App, Named(id): Named) -> Result<Json<Status>, ApiError> {
     Ok(Json(Status::of(&*streams.get(&id)?).await))
+}
+
+fn optional(field: &str, text: Option<&str>) -> Result<Option<ChannelUrl>, ApiError> {
+    text.map(|text| body::url(field, text)).transpose()
+}
+
+/// A stream that wrote where it reads would follow itself.
+fn check_distinct(request: &StartRequest) -> Result<(), ApiError> {
+    let channels = [
+        ("subscribe_url", Some(&request.subscribe)),
+        ("publish_url", request.publish.as_ref()),
+        ("control_url", request.control.as_ref()),
+        ("events_url", request.events.as_ref()),
+        ("data_url", request.data.as_ref()),
+    ];
+    for (index, (field, url)) in channels.iter().enumerate() {
+        if let Some((other, _)) = channels[..index].iter().find(|(_, other)| url.is_some() && other == url) {
+            return Err(ApiError::bad_request(format!("{other} and {field} are the same channel")));
+        }
+    }
+    Ok(())
 }
 
 fn find(streams: &Streams, id: Option<String>) -> Result<Arc<Stream>, UnknownStream> {

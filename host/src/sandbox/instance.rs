@@ -126,7 +126,7 @@ impl Instance {
     }
 
     /// The stream ends.
-    pub async fn stop(mut self) -> Result<(), Failure> {
+    pub async fn stop(&mut self) -> Result<(), Failure> {
         let exports = self.exports.rillbox_processor_processor();
         run(&self.engine, &mut self.store, STOP, async |store| exports.call_stop(store).await.map(Ok)).await
     }

@@ -135,6 +135,7 @@ impl Host {
             show_loading: asked.show_loading,
             video: lease.video,
             audio: lease.audio,
+            data: None,
         };
         Ok(Prepared { processors, pipeline, params, schema, lease })
     }

@@ -1,17 +1,23 @@
 //! What a stream measures of itself: counters that its stages write and a status reads, and its condition.
 
 use std::collections::VecDeque;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use rillbox_media::InputStats;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
+
+use super::channels::ChannelMeters;
+use super::happenings::{ErrorLimits, Happening, Origin, Told, clipped};
 
 use super::histogram::{GUEST_TIME, Histogram, LATENCY};
 
 /// Events that a condition remembers.
 const EVENTS: usize = 32;
+
+/// Happenings that wait for whoever listens; beyond it the oldest are lost to him.
+const TOLD: usize = 256;
 
 /// Values that a window keeps.
 const WINDOW: usize = 512;
@@ -49,7 +55,7 @@ pub struct Event {
     /// When.
     pub time: SystemTime,
     /// Kind, such as `error` or `stream_stopped`.
-    pub kind: &'static str,
+    pub kind: String,
     /// What.
     pub message: String,
 }
@@ -74,6 +80,10 @@ pub struct Meters {
     ended: OnceLock<Instant>,
     condition: watch::Sender<Condition>,
     input: watch::Sender<InputStats>,
+    told: broadcast::Sender<Told>,
+    error_limits: Mutex<ErrorLimits>,
+    /// Of the control, events and data channels.
+    pub channels: ChannelMeters,
     /// Pictures decoded and handed on.
     pub frames_in: Counter,
     /// Pictures encoded.
@@ -86,8 +96,12 @@ pub struct Meters {
     pub frames_loading: Counter,
     /// Pictures not encoded because they came too late to be in order.
     pub frames_out_of_order: Counter,
+    /// Runs of samples decoded and handed on.
+    pub audio_frames_in: Counter,
     /// Runs of samples encoded.
     pub audio_frames_out: Counter,
+    /// Width and height of the last picture encoded, 32 bits each.
+    pub picture_size: Counter,
     /// Segments read.
     pub segments_in: Counter,
     /// Segments that the server had no more.
@@ -106,6 +120,8 @@ pub struct Meters {
     pub guest_traps: Counter,
     /// Calls that took too long.
     pub guest_overruns: Counter,
+    /// Instances made in the place of broken ones.
+    pub guest_restarts: Moments,
     /// Bytes of the processor's instances.
     pub guest_memory: Counter,
     /// Values and events that the processor sent.
@@ -114,6 +130,10 @@ pub struct Meters {
     pub all_latencies: Histogram,
     /// The guest's time for every picture.
     pub all_guest_times: Histogram,
+    /// Frames of either kind decoded.
+    pub inputs: Moments,
+    /// Frames of either kind encoded.
+    pub outputs: Moments,
     arrivals: Window,
     departures: Window,
     latencies: Window,
@@ -129,13 +149,18 @@ impl Meters {
             ended: OnceLock::new(),
             condition: watch::Sender::new(condition),
             input: watch::Sender::default(),
+            told: broadcast::Sender::new(TOLD),
+            error_limits: Mutex::default(),
+            channels: ChannelMeters::default(),
             frames_in: Counter::default(),
             frames_out: Counter::default(),
             frames_dropped: Counter::default(),
             frames_withheld: Counter::default(),
             frames_loading: Counter::default(),
             frames_out_of_order: Counter::default(),
+            audio_frames_in: Counter::default(),
             audio_frames_out: Counter::default(),
+            picture_size: Counter::default(),
             segments_in: Counter::default(),
             segments_missed: Counter::default(),
             segments_out: Counter::default(),
@@ -145,10 +170,13 @@ impl Meters {
             guest_errors: Counter::default(),
             guest_traps: Counter::default(),
             guest_overruns: Counter::default(),
+            guest_restarts: Moments::default(),
             guest_memory: Counter::default(),
             guest_outputs: Counter::default(),
             all_latencies: Histogram::new(&LATENCY),
             all_guest_times: Histogram::new(&GUEST_TIME),
+            inputs: Moments::default(),
+            outputs: Moments::default(),
             arrivals: Window::default(),
             departures: Window::default(),
             latencies: Window::default(),
@@ -183,25 +211,43 @@ impl Meters {
         });
     }
 
-    /// Ends the stream's life, with the reason.
+    /// Ends the stream's life, with the reason, which [`Happening::Stopped`] has told before.
     pub fn end(&self, phase: Phase, reason: String) {
         // A second end would change nothing.
         let _ = self.ended.set(Instant::now());
-        self.event(if phase == Phase::Failed { "error" } else { "stream_stopped" }, reason.clone());
         self.condition.send_modify(|condition| {
             condition.phase = phase;
             condition.reason = Some(reason);
         });
     }
 
-    /// Notes an event.
-    pub fn event(&self, kind: &'static str, message: String) {
-        self.condition.send_modify(|condition| {
-            if condition.events.len() >= EVENTS {
-                condition.events.pop_front();
-            }
-            condition.events.push_back(Event { time: SystemTime::now(), kind, message });
-        });
+    /// Everything that is told from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Told> {
+        self.told.subscribe()
+    }
+
+    /// Tells what happens; the host's own events are also remembered.
+    pub fn tell(&self, what: Happening) {
+        let time = SystemTime::now();
+        if !matches!(what, Happening::Emitted(..)) {
+            let event = Event { time, kind: what.kind().to_owned(), message: what.message() };
+            self.condition.send_modify(|condition| {
+                if condition.events.len() >= EVENTS {
+                    condition.events.pop_front();
+                }
+                condition.events.push_back(event);
+            });
+        }
+        // Nobody may listen.
+        let _ = self.told.send(Told { time, what });
+    }
+
+    /// Tells of an error, unless one of the same origin was told a moment ago.
+    pub fn error(&self, origin: Origin, message: String) {
+        let passed = self.error_limits.lock().unwrap_or_else(PoisonError::into_inner).pass(origin);
+        if let Some(suppressed) = passed {
+            self.tell(Happening::Error { message: clipped(message), suppressed });
+        }
     }
 
     /// Notes the processor's last error.
@@ -311,6 +357,31 @@ impl Counter {
     /// The number.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
+    }
+}
+
+/// Something that happens again and again: how often, and when last.
+#[derive(Debug, Default)]
+pub struct Moments {
+    count: Counter,
+    last: watch::Sender<Option<SystemTime>>,
+}
+
+impl Moments {
+    /// It happens now.
+    pub fn mark(&self) {
+        self.count.add(1);
+        self.last.send_replace(Some(SystemTime::now()));
+    }
+
+    /// How often it has happened.
+    pub fn count(&self) -> u64 {
+        self.count.get()
+    }
+
+    /// When it happened last.
+    pub fn last(&self) -> Option<SystemTime> {
+        *self.last.borrow()
     }
 }
 

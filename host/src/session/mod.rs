@@ -5,11 +5,15 @@
 //! ```
 //!
 //! Every arrow is a bounded channel. [`Streams`] knows the running ones by id; a [`stream`] owns everything that one needs and
-//! takes it all down together; a [`pipeline`] is the part of it that does not know the network, and runs on files too.
+//! takes it all down together; a [`pipeline`] is the part of it that does not know the network, and runs on files too. What a
+//! stream tells and is told besides pictures and sound goes over [`channels`] of its own.
 
+mod channels;
 mod frames;
+mod happenings;
 mod histogram;
 mod host;
+mod live_params;
 mod loading;
 mod meters;
 mod pace;
@@ -20,13 +24,15 @@ mod stream;
 mod streams;
 mod totals;
 
+pub use channels::{ChannelMeters, ControlMeter, FeedMeter};
 pub use histogram::Distribution;
 pub use host::{Host, Prepared, StartRejected};
+pub use live_params::{LiveParams, UpdateRejected};
 pub use meters::{Condition, Event, Meters, Phase, Snapshot};
 pub use params::{HostParams, Params, ParamsRejected};
 pub use pipeline::{Pipeline, PipelineConfig, PipelineError, Source};
 pub use processor::{Processor, StartError};
 pub use rillbox_trickle::ChannelUrl;
 pub use stream::{StreamConfig, StreamTimes};
-pub use streams::{Health, StartRequest, Stream, Streams, UnknownStream, UpdateRejected};
+pub use streams::{Health, StartRequest, Stream, Streams, UnknownStream};
 pub use totals::{COUNTS, Census, Count, Totals};

@@ -16,7 +16,7 @@ use super::loading::Loading;
 use super::meters::{Meters, Phase};
 use super::pace::Pace;
 use super::params::HostParams;
-use super::processor::{Handle, Inlets, Processor};
+use super::processor::{Handle, Inlets, Outlet, Processor};
 
 /// Pieces of bytes that wait to be decoded.
 const SOURCE_QUEUE: usize = 64;
@@ -70,6 +70,8 @@ pub struct PipelineConfig {
     pub video: bool,
     /// As `video`.
     pub audio: bool,
+    /// Takes the JSON texts that the processor publishes; they go nowhere without it.
+    pub data: Option<mpsc::Sender<String>>,
 }
 
 /// A running pipeline. Dropping `source` ends it in good order: everything under way still comes out of `emitted`.
@@ -97,10 +99,11 @@ impl Pipeline {
         let (video, pictures) = mpsc::channel(FRAME_QUEUE);
         let (audio, samples) = mpsc::channel(AUDIO_QUEUE);
         let inlets = Inlets::share(pictures, samples, config.live, processors.len() > 1);
+        let outlet = Outlet { items: items.clone(), data: config.data };
         let mut stages = JoinSet::new();
         let mut handles = Vec::new();
         for (processor, inlets) in processors.into_iter().zip(inlets) {
-            let running = processor.run(inlets, items.clone(), meters.clone()).ok_or(PipelineError::Down)?;
+            let running = processor.run(inlets, outlet.clone(), meters.clone()).ok_or(PipelineError::Down)?;
             handles.push(running.updates);
             let task = AbortOnDrop(running.task);
             stages.spawn(async move {
@@ -108,6 +111,8 @@ impl Pipeline {
                 Ok((&mut task.0).await?)
             });
         }
+        // The stages alone hold the queues open.
+        drop(outlet);
         let decoder = Decoder {
             input: Input::new(config.input),
             video: config.video.then_some(video),
@@ -180,6 +185,7 @@ impl Decoder {
             Media::Tracks(tracks) => self.items.blocking_send(Item::Tracks(tracks)).is_ok(),
             Media::Video(frame) => {
                 self.meters.arrived();
+                self.meters.inputs.mark();
                 self.meters.advance(Phase::Connecting, Phase::Online);
                 let due = self.pace.due(arrived, frame.pts);
                 let timed = Timed { frame, arrived, due };
@@ -189,6 +195,8 @@ impl Decoder {
                 }
             }
             Media::Audio(frame) => {
+                self.meters.audio_frames_in.add(1);
+                self.meters.inputs.mark();
                 self.meters.advance(Phase::Connecting, Phase::Online);
                 let timed = Timed { frame, arrived, due: arrived };
                 match &self.audio {
@@ -225,6 +233,7 @@ impl Encoder {
                 Item::Audio(timed) => {
                     self.output.audio(&timed.frame, &mut emit(&self.emit))?;
                     self.meters.audio_frames_out.add(1);
+                    self.meters.outputs.mark();
                 }
                 Item::ShowLoading(forced) => self.loading.forced = forced,
             }
@@ -243,6 +252,9 @@ impl Encoder {
         self.output.video(&frame, &mut emit(&self.emit))?;
         if self.output.out_of_order() == left_out {
             self.meters.departed(timed.arrived.elapsed());
+            self.meters.outputs.mark();
+            let (width, height) = (frame.picture.width(), frame.picture.height());
+            self.meters.picture_size.set(u64::from(width) << 32 | u64::from(height));
         }
         self.meters.frames_out_of_order.set(self.output.out_of_order());
         Ok(())

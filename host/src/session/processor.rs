@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::frames::{Item, Timed};
+use super::happenings::{Happening, Origin, clipped};
 use super::meters::{Meters, Phase};
 use crate::sandbox::{Component, Engine, Failure, GuestOutput, Identity, Instance, VideoResult};
 
@@ -97,7 +98,7 @@ impl Processor {
     }
 
     /// Gives it frames from now on. The task ends when both of its inputs have.
-    pub(super) fn run(self, inlets: Inlets, outlet: mpsc::Sender<Item>, meters: Arc<Meters>) -> Option<Running> {
+    pub(super) fn run(self, inlets: Inlets, outlet: Outlet, meters: Arc<Meters>) -> Option<Running> {
         let (updates, received) = mpsc::channel(8);
         let engine = self.recipe.engine.clone();
         let worker = Worker {
@@ -142,6 +143,26 @@ impl Inlets {
     }
 }
 
+/// Where what a processor makes goes.
+#[derive(Clone)]
+pub(super) struct Outlet {
+    /// To the encoder.
+    pub items: mpsc::Sender<Item>,
+    /// Values for the data channel, where the stream has one.
+    pub data: Option<mpsc::Sender<String>>,
+}
+
+impl Outlet {
+    /// Never waits: the data channel must not hold up frames.
+    fn publish(&self, value: String, meters: &Meters) {
+        if let Some(data) = &self.data
+            && data.try_send(value).is_err()
+        {
+            meters.channels.data.dropped.add(1);
+        }
+    }
+}
+
 /// A processor at work.
 pub(super) struct Running {
     pub updates: Handle,
@@ -182,7 +203,7 @@ struct Worker {
     last_shown: Instant,
     /// Since when pictures have been late.
     late_since: Option<Instant>,
-    outlet: mpsc::Sender<Item>,
+    outlet: Outlet,
     meters: Arc<Meters>,
 }
 
@@ -203,11 +224,12 @@ impl Worker {
                 },
             }
         }
-        if let Slot::Ready(instance) = self.slot
+        if let Slot::Ready(instance) = &mut self.slot
             && let Err(failure) = instance.stop().await
         {
             tracing::debug!(%failure, "the processor did not stop well");
         }
+        self.take_output();
     }
 
     async fn update(&mut self, update: Update) {
@@ -215,6 +237,7 @@ impl Worker {
             Some(instance) => instance.update_params(&update.params).await,
             None => Ok(()),
         };
+        self.take_output();
         match &taken {
             Ok(()) => self.params = update.params,
             Err(failure) => self.failed(failure.clone()),
@@ -236,6 +259,7 @@ impl Worker {
         };
         let result = instance.video(&frame).await;
         self.meters.guest_time(began.elapsed());
+        self.take_output();
         match result {
             Ok(VideoResult::Unchanged) => self.in_a_row = 0,
             Ok(VideoResult::Replaced(picture)) => {
@@ -245,13 +269,11 @@ impl Worker {
             Ok(VideoResult::Withheld) => {
                 self.in_a_row = 0;
                 self.meters.frames_withheld.add(1);
-                self.take_output();
                 self.send(Item::Withheld(Timed { frame, arrived: timed.arrived, due: timed.due })).await;
                 return;
             }
             Err(failure) => self.failed(failure),
         }
-        self.take_output();
         self.send(Item::Video(Timed { frame, arrived: timed.arrived, due: timed.due })).await;
     }
 
@@ -270,7 +292,9 @@ impl Worker {
         let Some(instance) = self.instance().await else {
             return self.send(Item::Audio(Timed { frame: original, ..timed })).await;
         };
-        let frames = match instance.audio(original.clone()).await {
+        let result = instance.audio(original.clone()).await;
+        self.take_output();
+        let frames = match result {
             Ok(frames) => {
                 self.in_a_row = 0;
                 frames
@@ -280,7 +304,6 @@ impl Worker {
                 vec![original]
             }
         };
-        self.take_output();
         for frame in frames {
             self.send(Item::Audio(Timed { frame, arrived: timed.arrived, due: timed.due })).await;
         }
@@ -288,7 +311,7 @@ impl Worker {
 
     async fn send(&mut self, item: Item) {
         // The encoder is gone only when the stream is being taken down.
-        let _ = self.outlet.send(item).await;
+        let _ = self.outlet.items.send(item).await;
     }
 
     /// The instance, or `None` where frames pass through.
@@ -313,6 +336,7 @@ impl Worker {
     }
 
     fn replace(&mut self) {
+        self.meters.guest_restarts.mark();
         self.slot = match self.recipe.spawn(&self.params) {
             Some(making) => Slot::Replacing(making),
             None => Slot::Quarantined,
@@ -330,8 +354,8 @@ impl Worker {
         self.meters.guest_error(failure.to_string());
         if counter.get().is_power_of_two() {
             tracing::warn!(stream = self.recipe.identity.stream, %failure, count = counter.get(), "frame passed through");
-            self.meters.event("error", failure.to_string());
         }
+        self.meters.error(Origin::Processor, failure.to_string());
         if failure.is_fatal() {
             self.broke(failure);
         }
@@ -346,7 +370,8 @@ impl Worker {
         if self.failures.len() >= QUARANTINE {
             self.slot = Slot::Quarantined;
             self.meters.advance(Phase::Online, Phase::Degraded);
-            self.meters.event("error", format!("the processor is in quarantine; its last failure: {failure}"));
+            let message = clipped(format!("the processor is in quarantine; its last failure: {failure}"));
+            self.meters.tell(Happening::Error { message, suppressed: 0 });
         } else if self.in_a_row > 1 {
             let pause = BACKOFF.saturating_mul(1 << (self.in_a_row - 2).min(8)).min(MAX_BACKOFF);
             self.slot = Slot::Resting(now + pause);
@@ -360,10 +385,9 @@ impl Worker {
         self.meters.guest_memory.set(instance.memory() as u64);
         for output in instance.take_output() {
             self.meters.guest_outputs.add(1);
-            let stream = &self.recipe.identity.stream;
             match output {
-                GuestOutput::Data(value) => tracing::trace!(stream, %value, "data"),
-                GuestOutput::Event(kind, fields) => tracing::trace!(stream, kind, %fields, "event"),
+                GuestOutput::Data(value) => self.outlet.publish(value, &self.meters),
+                GuestOutput::Event(name, fields) => self.meters.tell(Happening::Emitted(name, fields)),
             }
         }
     }

@@ -5,23 +5,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rillbox_trickle::ChannelUrl;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use thiserror::Error;
-use tokio::sync::mpsc::WeakSender;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use super::channels::{LAST_WORDS, Taps};
 use super::host::{Host, StartRejected};
+use super::live_params::LiveParams;
 use super::meters::{Meters, Phase};
-use super::params::{Params, ParamsRejected};
-use super::pipeline::{Pipeline, Source};
-use super::processor::Handle;
+use super::pipeline::Pipeline;
 use super::stream::{self, StreamConfig};
 use super::totals::{ByProcessor, Census};
-use crate::registry::{Lease, ParamsSchema};
-use crate::sandbox::Failure;
+use crate::registry::Lease;
 
 /// Ended streams whose status can still be asked for.
 const REMEMBERED: usize = 64;
@@ -29,8 +27,8 @@ const REMEMBERED: usize = 64;
 /// Longest that a stop waits for the stream's end; the stream goes on ending after it.
 const STOP_WAIT: Duration = Duration::from_secs(8);
 
-/// Time that a stream has to let everything go after its drain time.
-const RELEASE: Duration = Duration::from_millis(500);
+/// Time that a stream has to let everything go after its drain time: the channels' last words first.
+const RELEASE: Duration = Duration::from_millis(500).saturating_add(LAST_WORDS);
 
 /// A stream to start.
 #[derive(Clone, Debug)]
@@ -45,6 +43,12 @@ pub struct StartRequest {
     pub subscribe: ChannelUrl,
     /// Output.
     pub publish: Option<ChannelUrl>,
+    /// Where updates of params come from.
+    pub control: Option<ChannelUrl>,
+    /// Where events go.
+    pub events: Option<ChannelUrl>,
+    /// Where data goes.
+    pub data: Option<ChannelUrl>,
 }
 
 /// No stream of that id is known.
@@ -61,20 +65,6 @@ pub enum UnknownStream {
     Several(Vec<String>),
 }
 
-/// Why params were not updated. Nothing has changed.
-#[derive(Debug, Error)]
-pub enum UpdateRejected {
-    /// They do not fit.
-    #[error(transparent)]
-    Params(#[from] ParamsRejected),
-    /// The processor did not take them.
-    #[error("the params were not taken: {0}")]
-    Processor(Failure),
-    /// There is nothing to update.
-    #[error("the stream {0:?} has ended")]
-    Ended(String),
-}
-
 /// One stream, running or ended.
 pub struct Stream {
     /// Its id.
@@ -83,50 +73,20 @@ pub struct Stream {
     pub processor: String,
     /// When it started.
     pub started: SystemTime,
-    /// Input and output.
+    /// Its channels.
     pub config: StreamConfig,
     /// What it measures.
     pub meters: Arc<Meters>,
-    schema: ParamsSchema,
-    /// Held while params are updated, so that updates do not overtake each other.
-    params: tokio::sync::Mutex<Params>,
-    processors: Vec<Handle>,
-    /// Weak, so that the input's end is the subscription's to say.
-    source: WeakSender<Source>,
-    stop: CancellationToken,
+    /// Its params, which may change.
+    pub params: Arc<LiveParams>,
+    /// Ends its input when cancelled.
+    pub(super) stop: CancellationToken,
 }
 
 impl Stream {
-    /// Its params as they stand.
-    pub async fn params(&self) -> Map<String, Value> {
-        self.params.lock().await.all().clone()
-    }
-
     /// Whether it has ended and released everything.
     pub fn is_over(&self) -> bool {
         self.meters.condition().borrow().phase.is_over()
-    }
-
-    /// Merges `update` into the params, once all of it has been checked.
-    pub async fn update(&self, update: &Value) -> Result<(), UpdateRejected> {
-        let mut params = self.params.lock().await;
-        let merged = params.merged(update)?;
-        let host = merged.check(&self.schema)?;
-        let ended = || UpdateRejected::Ended(self.id.clone());
-        let source = self.source.upgrade().ok_or_else(ended)?;
-        for (index, processor) in self.processors.iter().enumerate() {
-            if let Err(failure) = processor.update(merged.guest_json()).await.ok_or_else(ended)? {
-                for earlier in &self.processors[..index] {
-                    // It took these params before.
-                    let _ = earlier.update(params.guest_json()).await;
-                }
-                return Err(UpdateRejected::Processor(failure));
-            }
-        }
-        source.send(Source::Configure(host)).await.map_err(|_| ended())?;
-        *params = merged;
-        self.meters.event("params_updated", Value::Object(params.all().clone()).to_string());
-        Ok(())
     }
 
     /// Ends the stream, and waits until it has, within bounds.
@@ -329,36 +289,37 @@ impl Streams {
         request: StartRequest,
         stop: CancellationToken,
     ) -> Result<Arc<Stream>, StartRejected> {
-        let prepared = self.host.prepare(&id, request.processor.as_deref(), &request.params, true).await?;
+        let mut prepared = self.host.prepare(&id, request.processor.as_deref(), &request.params, true).await?;
         let meters = Arc::new(Meters::new());
+        let config = StreamConfig {
+            subscribe: request.subscribe,
+            publish: request.publish,
+            control: request.control,
+            events: request.events,
+            data: request.data,
+            times: self.host.times,
+        };
+        let (taps, data) = Taps::open(&config, &meters);
+        prepared.pipeline.data = data;
         let pipeline = Pipeline::start(prepared.pipeline, prepared.processors, &meters)?;
         let stream = Arc::new(Stream {
             id,
             processor: prepared.lease.id(),
             started: SystemTime::now(),
-            config: StreamConfig { subscribe: request.subscribe, publish: request.publish, times: self.host.times },
+            config,
+            params: Arc::new(LiveParams::new(prepared.params, prepared.schema, &pipeline, meters.clone())),
             meters,
-            schema: prepared.schema,
-            params: tokio::sync::Mutex::new(prepared.params),
-            processors: pipeline.processors.clone(),
-            source: pipeline.source.downgrade(),
             stop,
         });
-        self.spawn(&stream, pipeline, prepared.lease);
+        self.spawn(stream.clone(), pipeline, taps, prepared.lease);
         Ok(stream)
     }
 
-    fn spawn(&self, stream: &Arc<Stream>, pipeline: Pipeline, lease: Lease) {
+    fn spawn(&self, stream: Arc<Stream>, pipeline: Pipeline, taps: Taps, lease: Lease) {
         tracing::info!(stream = stream.id, processor = stream.processor, subscribe = %stream.config.subscribe, "stream started");
         let span = tracing::info_span!("stream", id = stream.id);
-        let (config, client) = (stream.config.clone(), self.host.client.clone());
-        let (meters, stop) = (stream.meters.clone(), stream.stop.clone());
-        self.tasks.spawn(
-            async move {
-                stream::run(config, client, pipeline, &meters, stop, lease).await;
-            }
-            .instrument(span),
-        );
+        let client = self.host.client.clone();
+        self.tasks.spawn(stream::run(stream, client, pipeline, taps, lease).instrument(span));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (u64, Entry)>> {

@@ -9,10 +9,21 @@ use crate::sandbox::context::{Guest, GuestOutput};
 /// Longest name of an event, in bytes.
 const MAX_EVENT_NAME: usize = 64;
 
+/// Types of the host's own events, which gateways act on.
+const RESERVED: [&str; 7] = [
+    "error",
+    "heartbeat",
+    "params_updated",
+    "receive_first_ingest_segment",
+    "send_first_processed_segment",
+    "status",
+    "stream_stopped",
+];
+
 impl wit::Host for Guest {
     fn publish(&mut self, json: String) -> wasmtime::Result<Result<(), Error>> {
         Ok(self.room(json.len()).and_then(|()| parse(&json)).map(|value| {
-            self.output.push_back(GuestOutput::Data(value));
+            self.output.push_back(GuestOutput::Data(value.to_string()));
         }))
     }
 
@@ -20,11 +31,14 @@ impl wit::Host for Guest {
         if name.is_empty() || name.len() > MAX_EVENT_NAME {
             return Ok(Err(Error::Invalid(format!("an event's name has 1 to {MAX_EVENT_NAME} bytes"))));
         }
+        if RESERVED.contains(&name.as_str()) {
+            return Ok(Err(Error::Invalid(format!("`{name}` is an event of the host"))));
+        }
         Ok(self.room(json.len()).and_then(|()| parse(&json)).and_then(|value| {
-            if !value.is_object() {
+            let Value::Object(fields) = value else {
                 return Err(Error::Invalid("an event's fields are a JSON object".to_owned()));
-            }
-            self.output.push_back(GuestOutput::Event(name, value));
+            };
+            self.output.push_back(GuestOutput::Event(name, fields));
             Ok(())
         }))
     }

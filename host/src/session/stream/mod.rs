@@ -1,4 +1,4 @@
-//! One live stream: subscribe, pipeline, publish, and the end of it all.
+//! One live stream: subscribe, pipeline, publish, the channels beside them, and the end of it all.
 
 mod publication;
 mod subscription;
@@ -13,8 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::publication::Publication;
 use self::subscription::Subscription;
+use super::channels::{Channels, Taps};
+use super::happenings::Happening;
 use super::meters::{Meters, Phase};
 use super::pipeline::{Pipeline, PipelineError};
+use super::streams::Stream;
 use crate::registry::Lease;
 
 /// A server that cannot be reached for this long ends the stream.
@@ -27,6 +30,12 @@ pub struct StreamConfig {
     pub subscribe: ChannelUrl,
     /// Output; a stream without one only looks.
     pub publish: Option<ChannelUrl>,
+    /// Updates of params.
+    pub control: Option<ChannelUrl>,
+    /// Events.
+    pub events: Option<ChannelUrl>,
+    /// Data.
+    pub data: Option<ChannelUrl>,
     /// How long it waits.
     pub times: StreamTimes,
 }
@@ -63,23 +72,18 @@ impl Ending {
     }
 }
 
-/// Runs a stream to its end; cancelling `stop` ends its input, and what is under way still goes out. The condition in
-/// `meters` says at last why it ended, after everything has been released, the `processor` too.
-pub async fn run(
-    config: StreamConfig,
-    client: Client,
-    pipeline: Pipeline,
-    meters: &Arc<Meters>,
-    stop: CancellationToken,
-    processor: Lease,
-) {
+/// Runs a stream to its end; cancelling its `stop` ends its input, and what is under way still goes out. The condition in
+/// its `meters` says at last why it ended, after everything has been released, the `processor` too.
+pub async fn run(stream: Arc<Stream>, client: Client, pipeline: Pipeline, taps: Taps, processor: Lease) {
     let Pipeline { source, emitted, mut stages, .. } = pipeline;
+    let (config, meters) = (stream.config.clone(), &stream.meters);
+    let channels = Channels::start(&stream, &client, taps);
     let mut ends: JoinSet<Ending> = JoinSet::new();
     let times = config.times;
     let subscription = Subscription::new(client.clone(), config.subscribe, source, meters.clone(), times.input);
     let publication = Publication::new(client, config.publish, emitted, meters.clone());
     // Stops the input alone; the rest follows by itself when no more comes.
-    let input = stop.child_token();
+    let input = stream.stop.child_token();
     ends.spawn({
         let input = input.clone();
         async move {
@@ -91,6 +95,8 @@ pub async fn run(
     ends.shutdown().await;
     stages.shutdown().await;
     drop(processor);
+    meters.tell(Happening::Stopped { failed: ending.phase == Phase::Failed, reason: ending.reason.clone() });
+    channels.end().await;
     match ending.phase {
         Phase::Failed => tracing::warn!(reason = ending.reason, "stream failed"),
         _ => tracing::info!(reason = ending.reason, "stream ended"),
@@ -139,7 +145,7 @@ fn stage_ending(stage: Result<Result<(), PipelineError>, tokio::task::JoinError>
 }
 
 /// An error with what caused it, in one line.
-fn causes(error: &dyn std::error::Error) -> String {
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

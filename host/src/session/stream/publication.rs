@@ -8,6 +8,7 @@ use rillbox_trickle::{ChannelUrl, Client, PublishError, Publisher, PublisherConf
 use tokio::sync::mpsc;
 
 use super::{Ending, UNREACHABLE};
+use crate::session::happenings::{Happening, Origin};
 use crate::session::meters::Meters;
 
 /// How often publishing is looked at while nothing is produced.
@@ -70,7 +71,7 @@ impl Publication {
         self.count(publisher.stats());
         let failing = publisher.failing_since().map(|since| since.elapsed());
         if failing.is_some() && !self.failing {
-            self.meters.event("error", format!("cannot publish to {url}"));
+            self.meters.error(Origin::Output, format!("cannot publish to {url}"));
         }
         self.failing = failing.is_some();
         (failing? >= UNREACHABLE)
@@ -110,6 +111,9 @@ impl Publication {
     }
 
     fn count(&self, stats: PublisherStats) {
+        if stats.segments > 0 && self.meters.segments_out.get() == 0 {
+            self.meters.tell(Happening::FirstSegmentSent);
+        }
         self.meters.segments_out.set(stats.segments);
         self.meters.segments_skipped.set(stats.skipped);
         self.meters.publish_retries.set(stats.retries);

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Ending, UNREACHABLE, causes};
+use crate::session::happenings::{Happening, Origin};
 use crate::session::meters::Meters;
 use crate::session::pipeline::Source;
 
@@ -34,6 +35,8 @@ pub(super) struct Subscription {
     empty: u32,
     /// A segment has been read: the channel was there.
     begun: bool,
+    /// A byte has been read.
+    fed: bool,
 }
 
 impl Subscription {
@@ -56,6 +59,7 @@ impl Subscription {
             backoff: Backoff::default(),
             empty: 0,
             begun: false,
+            fed: false,
         }
     }
 
@@ -99,7 +103,7 @@ impl Subscription {
             _ => {}
         }
         let since = *self.failing.get_or_insert_with(|| {
-            self.meters.event("error", format!("cannot read {}: {}", self.url, causes(error)));
+            self.meters.error(Origin::Input, format!("cannot read {}: {}", self.url, causes(error)));
             Instant::now()
         });
         if since.elapsed() < UNREACHABLE {
@@ -115,6 +119,9 @@ impl Subscription {
         self.meters.segments_missed.add(segment.skipped());
         self.empty += 1;
         while let Some(source) = self.piece(&mut segment).await? {
+            if !std::mem::replace(&mut self.fed, true) {
+                self.meters.tell(Happening::FirstSegmentReceived);
+            }
             self.empty = 0;
             self.hand_on(source).await?;
             // What the pipeline took its time for was no silence.
@@ -141,7 +148,7 @@ impl Subscription {
                 Err(_elapsed) => continue,
             };
             tracing::warn!(url = %self.url, "{lost}");
-            self.meters.event("error", lost);
+            self.meters.error(Origin::Input, lost);
             return ControlFlow::Continue(None);
         }
     }

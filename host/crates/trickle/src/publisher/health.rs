@@ -15,11 +15,12 @@ pub(crate) struct Health {
     report: watch::Sender<Report>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Report {
     stats: PublisherStats,
     failing: Option<Failing>,
     lost: Option<Lost>,
+    last_fault: Option<String>,
     over: Option<Over>,
 }
 
@@ -75,6 +76,10 @@ impl Health {
         self.report.borrow().failing.map(|failing| failing.since)
     }
 
+    pub(crate) fn last_fault(&self) -> Option<String> {
+        self.report.borrow().last_fault.clone()
+    }
+
     /// # Errors
     /// Once the channel is over.
     pub(crate) fn check(&self) -> Result<(), PublishError> {
@@ -87,6 +92,18 @@ impl Health {
         let over = receiver.wait_for(|report| report.over.is_some()).await;
         // There is always one: `self` holds a sender.
         over.ok().and_then(|report| report.over).unwrap_or(Over::Closed).into()
+    }
+
+    /// Waits until so many segments have been taken or given up.
+    ///
+    /// # Errors
+    /// The channel is over before that.
+    pub(crate) async fn settled(&self, segments: u64) -> Result<(), PublishError> {
+        let enough = |stats: PublisherStats| stats.segments.saturating_add(stats.skipped) >= segments;
+        let mut receiver = self.report.subscribe();
+        // As in `over`.
+        let _ = receiver.wait_for(|report| report.over.is_some() || enough(report.stats)).await;
+        if enough(self.stats()) { Ok(()) } else { self.check() }
     }
 
     pub(crate) fn published(&self, bytes: u64) {
@@ -130,6 +147,7 @@ impl Health {
             first = report.failing.is_none();
             let failing = report.failing.get_or_insert_with(|| Failing { since: Instant::now(), bytes: false });
             failing.bytes |= what == Failed::Bytes;
+            report.last_fault = Some(fault.to_string());
         });
         if first {
             tracing::warn!(%fault, "publishing fails");

@@ -109,6 +109,8 @@ pub struct Publisher {
     finished: VecDeque<Segment>,
     open: Option<Segment>,
     ahead: Option<Segment>,
+    /// Segments that were ended, each of which is taken or given up at last.
+    ended: u64,
 }
 
 struct Segment {
@@ -127,6 +129,7 @@ impl Publisher {
             finished: VecDeque::new(),
             open: None,
             ahead: None,
+            ended: 0,
             client,
             url,
             config,
@@ -153,12 +156,7 @@ impl Publisher {
 
     /// Begins the next segment and finishes the open one. Never waits.
     pub fn begin(&mut self) {
-        while self.tasks.try_join_next().is_some() {}
-        self.finished.retain(|segment| !segment.task.is_finished());
-        if let Some(open) = self.open.take() {
-            open.outbox.finish();
-            self.finished.push_back(open);
-        }
+        self.end();
         while self.finished.len() > self.config.max_in_flight {
             if let Some(slow) = self.finished.pop_front() {
                 self.health.failed(Failed::Bytes, &"the server is too slow");
@@ -176,6 +174,26 @@ impl Publisher {
         self.newest.send_replace(begun.seq);
         self.ahead = Some(self.prepare(begun.seq.saturating_add(1)));
         self.open = Some(begun);
+    }
+
+    /// Finishes the open segment without beginning another, so that it stays the newest, which is repeated until the server
+    /// has it. Never waits.
+    pub fn end(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        self.finished.retain(|segment| !segment.task.is_finished());
+        if let Some(open) = self.open.take() {
+            open.outbox.finish();
+            self.finished.push_back(open);
+            self.ended += 1;
+        }
+    }
+
+    /// Waits, without limit, until each segment that was ended has been taken or given up. May be cancelled.
+    ///
+    /// # Errors
+    /// The channel is over before that.
+    pub async fn answered(&self) -> Result<(), PublishError> {
+        self.health.settled(self.ended).await
     }
 
     /// Publishes bytes of the open segment, which is begun if there is none. Waits only while the server takes less than
@@ -224,6 +242,11 @@ impl Publisher {
     /// Since when nothing has succeeded; `None` while the server takes what it is given.
     pub fn failing_since(&self) -> Option<Instant> {
         self.health.failing_since()
+    }
+
+    /// What went wrong last.
+    pub fn last_fault(&self) -> Option<String> {
+        self.health.last_fault()
     }
 
     /// Ends the open segment and waits for the answers that are missing, at most [`PublisherConfig::finish_timeout`].

@@ -163,6 +163,29 @@ async fn a_failed_segment_is_repeated_whole_on_a_fresh_connection() {
 }
 
 #[tokio::test]
+async fn an_ended_segment_is_repeated_until_it_is_answered() {
+    let peer = Peer::start().await;
+    let mut publisher = Publisher::new(client(), peer.url(), PublisherConfig::default());
+    let (mut zero, _) = peer.request().await;
+    publisher.begin();
+    let (_one, line) = peer.request().await;
+    assert_eq!(line, "POST /c/1");
+    publisher.write(X).await.unwrap();
+    publisher.end();
+    assert_eq!(zero.chunk().await.as_deref(), Some("x"));
+    assert_eq!(zero.chunk().await, None);
+    refuse(&mut zero).await;
+    let (mut zero, line) = peer.request().await;
+    assert_eq!(line, "POST /c/0");
+    assert_eq!(publisher.last_fault().as_deref(), Some("the server answered 500 Internal Server Error"));
+    assert_eq!(zero.chunk().await.as_deref(), Some("x"));
+    assert_eq!(zero.chunk().await, None);
+    let (answered, ()) = tokio::join!(soon(publisher.answered()), zero.answer(200, ""));
+    answered.unwrap();
+    assert_eq!((publisher.stats().segments, publisher.stats().skipped), (1, 0));
+}
+
+#[tokio::test]
 async fn a_failing_segment_gives_way_to_a_newer_one() {
     let peer = Peer::start().await;
     let mut publisher = Publisher::new(client(), peer.url(), PublisherConfig::default());

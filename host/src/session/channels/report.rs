@@ -1,0 +1,316 @@
+//! Events as gateways and PyTrickle's users know them: names, fields, times in milliseconds since 1970.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use crate::session::happenings::{Happening, Told};
+use crate::session::meters::{Meters, Phase};
+use crate::session::streams::Stream;
+
+/// An input without frames for so long is degraded.
+const INPUT_STALE: Duration = Duration::from_secs(5);
+
+/// Params whose JSON is longer are left out of events.
+const MAX_PARAMS: usize = 32 << 10;
+
+/// Queue types, by which a gateway sorts events.
+const TRACE: &str = "stream_trace";
+const EVENTS: &str = "ai_stream_events";
+const HEARTBEAT: &str = "stream_heartbeat";
+
+/// What is the same in all events of a stream.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The stream's id.
+    pub stream: String,
+    /// `NAME@VERSION`.
+    pub processor: String,
+    /// When it started.
+    pub started: SystemTime,
+    /// Its channels.
+    pub urls: Urls,
+}
+
+/// A stream's channels; empty where it has none.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Urls {
+    pub subscribe: String,
+    pub publish: String,
+    pub control: String,
+    pub events: String,
+    pub data: String,
+}
+
+/// Makes events of what is told, and of what is counted.
+pub struct Report {
+    facts: Facts,
+    meters: Arc<Meters>,
+    params: LastParams,
+    /// The state of the last status, and since when.
+    state: (&'static str, SystemTime),
+    last_error: Option<(SystemTime, String)>,
+    /// When the last heartbeat was, and how many runs of samples had come in and gone out.
+    beat: (Instant, u64, u64),
+}
+
+#[derive(Default)]
+struct LastParams {
+    updated: Option<SystemTime>,
+    hash: String,
+    /// Until they have been in a status.
+    unreported: Option<Map<String, Value>>,
+}
+
+#[derive(Serialize)]
+struct Envelope<T> {
+    event: T,
+    queue_event_type: &'static str,
+}
+
+/// What each event of the host has besides fields of its own.
+#[derive(Serialize)]
+struct Common<'a, T> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    timestamp: u64,
+    stream_id: &'a str,
+    request_id: &'a str,
+    #[serde(flatten)]
+    fields: T,
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+#[derive(Serialize)]
+struct ParamsUpdated<'a> {
+    params: Option<&'a Map<String, Value>>,
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    pipeline: &'a str,
+    message: &'a str,
+    time: u64,
+    suppressed: u64,
+}
+
+#[derive(Serialize)]
+struct Stopped<'a> {
+    state: &'static str,
+    reason: &'a str,
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    pipeline: &'a str,
+    state: &'static str,
+    start_time: u64,
+    last_state_update_time: u64,
+    last_status_timestamp: u64,
+    input_status: InputStatus,
+    inference_status: InferenceStatus<'a>,
+}
+
+#[derive(Serialize)]
+struct InputStatus {
+    last_input_time: Option<u64>,
+    fps: f64,
+}
+
+#[derive(Serialize)]
+struct InferenceStatus<'a> {
+    last_output_time: Option<u64>,
+    fps: f64,
+    last_params_update_time: Option<u64>,
+    last_params: Option<Map<String, Value>>,
+    last_params_hash: &'a str,
+    last_error_time: Option<u64>,
+    last_error: Option<&'a str>,
+    last_restart_time: Option<u64>,
+    /// Logs of instances are in the host's log.
+    last_restart_logs: Option<Vec<String>>,
+    restart_count: u64,
+}
+
+#[derive(Serialize)]
+struct Heartbeat<'a> {
+    urls: &'a Urls,
+    dimensions: Dimensions,
+    fps: FrameRates,
+}
+
+/// Of the last picture that went out; 0 before there is one.
+#[derive(Serialize)]
+struct Dimensions {
+    width: u64,
+    height: u64,
+}
+
+#[derive(Serialize)]
+struct FrameRates {
+    ingress_video_fps: f64,
+    ingress_audio_fps: f64,
+    egress_video_fps: f64,
+    egress_audio_fps: f64,
+}
+
+impl Report {
+    pub fn new(stream: &Stream) -> Self {
+        let url = |url: Option<&rillbox_trickle::ChannelUrl>| url.map(ToString::to_string).unwrap_or_default();
+        let config = &stream.config;
+        let urls = Urls {
+            subscribe: config.subscribe.to_string(),
+            publish: url(config.publish.as_ref()),
+            control: url(config.control.as_ref()),
+            events: url(config.events.as_ref()),
+            data: url(config.data.as_ref()),
+        };
+        let facts =
+            Facts { stream: stream.id.clone(), processor: stream.processor.clone(), started: stream.started, urls };
+        Self::of(facts, stream.meters.clone())
+    }
+
+    /// Of a stream of which this is known.
+    pub fn of(facts: Facts, meters: Arc<Meters>) -> Self {
+        let state = ("LOADING", facts.started);
+        let beat = (Instant::now(), 0, 0);
+        Self { facts, meters, params: LastParams::default(), state, last_error: None, beat }
+    }
+
+    pub fn meters(&self) -> &Arc<Meters> {
+        &self.meters
+    }
+
+    /// What was told.
+    pub fn event(&mut self, told: &Told) -> Bytes {
+        let (what, time) = (&told.what, told.time);
+        match what {
+            Happening::FirstSegmentReceived | Happening::FirstSegmentSent => self.wrap(TRACE, told, Nothing {}),
+            Happening::ParamsUpdated(params) => {
+                self.params.update(time, params);
+                self.wrap(EVENTS, told, ParamsUpdated { params: self.params.unreported.as_ref() })
+            }
+            Happening::Error { message, suppressed } => {
+                self.last_error = Some((time, message.clone()));
+                let pipeline = self.facts.processor.as_str();
+                self.wrap(EVENTS, told, Error { pipeline, message, time: millis(time), suppressed: *suppressed })
+            }
+            Happening::Stopped { failed, reason } => {
+                let state = if *failed { "ERROR" } else { "OFFLINE" };
+                self.wrap(EVENTS, told, Stopped { state, reason })
+            }
+            // The host's own fields stand against the processor's of the same name.
+            Happening::Emitted(_, fields) => {
+                let own = ["type", "timestamp", "stream_id", "request_id"];
+                let others = |(key, _): &(&String, &Value)| !own.contains(&key.as_str());
+                let fields: Map<_, _> =
+                    fields.iter().filter(others).map(|(key, value)| (key.clone(), value.clone())).collect();
+                self.wrap(EVENTS, told, fields)
+            }
+        }
+    }
+
+    /// How the stream is, in ai-runner's words.
+    pub fn status(&mut self) -> Bytes {
+        let now = SystemTime::now();
+        let state = self.current_state(now);
+        if state != self.state.0 {
+            self.state = (state, now);
+        }
+        let figures = self.meters.snapshot();
+        let last_params = self.params.unreported.take();
+        let status = Status {
+            pipeline: &self.facts.processor,
+            state,
+            start_time: millis(self.facts.started),
+            last_state_update_time: millis(self.state.1),
+            last_status_timestamp: millis(now),
+            input_status: InputStatus {
+                last_input_time: self.meters.inputs.last().map(millis),
+                fps: round(figures.fps_in),
+            },
+            inference_status: InferenceStatus {
+                last_output_time: self.meters.outputs.last().map(millis),
+                fps: round(figures.fps_out),
+                last_params_update_time: self.params.updated.map(millis),
+                last_params,
+                last_params_hash: &self.params.hash,
+                last_error_time: self.last_error.as_ref().map(|(time, _)| millis(*time)),
+                last_error: self.last_error.as_ref().map(|(_, message)| message.as_str()),
+                last_restart_time: self.meters.guest_restarts.last().map(millis),
+                last_restart_logs: None,
+                restart_count: self.meters.guest_restarts.count(),
+            },
+        };
+        self.common(EVENTS, "status", now, status)
+    }
+
+    /// A sign of life, in PyTrickle's words.
+    pub fn heartbeat(&mut self) -> Bytes {
+        let figures = self.meters.snapshot();
+        let (now, heard, sent) =
+            (Instant::now(), self.meters.audio_frames_in.get(), self.meters.audio_frames_out.get());
+        let (then, heard_then, sent_then) = std::mem::replace(&mut self.beat, (now, heard, sent));
+        let span = now.duration_since(then).as_secs_f64();
+        let rate = |count: u64| if span > 0.0 { round(count as f64 / span) } else { 0.0 };
+        let size = self.meters.picture_size.get();
+        let heartbeat = Heartbeat {
+            urls: &self.facts.urls,
+            dimensions: Dimensions { width: size >> 32, height: size & u64::from(u32::MAX) },
+            fps: FrameRates {
+                ingress_video_fps: round(figures.fps_in),
+                ingress_audio_fps: rate(heard.saturating_sub(heard_then)),
+                egress_video_fps: round(figures.fps_out),
+                egress_audio_fps: rate(sent.saturating_sub(sent_then)),
+            },
+        };
+        self.common(HEARTBEAT, "heartbeat", SystemTime::now(), heartbeat)
+    }
+
+    fn current_state(&self, now: SystemTime) -> &'static str {
+        let stale = |since: SystemTime| now.duration_since(since).is_ok_and(|age| age > INPUT_STALE);
+        match self.meters.condition().borrow().phase {
+            Phase::Connecting => "LOADING",
+            Phase::Failed => "ERROR",
+            Phase::Ended => "OFFLINE",
+            Phase::Degraded => "DEGRADED_INFERENCE",
+            Phase::Online if self.meters.inputs.last().is_none_or(stale) => "DEGRADED_INPUT",
+            Phase::Online | Phase::Draining => "ONLINE",
+        }
+    }
+
+    fn wrap(&self, queue: &'static str, told: &Told, fields: impl Serialize) -> Bytes {
+        self.common(queue, told.what.kind(), told.time, fields)
+    }
+
+    fn common(&self, queue: &'static str, kind: &str, time: SystemTime, fields: impl Serialize) -> Bytes {
+        let (stream_id, request_id) = (self.facts.stream.as_str(), self.facts.stream.as_str());
+        let event = Common { kind, timestamp: millis(time), stream_id, request_id, fields };
+        // Maps with keys of text and plain numbers always have a JSON form.
+        serde_json::to_vec(&Envelope { event, queue_event_type: queue }).unwrap_or_default().into()
+    }
+}
+
+impl LastParams {
+    fn update(&mut self, time: SystemTime, params: &Map<String, Value>) {
+        let text = serde_json::to_string(params).unwrap_or_default();
+        self.updated = Some(time);
+        self.hash = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        self.unreported = (text.len() <= MAX_PARAMS).then(|| params.clone());
+    }
+}
+
+fn millis(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
