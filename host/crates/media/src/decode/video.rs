@@ -28,8 +28,8 @@ impl VideoDecoder {
     }
 
     fn with(mut context: codec::Context, max_pixels: u64) -> Result<Self, Error> {
-        // With this flag, pictures of MPEG-1 and MPEG-2 come out in the order they were coded.
-        if !matches!(context.id(), codec::Id::MPEG1VIDEO | codec::Id::MPEG2VIDEO) {
+        // With this flag, pictures of MPEG-1, MPEG-2 and MPEG-4 come out in the order they were coded.
+        if !matches!(context.id(), codec::Id::MPEG1VIDEO | codec::Id::MPEG2VIDEO | codec::Id::MPEG4) {
             context.set_flags(codec::Flags::LOW_DELAY);
         }
         let mut decoder = context.decoder();

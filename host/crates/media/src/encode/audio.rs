@@ -47,10 +47,24 @@ impl Default for AudioConfig {
     }
 }
 
-/// Encodes samples of one source rate and layout.
+/// Rate, layout and number of channels of samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    rate: u32,
+    layout: u64,
+    channels: usize,
+}
+
+impl Shape {
+    pub fn of(frame: &AudioFrame) -> Self {
+        Self { rate: frame.rate, layout: frame.layout, channels: frame.channels.len() }
+    }
+}
+
+/// Encodes samples of one shape.
 pub(crate) struct AudioEncoder {
     encoder: encoder::audio::Encoder,
-    source: (u32, u64, usize),
+    source: Shape,
     layouts: Layouts,
     resampler: Option<resampling::Context>,
     /// Samples of one channel in a packet.
@@ -58,31 +72,35 @@ pub(crate) struct AudioEncoder {
     /// Interleaved samples that do not fill a packet yet, and the time of the first.
     pending: Vec<f32>,
     start: Option<Ticks>,
-    /// Time of the first sample of all.
+    /// Time of the first packet's first sample.
     first: Option<Ticks>,
 }
 
 impl AudioEncoder {
-    /// Opens an encoder for sound like `like`, with its channels or the nearest that the codec has.
-    pub fn open(config: &AudioConfig, like: &AudioFrame) -> Result<Self, EncodeError> {
-        let layouts = Layouts::of(ChannelLayout::from_bits_truncate(like.layout), config.encoding);
+    /// Opens an encoder for sound of a shape, with its channels or the nearest that the codec has.
+    pub fn open(config: &AudioConfig, source: Shape) -> Result<Self, EncodeError> {
+        let layouts = Layouts::of(ChannelLayout::from_bits_truncate(source.layout), config.encoding);
         let encoder = open(config, layouts.target)?;
         let planar = Sample::F32(Type::Planar);
-        let resampler = if like.rate == RATE && layouts.source == layouts.target {
+        let resampler = if source.rate == RATE && layouts.source == layouts.target {
             None
         } else {
-            let context = resampling::Context::get(planar, layouts.source, like.rate, planar, layouts.target, RATE)
+            let context = resampling::Context::get(planar, layouts.source, source.rate, planar, layouts.target, RATE)
                 .map_err(EncodeError::run("opening a resampler"))?;
             Some(context)
         };
         let packet = (encoder.frame_size() as usize).max(1);
-        let (pending, start, first) = (Vec::new(), None, None);
-        Ok(Self { encoder, source: shape(like), layouts, resampler, packet, pending, start, first })
+        Ok(Self { encoder, source, layouts, resampler, packet, pending: Vec::new(), start: None, first: None })
+    }
+
+    /// Says where earlier sound has ended; what begins before that is not heard. Of use before the first samples alone.
+    pub fn follow(&mut self, end: Ticks) {
+        self.start = self.start.or(Some(end));
     }
 
     /// Whether the encoder takes samples like these.
     pub fn fits(&self, frame: &AudioFrame) -> bool {
-        self.source == shape(frame)
+        self.source == Shape::of(frame)
     }
 
     /// The codec's parameters, for the muxer.
@@ -102,10 +120,7 @@ impl AudioEncoder {
                 self.start = self.start.map(|start| start.max(frame.pts));
             }
             (Some(start), step) => self.start = Some(start + step / FOLLOW),
-            (None, _) => {
-                self.start = Some(frame.pts);
-                self.first = self.start;
-            }
+            (None, _) => self.start = Some(frame.pts),
         }
         match self.resample(frame)? {
             Some(resampled) => interleave(
@@ -123,11 +138,22 @@ impl AudioEncoder {
         Ok(())
     }
 
-    /// Encodes the rest, filled up with silence, and what the encoder held back.
-    pub fn finish(mut self, emit: &mut dyn FnMut(Packet)) -> Result<(), EncodeError> {
+    /// Encodes the rest, filled up with silence, and what the encoder held back; gives the time at which it ends. The last of
+    /// Opus, less than half a packet, is left out: it would reach into what follows.
+    pub fn finish(mut self, emit: &mut dyn FnMut(Packet)) -> Result<Option<Ticks>, EncodeError> {
         self.flush_pending(emit)?;
         self.encoder.send_eof().map_err(EncodeError::run("ending the audio encoder"))?;
-        self.receive(emit)
+        let latest = self.start.map(|end| end + -self.packet_ticks() / 2);
+        self.receive(&mut |packet| {
+            if packet.pts().zip(latest).is_none_or(|(pts, latest)| Ticks(pts) < latest) {
+                emit(packet);
+            }
+        })?;
+        Ok(self.start)
+    }
+
+    fn packet_ticks(&self) -> i64 {
+        self.packet as i64 * TICKS_PER_SECOND / i64::from(RATE)
     }
 
     fn channels(&self) -> usize {
@@ -182,8 +208,9 @@ impl AudioEncoder {
                 }
             }
         }
-        let ticks = self.packet as i64 * TICKS_PER_SECOND / i64::from(RATE);
-        self.start = self.start.map(|start| start + ticks);
+        self.first = self.first.or(self.start);
+        let end = self.start.map(|start| start + self.packet_ticks());
+        self.start = end;
         self.encoder.send_frame(&samples).map_err(EncodeError::run("encoding audio"))?;
         self.receive(emit)
     }
@@ -195,16 +222,13 @@ impl AudioEncoder {
         while self.encoder.receive_packet(&mut packet).is_ok() {
             let packet = std::mem::replace(&mut packet, Packet::empty());
             let ends = packet.pts().map(|pts| Ticks(pts + packet.duration()));
-            if ends.zip(self.first).is_none_or(|(ends, first)| ends > first) {
+            // A tick may have been rounded.
+            if ends.zip(self.first).is_none_or(|(ends, first)| ends - first > 2) {
                 emit(packet);
             }
         }
         Ok(())
     }
-}
-
-fn shape(frame: &AudioFrame) -> (u32, u64, usize) {
-    (frame.rate, frame.layout, frame.channels.len())
 }
 
 fn interleave(channels: &[&[f32]], samples: &mut Vec<f32>) {

@@ -4,7 +4,7 @@ mod audio;
 mod layout;
 mod video;
 
-pub(crate) use audio::AudioEncoder;
 pub use audio::{AudioConfig, AudioEncoding};
+pub(crate) use audio::{AudioEncoder, Shape};
 pub(crate) use video::VideoEncoder;
 pub use video::{RateControl, VideoConfig};
