@@ -218,13 +218,12 @@ async fn stopping_leaves_nothing_behind() {
     for index in 0..4 {
         cycle(format!("warm-{index}")).await;
     }
-    let used = |what: &str| std::fs::read_dir(format!("/proc/{}/{what}", host.pid())).unwrap().count();
-    let (threads, descriptors) = (used("task"), used("fd"));
+    let (threads, descriptors) = (host.used("task"), host.used("fd"));
     for index in 0..12 {
         cycle(format!("cycle-{index}")).await;
     }
-    assert!(used("task") <= threads + 1, "{threads} threads became {}", used("task"));
-    assert!(used("fd") <= descriptors + 4, "{descriptors} descriptors became {}", used("fd"));
+    assert!(host.used("task") <= threads + 1, "{threads} threads became {}", host.used("task"));
+    assert!(host.used("fd") <= descriptors + 4, "{descriptors} descriptors became {}", host.used("fd"));
     let (_, health) = host.get("/health").await;
     assert_eq!(health, json!({ "status": "IDLE" }));
 }

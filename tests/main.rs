@@ -2,11 +2,14 @@
 
 mod channels;
 mod cli;
+mod connections;
 mod examples;
 mod harness;
 mod live;
+mod many;
 mod misbehaving;
 mod processors;
 mod rest;
 mod sound;
+mod system;
 mod tidy;

@@ -14,7 +14,7 @@ const ROOMS: [(&str, &[&str]); 6] = [
     ("sandbox", &["registry", "rillbox_media"]),
     ("session", &["registry", "sandbox", "rillbox_media", "rillbox_trickle"]),
     ("clip", &["session", "rillbox_media", "rillbox_trickle"]),
-    ("api", &["session", "registry"]),
+    ("api", &["session", "registry", "telemetry"]),
     ("telemetry", &[]),
 ];
 
@@ -33,7 +33,7 @@ const IMPORTABLE: [&str; 11] = [
     "rillbox_trickle",
 ];
 
-fn files(directory: &Path, end: &str) -> Vec<PathBuf> {
+pub fn files(directory: &Path, end: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();

@@ -99,18 +99,18 @@ impl Serving {
         let trickle: Option<JoinHandle<()>> = self.server.map(|server| tokio::spawn(server.run(trickle_stop.clone())));
         let trickle_address = self.trickle.map(|address| address.to_string());
         tracing::info!(api = %self.api, trickle = trickle_address, "ready");
-        let router = api::router(self.streams.clone());
-        let served = axum::serve(self.listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let mut served = tokio::spawn(served.into_future());
+        let limits = api::Limits::default();
+        let router = api::router(self.streams.clone(), &limits);
+        let mut served = tokio::spawn(api::serve(self.listener, router, limits, stop.clone()));
         let ended = tokio::select! {
             ended = &mut served => Some(ended),
             () = stop.cancelled() => None,
         };
         self.streams.shutdown().await;
         let ended = match ended {
-            Some(ended) => ended?,
+            Some(ended) => ended,
             // A client that keeps its connection open does not keep the host up.
-            None => tokio::time::timeout(CLOSE, &mut served).await.unwrap_or(Ok(Ok(())))?,
+            None => tokio::time::timeout(CLOSE, &mut served).await.unwrap_or(Ok(())),
         };
         served.abort();
         trickle_stop.cancel();

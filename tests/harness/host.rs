@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::{Method, StatusCode};
@@ -12,7 +13,11 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::channels::Channels;
 use super::{PATIENCE, program};
+
+/// Pause between two questions to the host.
+const POLL: Duration = Duration::from_millis(10);
 
 /// A running host. Dropping it ends the process.
 pub struct Host {
@@ -38,10 +43,20 @@ impl Host {
         host
     }
 
+    /// A host whose channels are on a server of their own.
+    pub fn start_beside(channels: &Channels, flags: &[&str]) -> Self {
+        let data = TempDir::new().unwrap();
+        let mut host = Self::start_in(data.path(), &[&["--no-trickle"], flags].concat());
+        (host.trickle, host._data) = (channels.base(), Some(data));
+        host
+    }
+
     /// A host with a data directory that outlives it.
     pub fn start_in(data: &Path, flags: &[&str]) -> Self {
+        let trickle: &[&str] = if flags.contains(&"--no-trickle") { &[] } else { &["--trickle", "127.0.0.1:0"] };
         let mut child = Command::new(program())
-            .args(["serve", "--listen", "127.0.0.1:0", "--trickle", "127.0.0.1:0", "--log-format", "json"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(trickle)
             .arg("--data-dir")
             .arg(data)
             .args(flags)
@@ -59,7 +74,7 @@ impl Host {
         };
         // The host's log goes on to the test's own output.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("host: {line}")));
-        let address = |key: &str| format!("http://{}", ready[key].as_str().unwrap());
+        let address = |key: &str| format!("http://{}", ready[key].as_str().unwrap_or_default());
         Self {
             api: address("api"),
             trickle: address("trickle"),
@@ -73,6 +88,12 @@ impl Host {
     /// Sends a request as it is; gives the status and the body as JSON, or as text where it is none.
     pub async fn send(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {
         self.send_for(None, method, path, body).await
+    }
+
+    /// Sends a request; gives the answer whole.
+    pub async fn answer(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> reqwest::Response {
+        let request = self.http.request(method, format!("{}{path}", self.api)).body(body);
+        timeout(PATIENCE, request.send()).await.expect("an answer in time").unwrap()
     }
 
     /// As [`Host::send`], with the header `X-Stream-Id`.
@@ -148,12 +169,17 @@ impl Host {
                 if wanted(&last) {
                     return;
                 }
-                tokio::task::yield_now().await;
+                tokio::time::sleep(POLL).await;
             }
         })
         .await;
         assert!(asked.is_ok(), "the stream never came to it; its last status: {last}");
         last
+    }
+
+    /// Where the REST surface is, as `host:port`.
+    pub fn api_address(&self) -> &str {
+        self.api.trim_start_matches("http://")
     }
 
     pub fn channel(&self, name: &str) -> ChannelUrl {
@@ -179,12 +205,17 @@ impl Host {
                     }
                     // The channel comes with the first segment.
                     Err(error) if !present && !matches!(error, rillbox_trickle::SubscribeError::Closed) => {
-                        tokio::task::yield_now().await;
+                        tokio::time::sleep(POLL).await;
                     }
                     Err(_) => return segments,
                 }
             }
         })
+    }
+
+    /// Waits until a stream is over.
+    pub async fn ended(&self, id: &str) -> Value {
+        self.status_when(id, |status| status["state"] == "ENDED" || status["state"] == "ERROR").await
     }
 
     /// What publishes to a stream.
@@ -213,7 +244,7 @@ impl Host {
         let mut publisher = self.publisher(id);
         self.feed(&mut publisher, id, segments).await;
         publisher.close().await.unwrap();
-        let status = self.status_when(id, |status| status["state"] == "ENDED" || status["state"] == "ERROR").await;
+        let status = self.ended(id).await;
         let segments = timeout(PATIENCE, recorded).await.expect("the output's channel ends").unwrap();
         (segments, status)
     }
@@ -221,6 +252,18 @@ impl Host {
     /// The process' id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Threads (`task`) or descriptors (`fd`) of the process.
+    pub fn used(&self, what: &str) -> usize {
+        std::fs::read_dir(format!("/proc/{}/{what}", self.pid())).unwrap().count()
+    }
+
+    /// Resident memory of the process, in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     /// Ends the process as an operator does, and waits for it.

@@ -1,9 +1,11 @@
 //! The one harness: a host as its users run it, what feeds it, and what reads it.
 
+pub mod channels;
 pub mod host;
 pub mod media;
 pub mod picture;
 pub mod sound;
+pub mod tls;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::registry::{DeleteError, NotFound, UploadError};
 use crate::session::{StartRejected, UnknownStream, UpdateRejected};
@@ -15,43 +16,70 @@ pub struct ApiError {
     message: String,
 }
 
-#[derive(Serialize)]
-struct Shape {
+/// Why nothing was done.
+#[derive(Serialize, ToSchema)]
+pub struct Problem {
+    /// `error`.
     status: &'static str,
+    /// What is wrong, and what to do.
     message: String,
 }
 
 impl ApiError {
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
     pub fn bad_request(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, message: message.into() }
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
     }
 
     pub fn not_found(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::NOT_FOUND, message: message.into() }
-    }
-
-    pub fn too_large(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::PAYLOAD_TOO_LARGE, message: message.into() }
+        Self::new(StatusCode::NOT_FOUND, message)
     }
 
     pub fn method_not_allowed() -> Self {
-        let message = "this route does not take that method; see the header Allow".to_owned();
-        Self { status: StatusCode::METHOD_NOT_ALLOWED, message }
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this route does not take that method; see the header Allow")
+    }
+
+    pub fn too_slow(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, message)
+    }
+
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
+    /// The status, and what is wrong.
+    pub fn into_parts(self) -> (StatusCode, String) {
+        (self.status, self.message)
     }
 
     fn of(status: StatusCode, error: &dyn std::error::Error) -> Self {
         if status.is_server_error() {
             tracing::error!(%error, "request failed");
         }
-        Self { status, message: error.to_string() }
+        Self::new(status, error.to_string())
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status;
-        let mut response = (status, Json(Shape { status: "error", message: self.message })).into_response();
-        if status == StatusCode::PAYLOAD_TOO_LARGE {
+        let mut response = (status, Json(Problem { status: "error", message: self.message })).into_response();
+        if matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
             // What was not read of the body would be taken for the next request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

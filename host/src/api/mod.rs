@@ -1,20 +1,34 @@
 //! The REST surface: routes, their shapes, and errors as statuses.
 //!
-//! Everything is under `/api/…`; PyTrickle's routes answer without the prefix too.
+//! Everything is under `/api/…`; the routes that gateways and PyTrickle's users know answer without the prefix too. A handler's
+//! declaration makes its route and its part of the OpenAPI document.
 
 mod body;
+mod document;
 mod error;
+mod guard;
+mod live;
+mod metrics;
 mod processors;
+mod server;
 mod status;
 mod streams;
+mod system;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::extract::FromRef;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
 
+use self::body::Bodies;
+use self::document::{Document, DocumentJson};
+use self::error::ApiError;
 use crate::session::Streams;
-use error::ApiError;
+use crate::telemetry::Gpus;
+
+pub use server::{Limits, serve};
 
 /// Bodies of stream calls, in bytes; a gateway relays up to 10 MB.
 const MAX_BODY: usize = 10 << 20;
@@ -25,27 +39,28 @@ const MAX_UPLOAD: usize = 33 << 20;
 /// What handlers work on.
 type App = axum::extract::State<Arc<Streams>>;
 
+/// What routes share.
+#[derive(Clone, FromRef)]
+struct Shared {
+    streams: Arc<Streams>,
+    bodies: Bodies,
+    gpus: Gpus,
+    document: DocumentJson,
+}
+
 /// All routes.
-pub fn router(streams: Arc<Streams>) -> Router {
-    let stream = Router::new()
-        .route("/stream/start", post(streams::start))
-        .route("/stream/params", post(streams::params))
-        .route("/stream/status", get(streams::status))
-        .route("/stream/stop", post(streams::stop))
-        .route("/health", get(streams::health));
-    let many = Router::new()
-        .route("/streams", get(streams::list).post(streams::start))
-        .route("/streams/{id}", get(streams::one).delete(streams::stop_one))
-        .route("/streams/{id}/params", post(streams::params_of_one));
-    let processors = Router::new()
-        .route("/processors", get(processors::list).post(processors::upload))
-        .route("/processors/{name}", get(processors::one).delete(processors::delete));
-    Router::new()
-        .nest("/api", stream.clone().merge(many).merge(processors))
-        .merge(stream)
-        .fallback(|| async {
-            ApiError::not_found("there is no such route; GET /api/streams and /api/processors are two")
-        })
+pub fn router(streams: Arc<Streams>, limits: &Limits) -> Router {
+    let known = || streams::single().merge(live::routes()).merge(system::routes()).merge(metrics::routes());
+    let ours = streams::many().merge(processors::routes()).merge(document::routes());
+    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .nest("/api", known().merge(ours))
+        .merge(known())
+        .split_for_parts();
+    let document = DocumentJson::new(document);
+    let shared = Shared { streams, bodies: Bodies::new(limits), gpus: Gpus::new(), document };
+    let router = router
+        .fallback(|| async { ApiError::not_found("there is no such route; GET /api/openapi.json has all of them") })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
-        .with_state(streams)
+        .with_state(shared);
+    guard::guard(router)
 }

@@ -2,28 +2,49 @@
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::body::Payload;
-use super::error::ApiError;
-use super::{App, MAX_UPLOAD};
+use super::body::{Named, Payload};
+use super::error::{ApiError, Problem};
+use super::{App, MAX_UPLOAD, Shared};
 use crate::registry::Manifest;
 
-#[derive(Deserialize)]
-pub struct UploadQuery {
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct UploadQuery {
+    /// Letters, digits, `-` and `_`; without it, the component names itself.
     name: Option<String>,
 }
 
-/// The answer to `GET /api/processors`.
-#[derive(Serialize)]
-pub struct List {
+/// Processors that streams can name.
+#[derive(Serialize, ToSchema)]
+pub struct ProcessorList {
+    /// One for each version.
     processors: Vec<Manifest>,
 }
 
-pub async fn upload(
+/// Routes of processors.
+pub fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(list, upload)).routes(routes!(one, delete))
+}
+
+/// Upload a processor.
+///
+/// The body is a component, as it is. It is compiled, and asked to describe itself, before the answer.
+#[utoipa::path(post, path = "/processors", operation_id = "upload_processor", tag = "processors", params(UploadQuery),
+    request_body(content_type = "application/wasm", content = inline(Vec<u8>), description = "A component"),
+    responses(
+        (status = 201, description = "Taken, now or before", body = Manifest),
+        (status = 409, description = "That version exists with other content", body = Problem),
+        (status = 413, description = "The component is too large", body = Problem),
+        (status = 422, description = "Refused, and why", body = Problem)))]
+async fn upload(
     State(streams): App,
     query: Result<Query<UploadQuery>, QueryRejection>,
     Payload(bytes): Payload<MAX_UPLOAD>,
@@ -34,13 +55,23 @@ pub async fn upload(
     Ok((StatusCode::CREATED, Json((*processor).clone())))
 }
 
-pub async fn list(State(streams): App) -> Json<List> {
+/// All processors.
+#[utoipa::path(get, path = "/processors", operation_id = "list_processors", tag = "processors",
+    responses((status = 200, description = "Their manifests", body = ProcessorList)))]
+async fn list(State(streams): App) -> Json<ProcessorList> {
     let processors = streams.host().registry.list().iter().map(|lease| (**lease).clone()).collect();
-    Json(List { processors })
+    Json(ProcessorList { processors })
 }
 
-/// The manifest, or with `.wasm` behind the name the component itself.
-pub async fn one(State(streams): App, Path(name): Path<String>) -> Result<Response, ApiError> {
+/// A processor.
+///
+/// Its manifest; with `.wasm` behind the name, the component itself.
+#[utoipa::path(get, path = "/processors/{name}", operation_id = "processor", tag = "processors",
+    params(("name" = String, Path, description = "`NAME`, for its newest version, or `NAME@VERSION`")),
+    responses(
+        (status = 200, description = "Its manifest", body = Manifest),
+        (status = 404, description = "There is no such processor", body = Problem)))]
+async fn one(State(streams): App, Named(name): Named) -> Result<Response, ApiError> {
     let registry = &streams.host().registry;
     let Some(reference) = name.strip_suffix(".wasm") else {
         return Ok(Json((*registry.get(&name)?).clone()).into_response());
@@ -53,7 +84,14 @@ pub async fn one(State(streams): App, Path(name): Path<String>) -> Result<Respon
     Ok(([(header::CONTENT_TYPE, "application/wasm")], bytes).into_response())
 }
 
-pub async fn delete(State(streams): App, Path(name): Path<String>) -> Result<Json<Manifest>, ApiError> {
+/// Remove a processor.
+#[utoipa::path(delete, path = "/processors/{name}", operation_id = "delete_processor", tag = "processors",
+    params(("name" = String, Path, description = "`NAME`, for its newest version, or `NAME@VERSION`")),
+    responses(
+        (status = 200, description = "The manifest of what is gone", body = Manifest),
+        (status = 404, description = "There is no such processor", body = Problem),
+        (status = 409, description = "A stream uses it", body = Problem)))]
+async fn delete(State(streams): App, Named(name): Named) -> Result<Json<Manifest>, ApiError> {
     let lease = streams.host().registry.delete(&name)?;
     tracing::info!(processor = lease.id(), "processor deleted");
     Ok(Json((*lease).clone()))

@@ -4,11 +4,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::session::{ControlMeter, FeedMeter, Phase, Stream};
 
-/// The answer to `GET status`.
-#[derive(Serialize)]
+/// A stream at one moment.
+#[derive(Serialize, ToSchema)]
 pub struct Status {
     id: String,
     /// `CONNECTING`, `ONLINE`, `DEGRADED`, `DRAINING`, `ENDED` or `ERROR`.
@@ -17,6 +18,7 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     processor: String,
+    #[schema(value_type = Object)]
     params: Map<String, Value>,
     subscribe_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +47,7 @@ pub struct Status {
     events: Vec<Event>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Input {
     fps: f64,
     frames: u64,
@@ -59,7 +61,7 @@ struct Input {
     jumps: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Output {
     fps: f64,
     frames: u64,
@@ -72,21 +74,21 @@ struct Output {
 }
 
 /// From bytes received to bytes encoded, over the last 512 pictures.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Latency {
     p50: f64,
     p95: f64,
     max: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Errors {
     reported: u64,
     traps: u64,
     overruns: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Guest {
     time_ms: GuestTime,
     memory_bytes: u64,
@@ -94,14 +96,14 @@ struct Guest {
 }
 
 /// Of one picture, over the last 512.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct GuestTime {
     p50: f64,
     p99: f64,
 }
 
 /// The channels that the stream has besides input and output.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Channels {
     #[serde(skip_serializing_if = "Option::is_none")]
     control: Option<Control>,
@@ -112,7 +114,7 @@ struct Channels {
 }
 
 /// A channel that is read.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Control {
     /// Read.
     segments: u64,
@@ -129,7 +131,7 @@ struct Control {
 }
 
 /// A channel that is written.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Feed {
     /// Taken by the server.
     segments: u64,
@@ -168,7 +170,7 @@ impl From<&FeedMeter> for Feed {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Event {
     /// Milliseconds since 1970.
     time: u64,

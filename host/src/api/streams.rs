@@ -3,36 +3,48 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::body::{self, Payload};
-use super::error::ApiError;
+use super::body::{self, Named, Payload, Start};
+use super::error::{ApiError, Problem};
 use super::status::{self, Status};
-use super::{App, MAX_BODY};
-use crate::session::{ChannelUrl, Health, StartRequest, Stream, Streams, UnknownStream};
+use super::{App, MAX_BODY, Shared};
+use crate::session::{ChannelUrl, StartRequest, Stream, Streams, UnknownStream};
 
 /// The body of a stream call.
-type Body = Payload<MAX_BODY>;
+pub type Body = Payload<MAX_BODY>;
 
-/// The answer to `start`, in PyTrickle's shape and a little more.
-#[derive(Serialize)]
+/// A stream whose processor has started, in PyTrickle's shape and a little more.
+#[derive(Serialize, ToSchema)]
 pub struct Started {
+    /// `success`.
     status: &'static str,
+    /// For people.
     message: String,
+    /// The stream's id, as PyTrickle calls it.
     request_id: String,
+    /// The stream's id.
     stream_id: String,
+    /// `NAME@VERSION`.
     processor: String,
+    /// As `state` in the status.
     current_state: &'static str,
 }
 
-/// The answer to `params` and `stop`.
-#[derive(Serialize)]
+/// What was asked for is done.
+#[derive(Serialize, ToSchema)]
 pub struct Done {
+    /// `success`.
     status: &'static str,
+    /// For people.
     message: String,
+    /// The stream that it was done to, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_id: Option<String>,
 }
@@ -43,33 +55,38 @@ impl Done {
     }
 }
 
-/// The answer to `GET /api/streams`.
-#[derive(Serialize)]
-pub struct List {
+/// Streams, oldest first.
+#[derive(Serialize, ToSchema)]
+pub struct StreamList {
+    /// Those that run, and the last that ended.
     streams: Vec<Status>,
 }
 
-/// The answer to `GET /health`.
-#[derive(Serialize)]
-pub struct Healthy {
-    status: &'static str,
+/// Routes of the one stream that runs, or that a header names.
+pub fn single() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(start)).routes(routes!(params)).routes(routes!(status)).routes(routes!(stop))
 }
 
-pub async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -> Result<Json<Started>, ApiError> {
-    let start: body::Start = body::json(&bytes)?;
-    let subscribe = start.subscribe_url.as_deref().ok_or_else(|| ApiError::bad_request("subscribe_url is missing"))?;
-    let request = StartRequest {
-        id: body::header_id(&headers)?.or(start.gateway_request_id),
-        processor: start.processor,
-        params: start.params,
-        subscribe: body::url("subscribe_url", subscribe)?,
-        publish: optional("publish_url", start.publish_url.as_deref())?,
-        control: optional("control_url", start.control_url.as_deref())?,
-        events: optional("events_url", start.events_url.as_deref())?,
-        data: optional("data_url", start.data_url.as_deref())?,
-    };
-    check_distinct(&request)?;
-    let stream = streams.start(request).await?;
+/// Routes of many streams.
+pub fn many() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(one, stop_one)).routes(routes!(params_of_one))
+}
+
+/// Start a stream.
+///
+/// Answers when the processor has started, before any network. The header `X-Stream-Id` goes before `gateway_request_id`.
+#[utoipa::path(post, path = "/stream/start", tag = "streams", request_body = Start,
+    params(("X-Stream-Id" = Option<String>, Header, description = "The stream's id")),
+    responses(
+        (status = 200, description = "Started", body = Started),
+        (status = 400, description = "Body, URL, params or id", body = Problem),
+        (status = 404, description = "There is no such processor", body = Problem),
+        (status = 409, description = "The id runs", body = Problem),
+        (status = 413, description = "The body is too large", body = Problem),
+        (status = 422, description = "The processor did not start", body = Problem),
+        (status = 503, description = "As many streams as allowed run", body = Problem)))]
+async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -> Result<Json<Started>, ApiError> {
+    let stream = start_stream(&streams, &headers, body::json(&bytes)?).await?;
     let phase = stream.meters.condition().borrow().phase;
     Ok(Json(Started {
         status: "success",
@@ -81,7 +98,50 @@ pub async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body
     }))
 }
 
-pub async fn params(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -> Result<Json<Done>, ApiError> {
+/// Start a stream, as `/api/stream/start` does.
+#[utoipa::path(post, path = "/streams", operation_id = "create_stream", tag = "streams", request_body = Start,
+    responses(
+        (status = 200, description = "Started", body = Started),
+        (status = 400, description = "Body, URL, params or id", body = Problem),
+        (status = 404, description = "There is no such processor", body = Problem),
+        (status = 409, description = "The id runs", body = Problem),
+        (status = 413, description = "The body is too large", body = Problem),
+        (status = 422, description = "The processor did not start", body = Problem),
+        (status = 503, description = "As many streams as allowed run", body = Problem)))]
+async fn create(streams: App, headers: HeaderMap, body: Body) -> Result<Json<Started>, ApiError> {
+    start(streams, headers, body).await
+}
+
+/// Starts what a body asks for.
+pub async fn start_stream(streams: &Streams, headers: &HeaderMap, start: Start) -> Result<Arc<Stream>, ApiError> {
+    let subscribe = start.subscribe_url.as_deref().ok_or_else(|| ApiError::bad_request("subscribe_url is missing"))?;
+    let request = StartRequest {
+        id: body::header_id(headers)?.or(start.gateway_request_id),
+        processor: start.processor,
+        params: start.params,
+        subscribe: body::url("subscribe_url", subscribe)?,
+        publish: optional("publish_url", start.publish_url.as_deref())?,
+        control: optional("control_url", start.control_url.as_deref())?,
+        events: optional("events_url", start.events_url.as_deref())?,
+        data: optional("data_url", start.data_url.as_deref())?,
+    };
+    check_distinct(&request)?;
+    let stream = streams.start(request).await?;
+    Ok(stream)
+}
+
+/// Change params of a stream.
+///
+/// The body is merged into the params: all of it or nothing. Its key `gateway_request_id` may name the stream.
+#[utoipa::path(post, path = "/stream/params", tag = "streams", request_body = Object,
+    params(("X-Stream-Id" = Option<String>, Header, description = "The stream; needed only while several run")),
+    responses(
+        (status = 200, description = "Changed", body = Done),
+        (status = 400, description = "Body or params; or several streams run, or none", body = Problem),
+        (status = 404, description = "There is no such stream", body = Problem),
+        (status = 409, description = "It has ended", body = Problem),
+        (status = 422, description = "The processor refused", body = Problem)))]
+async fn params(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -> Result<Json<Done>, ApiError> {
     let mut params: Map<String, Value> = body::json(&bytes)?;
     let id = match params.remove("gateway_request_id") {
         None => None,
@@ -92,11 +152,16 @@ pub async fn params(State(streams): App, headers: HeaderMap, Payload(bytes): Bod
     update(&stream, params).await
 }
 
-pub async fn params_of_one(
-    State(streams): App,
-    Path(id): Path<String>,
-    Payload(bytes): Body,
-) -> Result<Json<Done>, ApiError> {
+/// Change params of the stream of this id.
+#[utoipa::path(post, path = "/streams/{id}/params", operation_id = "stream_params", tag = "streams", request_body = Object,
+    params(("id" = String, Path, description = "The stream's id")),
+    responses(
+        (status = 200, description = "Changed", body = Done),
+        (status = 400, description = "Body or params", body = Problem),
+        (status = 404, description = "There is no such stream", body = Problem),
+        (status = 409, description = "It has ended", body = Problem),
+        (status = 422, description = "The processor refused", body = Problem)))]
+async fn params_of_one(State(streams): App, Named(id): Named, Payload(bytes): Body) -> Result<Json<Done>, ApiError> {
     let params = body::json(&bytes)?;
     update(&*streams.get(&id)?, params).await
 }
@@ -106,8 +171,16 @@ async fn update(stream: &Stream, params: Map<String, Value>) -> Result<Json<Done
     Ok(Done::json("params updated", Some(&stream.id)))
 }
 
-/// The stream that is named or runs alone; the one that ended last when none runs.
-pub async fn status(State(streams): App, headers: HeaderMap) -> Result<Json<Status>, ApiError> {
+/// Status of a stream.
+///
+/// Of the one that is named or runs alone; of the one that ended last when none runs.
+#[utoipa::path(get, path = "/stream/status", tag = "streams",
+    params(("X-Stream-Id" = Option<String>, Header, description = "The stream; needed only while several run")),
+    responses(
+        (status = 200, description = "Its status", body = Status),
+        (status = 400, description = "Several streams run", body = Problem),
+        (status = 404, description = "There is no such stream, or none at all", body = Problem)))]
+async fn status(State(streams): App, headers: HeaderMap) -> Result<Json<Status>, ApiError> {
     let stream = match find(&streams, body::header_id(&headers)?) {
         Err(UnknownStream::None) => {
             streams.list().pop().ok_or_else(|| ApiError::not_found("no stream has been started"))?
@@ -117,12 +190,17 @@ pub async fn status(State(streams): App, headers: HeaderMap) -> Result<Json<Stat
     Ok(Json(Status::of(&stream).await))
 }
 
-/// Takes any body: a gateway sends what its client sent, an error's text, or nothing.
-pub async fn stop(
-    State(streams): App,
-    headers: HeaderMap,
-    body: Result<Body, ApiError>,
-) -> Result<Json<Done>, ApiError> {
+/// End a stream.
+///
+/// May be repeated. Takes any body, since a gateway sends what its client sent, an error's text, or nothing; the key
+/// `gateway_request_id` of a JSON object may name the stream.
+#[utoipa::path(post, path = "/stream/stop", tag = "streams", request_body = Option<Object>,
+    params(("X-Stream-Id" = Option<String>, Header, description = "The stream; needed only while several run")),
+    responses(
+        (status = 200, description = "It has ended, or none runs", body = Done),
+        (status = 400, description = "Several streams run", body = Problem),
+        (status = 404, description = "An id never seen", body = Problem)))]
+async fn stop(State(streams): App, headers: HeaderMap, body: Result<Body, ApiError>) -> Result<Json<Done>, ApiError> {
     let named = body.ok().and_then(|Payload(bytes)| serde_json::from_slice::<Value>(&bytes).ok());
     let named = named.and_then(|value| value.get("gateway_request_id")?.as_str().map(str::to_owned));
     match body::header_id(&headers)?.or(named).map_or_else(|| Ok(streams.only()?.id.clone()), Ok) {
@@ -132,7 +210,13 @@ pub async fn stop(
     }
 }
 
-pub async fn stop_one(State(streams): App, Path(id): Path<String>) -> Result<Json<Done>, ApiError> {
+/// End the stream of this id.
+#[utoipa::path(delete, path = "/streams/{id}", operation_id = "stop_stream", tag = "streams",
+    params(("id" = String, Path, description = "The stream's id")),
+    responses(
+        (status = 200, description = "It has ended", body = Done),
+        (status = 404, description = "There is no such stream", body = Problem)))]
+async fn stop_one(State(streams): App, Named(id): Named) -> Result<Json<Done>, ApiError> {
     stop_stream(&streams, &id).await
 }
 
@@ -141,26 +225,25 @@ async fn stop_stream(streams: &Streams, id: &str) -> Result<Json<Done>, ApiError
     Ok(Done::json("stream stopped", Some(id)))
 }
 
-pub async fn list(State(streams): App) -> Json<List> {
+/// All streams.
+#[utoipa::path(get, path = "/streams", operation_id = "list_streams", tag = "streams",
+    responses((status = 200, description = "Their statuses", body = StreamList)))]
+async fn list(State(streams): App) -> Json<StreamList> {
     let mut statuses = Vec::new();
     for stream in streams.list() {
         statuses.push(Status::of(&stream).await);
     }
-    Json(List { streams: statuses })
+    Json(StreamList { streams: statuses })
 }
 
-pub async fn one(State(streams): App, Path(id): Path<String>) -> Result<Json<Status>, ApiError> {
+/// Status of the stream of this id.
+#[utoipa::path(get, path = "/streams/{id}", operation_id = "stream", tag = "streams",
+    params(("id" = String, Path, description = "The stream's id")),
+    responses(
+        (status = 200, description = "Its status", body = Status),
+        (status = 404, description = "There is no such stream", body = Problem)))]
+async fn one(State(streams): App, Named(id): Named) -> Result<Json<Status>, ApiError> {
     Ok(Json(Status::of(&*streams.get(&id)?).await))
-}
-
-pub async fn health(State(streams): App) -> Json<Healthy> {
-    let status = match streams.health() {
-        Health::Ok => "OK",
-        Health::Loading => "LOADING",
-        Health::Idle => "IDLE",
-        Health::Error => "ERROR",
-    };
-    Json(Healthy { status })
 }
 
 fn optional(field: &str, text: Option<&str>) -> Result<Option<ChannelUrl>, ApiError> {

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
-use rillbox_media::{InputConfig, OutputConfig, RateControl, VideoConfig};
+use clap::{Args, ValueEnum};
+use rillbox_media::{AudioConfig, AudioEncoding, InputConfig, OutputConfig, RateControl, VideoConfig};
 use rillbox_trickle::Server;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,9 @@ pub struct Serve {
     /// Streams at once.
     #[arg(long, default_value_t = 64)]
     max_streams: usize,
+    /// Show nothing, rather than a loading picture, while a processor withholds its pictures.
+    #[arg(long)]
+    no_loading: bool,
     /// Seconds without a byte of input after which a stream is over.
     #[arg(long, default_value = "60s", value_parser = seconds)]
     input_timeout: Duration,
@@ -43,9 +46,6 @@ pub struct Serve {
     drain: Duration,
     #[command(flatten)]
     trust: Trust,
-    /// Show nothing, rather than a loading picture, while a processor withholds its pictures.
-    #[arg(long)]
-    no_loading: bool,
     #[command(flatten)]
     guests: Guests,
     #[command(flatten)]
@@ -55,7 +55,7 @@ pub struct Serve {
 /// What streams and their processors may use.
 #[derive(Debug, Args)]
 pub struct Guests {
-    /// Pixels of a picture at most, coded or made by a processor.
+    /// Pixels of a picture at most, decoded or made by a processor.
     #[arg(long, default_value_t = 3840 * 2160)]
     max_pixels: u64,
     /// Running time of a processor for each frame, in milliseconds.
@@ -85,13 +85,29 @@ pub struct Encoder {
     /// Bits a second of the output's video, instead of constant quality.
     #[arg(long, conflicts_with = "crf", value_parser = clap::value_parser!(u32).range(10_000..))]
     bitrate: Option<u32>,
+    /// Codec of the output's sound.
+    #[arg(long, value_enum, default_value_t = AudioCodec::Opus)]
+    audio_codec: AudioCodec,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum AudioCodec {
+    Opus,
+    Aac,
 }
 
 impl Encoder {
     /// What media understands.
     pub fn resolve(&self) -> OutputConfig {
         let rate = self.bitrate.map_or(RateControl::Crf(self.crf), RateControl::Bitrate);
-        OutputConfig { video: VideoConfig { rate, ..VideoConfig::default() }, ..OutputConfig::default() }
+        let encoding = match self.audio_codec {
+            AudioCodec::Opus => AudioEncoding::Opus,
+            AudioCodec::Aac => AudioEncoding::Aac,
+        };
+        OutputConfig {
+            video: VideoConfig { rate, ..VideoConfig::default() },
+            audio: AudioConfig { encoding, ..AudioConfig::default() },
+        }
     }
 }
 

@@ -3,12 +3,13 @@
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// Longest name, in bytes.
 const MAX_NAME: usize = 64;
 
 /// The format that a processor reads its pictures in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PixelFormatName {
     /// Planes Y, Cb, Cr.
@@ -24,7 +25,7 @@ pub enum PixelFormatName {
 }
 
 /// Whether video and audio share an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Isolation {
     /// One instance a stream.
@@ -55,17 +56,19 @@ pub struct Description {
 }
 
 /// A stored processor. Its JSON is the answer to an upload.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Manifest {
     /// Letters, digits, `-` and `_`.
     pub name: String,
     /// Semantic version.
+    #[schema(value_type = String)]
     pub version: Version,
     /// Digest of the component, in hexadecimal.
     pub sha256: String,
     /// Bytes of the component.
     pub size: u64,
     /// JSON Schema of the params.
+    #[schema(value_type = Object)]
     pub params_schema: Value,
     /// Wants pictures.
     pub video: bool,

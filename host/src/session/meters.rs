@@ -11,6 +11,8 @@ use tokio::sync::{broadcast, watch};
 use super::channels::ChannelMeters;
 use super::happenings::{ErrorLimits, Happening, Origin, Told, clipped};
 
+use super::histogram::{GUEST_TIME, Histogram, LATENCY};
+
 /// Events that a condition remembers.
 const EVENTS: usize = 32;
 
@@ -124,6 +126,10 @@ pub struct Meters {
     pub guest_memory: Counter,
     /// Values and events that the processor sent.
     pub guest_outputs: Counter,
+    /// From bytes received to bytes encoded, of every picture.
+    pub all_latencies: Histogram,
+    /// The guest's time for every picture.
+    pub all_guest_times: Histogram,
     /// Frames of either kind decoded.
     pub inputs: Moments,
     /// Frames of either kind encoded.
@@ -167,6 +173,8 @@ impl Meters {
             guest_restarts: Moments::default(),
             guest_memory: Counter::default(),
             guest_outputs: Counter::default(),
+            all_latencies: Histogram::new(&LATENCY),
+            all_guest_times: Histogram::new(&GUEST_TIME),
             inputs: Moments::default(),
             outputs: Moments::default(),
             arrivals: Window::default(),
@@ -258,11 +266,13 @@ impl Meters {
         self.frames_out.add(1);
         self.departures.push(self.now());
         self.latencies.push(latency.as_micros() as u64);
+        self.all_latencies.record(latency);
     }
 
     /// The guest took so long for a picture.
     pub fn guest_time(&self, time: Duration) {
         self.guest_times.push(time.as_micros() as u64);
+        self.all_guest_times.record(time);
     }
 
     /// What the input counted.
@@ -270,13 +280,23 @@ impl Meters {
         self.input.send_replace(stats);
     }
 
+    /// What the input has counted so far.
+    pub fn input_stats(&self) -> InputStats {
+        *self.input.borrow()
+    }
+
+    /// From the start to now, or to the end.
+    pub fn uptime(&self) -> Duration {
+        self.ended.get().map_or_else(|| self.started.elapsed(), |ended| ended.duration_since(self.started))
+    }
+
     /// Everything at this moment.
     pub fn snapshot(&self) -> Snapshot {
         let latencies = self.latencies.sorted();
         let guest_times = self.guest_times.sorted();
         Snapshot {
-            uptime: self.ended.get().map_or_else(|| self.started.elapsed(), |ended| ended.duration_since(self.started)),
-            input: *self.input.borrow(),
+            uptime: self.uptime(),
+            input: self.input_stats(),
             fps_in: self.rate(&self.arrivals),
             fps_out: self.rate(&self.departures),
             latency: [0.5, 0.95, 1.0].map(|share| percentile(&latencies, share)),

@@ -11,6 +11,7 @@
 mod channels;
 mod frames;
 mod happenings;
+mod histogram;
 mod host;
 mod live_params;
 mod loading;
@@ -21,8 +22,10 @@ mod pipeline;
 mod processor;
 mod stream;
 mod streams;
+mod totals;
 
 pub use channels::{ChannelMeters, ControlMeter, FeedMeter};
+pub use histogram::Distribution;
 pub use host::{Host, Prepared, StartRejected};
 pub use live_params::{LiveParams, UpdateRejected};
 pub use meters::{Condition, Event, Meters, Phase, Snapshot};
@@ -32,3 +35,4 @@ pub use processor::{Processor, StartError};
 pub use rillbox_trickle::ChannelUrl;
 pub use stream::{StreamConfig, StreamTimes};
 pub use streams::{Health, StartRequest, Stream, Streams, UnknownStream};
+pub use totals::{COUNTS, Census, Count, Totals};

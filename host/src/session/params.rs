@@ -88,6 +88,7 @@ impl Params {
             }
         }
         let geometry = match (width, height) {
+            (None, None) if self.all.get("detect_out_resolution") == Some(&Value::Bool(false)) => Geometry::Pinned,
             (None, None) => Geometry::Source,
             (Some(width), Some(height)) => {
                 for (key, side) in [("width", width), ("height", height)] {
@@ -141,6 +142,15 @@ mod tests {
         for bad in [json!(0), json!(-2), json!(1.5), json!("x"), json!([]), json!(1e30)] {
             assert_eq!(host(json!({ "width": bad, "height": 2 })).unwrap_err().pointer, "/width");
         }
+    }
+
+    #[test]
+    fn the_size_is_pinned_where_none_is_asked_for() {
+        assert_eq!(host(json!({ "detect_out_resolution": false })).unwrap().geometry, Geometry::Pinned);
+        assert_eq!(host(json!({ "detect_out_resolution": true })).unwrap().geometry, Geometry::Source);
+        let sized = json!({ "detect_out_resolution": false, "width": 64, "height": 64 });
+        assert_eq!(host(sized).unwrap().geometry, Geometry::Fill { width: 64, height: 64 });
+        assert!(host(json!({ "detect_out_resolution": 0 })).is_err());
     }
 
     #[test]

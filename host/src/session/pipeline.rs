@@ -1,7 +1,7 @@
 //! From bytes of MPEG-TS to bytes of MPEG-TS, through a processor. Knows neither network nor files.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rillbox_media::{
@@ -28,6 +28,9 @@ const AUDIO_QUEUE: usize = 64;
 /// Frames that wait to be encoded, and pieces of bytes that wait to be published.
 const ENCODE_QUEUE: usize = 16;
 const EMIT_QUEUE: usize = 256;
+
+/// How often it is said that pictures are too large.
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a pipeline is given.
 #[derive(Clone, Debug)]
@@ -119,6 +122,7 @@ impl Pipeline {
             audio: config.audio.then_some(audio),
             items,
             pace: Pace::default(),
+            refused: None,
             meters: meters.clone(),
         };
         stages.spawn_blocking(move || {
@@ -149,6 +153,8 @@ struct Decoder {
     audio: Option<mpsc::Sender<Timed<AudioFrame>>>,
     items: mpsc::Sender<Item>,
     pace: Pace,
+    /// When it was last said that pictures are too large.
+    refused: Option<Instant>,
     meters: Arc<Meters>,
 }
 
@@ -194,6 +200,10 @@ impl Decoder {
                     None => self.items.blocking_send(Item::Video(timed)).is_ok(),
                 }
             }
+            Media::TooLarge { width, height, max_pixels } => {
+                self.too_large(width, height, max_pixels);
+                true
+            }
             Media::Audio(frame) => {
                 self.meters.audio_frames_in.add(1);
                 self.meters.inputs.mark();
@@ -205,6 +215,19 @@ impl Decoder {
                 }
             }
         })
+    }
+}
+
+impl Decoder {
+    /// Says that pictures are left out. A source whose size changes all the time is not repeated with each change.
+    fn too_large(&mut self, width: u32, height: u32, max_pixels: u64) {
+        if self.refused.is_none_or(|last| last.elapsed() > REFUSAL_INTERVAL) {
+            self.refused = Some(Instant::now());
+            let message =
+                format!("pictures of {width}×{height} are left out: the limit is {max_pixels} pixels (--max-pixels)");
+            tracing::warn!("{message}");
+            self.meters.event("error", message);
+        }
     }
 }
 

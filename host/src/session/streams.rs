@@ -18,6 +18,7 @@ use super::live_params::LiveParams;
 use super::meters::{Meters, Phase};
 use super::pipeline::Pipeline;
 use super::stream::{self, StreamConfig};
+use super::totals::{ByProcessor, Census};
 use crate::registry::Lease;
 
 /// Ended streams whose status can still be asked for.
@@ -121,6 +122,8 @@ pub struct Streams {
     host: Host,
     /// In the order of their starts.
     entries: Mutex<HashMap<String, (u64, Entry)>>,
+    /// What forgotten streams counted. Locked only while `entries` is, so that a stream is always in one of them.
+    forgotten: Mutex<ByProcessor>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -128,7 +131,13 @@ pub struct Streams {
 impl Streams {
     /// A host without streams.
     pub fn new(host: Host) -> Self {
-        Self { host, entries: Mutex::default(), stop: CancellationToken::new(), tasks: TaskTracker::new() }
+        Self {
+            host,
+            entries: Mutex::default(),
+            forgotten: Mutex::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }
     }
 
     /// What the streams share.
@@ -193,6 +202,28 @@ impl Streams {
         streams.into_iter().map(|(_, stream)| stream).collect()
     }
 
+    /// What runs, and what has been counted.
+    pub fn census(&self) -> Census {
+        let entries = self.lock();
+        let mut census = Census {
+            starting: 0,
+            running: Vec::new(),
+            processors: self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        };
+        for (_, entry) in entries.values() {
+            match entry {
+                Entry::Starting(_) => census.starting += 1,
+                Entry::Started(stream) => {
+                    census.processors.add_present(stream);
+                    if !stream.is_over() {
+                        census.running.push(stream.clone());
+                    }
+                }
+            }
+        }
+        census
+    }
+
     /// Ends all streams, and waits while they drain.
     pub async fn shutdown(&self) {
         self.stop.cancel();
@@ -237,12 +268,19 @@ impl Streams {
             entries.iter().filter(|(_, (_, entry))| over(entry)).map(|(id, (order, _))| (*order, id.clone())).collect();
         ended.sort();
         for (_, id) in ended.iter().take(ended.len().saturating_sub(REMEMBERED)) {
-            entries.remove(id);
+            self.forget(entries.remove(id));
         }
         let order = entries.values().map(|(order, _)| order + 1).max().unwrap_or(0);
         let stop = self.stop.child_token();
-        entries.insert(id.to_owned(), (order, Entry::Starting(stop.clone())));
+        self.forget(entries.insert(id.to_owned(), (order, Entry::Starting(stop.clone()))));
         Ok(Reservation { streams: self, id: id.to_owned(), stop, filled: false })
+    }
+
+    /// Keeps what a stream counted that is over and no longer among the entries, which are locked.
+    fn forget(&self, entry: Option<(u64, Entry)>) {
+        if let Some((_, Entry::Started(stream))) = entry {
+            self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).add_past(&stream);
+        }
     }
 
     async fn launch(

@@ -74,11 +74,22 @@ impl Color {
             _ if source.height() >= 720 => ColorMatrix::Bt709,
             _ => ColorMatrix::Bt601,
         };
-        let jpeg = matches!(source.format(), Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P);
-        let range =
-            if jpeg || source.color_range() == color::Range::JPEG { ColorRange::Full } else { ColorRange::Limited };
+        let full = match source.format() {
+            Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P => true,
+            // RGB becomes Y′CbCr of the usual range.
+            format if is_rgb(format) => false,
+            _ => source.color_range() == color::Range::JPEG,
+        };
+        let range = if full { ColorRange::Full } else { ColorRange::Limited };
         Self { matrix, range }
     }
+}
+
+fn is_rgb(format: Pixel) -> bool {
+    // SAFETY: a descriptor is static, and its flags are a number.
+    format
+        .descriptor()
+        .is_some_and(|descriptor| unsafe { (*descriptor.as_ptr()).flags } & ffi::AV_PIX_FMT_FLAG_RGB as u64 != 0)
 }
 
 /// Why a picture could not be made.
@@ -127,6 +138,7 @@ impl Picture {
     /// Takes a decoded frame whose format is 4:2:0 of 8 bits.
     pub(crate) fn from_frame(planes: frame::Video, color: Color) -> Self {
         debug_assert!(matches!(planes.format(), Pixel::YUV420P | Pixel::YUVJ420P));
+        debug_assert!(planes.width().is_multiple_of(2) && planes.height().is_multiple_of(2));
         Self { planes: Arc::new(planes), color }
     }
 

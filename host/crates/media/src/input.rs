@@ -1,16 +1,12 @@
 //! Bytes of MPEG-TS in, frames out.
 
-use ffmpeg_next::frame;
-
 use crate::decode::{AudioDecoder, VideoDecoder};
 use crate::frame::{AudioFrame, VideoFrame};
-use crate::scale::{Geometry, Scaler};
+use crate::pictures::Pictures;
+use crate::scale::Geometry;
 use crate::time::Unwrapper;
+use crate::timeline::{Placed, Timeline};
 use crate::ts::{AccessUnit, AudioCodec, Demuxer, Event, TrackKind, Tracks, VideoCodec};
-use crate::{TICKS_PER_SECOND, Ticks};
-
-/// A step in time beyond which decoders start anew.
-const JUMP: i64 = 10 * TICKS_PER_SECOND;
 
 /// What is decoded, and into what.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +15,7 @@ pub struct InputConfig {
     pub geometry: Geometry,
     /// Frames a second at most, evenly thinned out; as the source has them when `None`.
     pub max_framerate: Option<u32>,
-    /// Pixels of a coded picture at most.
+    /// Pixels of a picture at most; larger ones are left out.
     pub max_pixels: u64,
 }
 
@@ -38,6 +34,15 @@ pub enum Media {
     Video(VideoFrame),
     /// Samples.
     Audio(AudioFrame),
+    /// Pictures have come that are larger than [`InputConfig::max_pixels`] and are left out. Said once, until one fits again.
+    TooLarge {
+        /// Pixels a row, as coded.
+        width: u32,
+        /// Rows, as coded.
+        height: u32,
+        /// The limit.
+        max_pixels: u64,
+    },
 }
 
 /// What came in, and what was wrong with it, since the start.
@@ -53,9 +58,9 @@ pub struct InputStats {
     pub skipped_bytes: u64,
     /// Transport packets that were broken, or missing by their counters.
     pub bad_packets: u64,
-    /// Access units that did not decode, or could not be scaled.
+    /// Access units that did not decode, were too large, could not be scaled, or whose time had to be guessed.
     pub bad_units: u64,
-    /// Steps in time that made the decoders start anew.
+    /// Steps in a track's time of more than ten seconds.
     pub jumps: u64,
 }
 
@@ -72,8 +77,8 @@ struct Pipeline {
     video: Option<VideoDecoder>,
     audio: Option<AudioDecoder>,
     pictures: Pictures,
-    last_video: Option<Ticks>,
-    last_audio: Option<Ticks>,
+    video_time: Timeline,
+    audio_time: Timeline,
     stats: InputStats,
 }
 
@@ -99,10 +104,9 @@ impl Input {
     /// Gives everything that decoders hold back.
     pub fn finish(&mut self, emit: &mut dyn FnMut(Media)) {
         self.end_segment(emit);
+        self.pipeline.release(emit);
         self.pipeline.drain_video(emit);
-        if let Some(decoder) = &mut self.pipeline.audio {
-            decoder.finish(&mut |frame| emit(Media::Audio(frame)));
-        }
+        self.pipeline.drain_audio(emit);
     }
 
     /// Changes size and frame rate from the next picture on.
@@ -130,8 +134,8 @@ impl Pipeline {
             video: None,
             audio: None,
             pictures: Pictures::default(),
-            last_video: None,
-            last_audio: None,
+            video_time: Timeline::default(),
+            audio_time: Timeline::default(),
             stats: InputStats::default(),
         }
     }
@@ -139,16 +143,18 @@ impl Pipeline {
     fn take(&mut self, event: Event, emit: &mut dyn FnMut(Media)) {
         match event {
             Event::Tracks(tracks) => self.open(tracks, emit),
-            Event::Unit(kind, unit) => self.decode(kind, unit, emit),
+            Event::Unit(kind, unit) => self.place(kind, unit, emit),
         }
     }
 
     fn open(&mut self, tracks: Tracks, emit: &mut dyn FnMut(Media)) {
+        self.release(emit);
         if tracks.video != self.tracks.video {
             self.drain_video(emit);
             self.video = tracks.video.and_then(|codec| open_video(codec, self.config.max_pixels));
         }
         if tracks.audio != self.tracks.audio {
+            self.drain_audio(emit);
             self.audio = tracks.audio.and_then(open_audio);
         }
         self.tracks = tracks;
@@ -158,106 +164,71 @@ impl Pipeline {
         emit(Media::Tracks(Tracks { video, audio }));
     }
 
-    fn decode(&mut self, kind: TrackKind, unit: AccessUnit, emit: &mut dyn FnMut(Media)) {
+    fn place(&mut self, kind: TrackKind, unit: AccessUnit, emit: &mut dyn FnMut(Media)) {
         self.stats.bad_units += u64::from(unit.damaged);
-        let pts = unit.pts.map(|raw| self.times.unwrap(raw));
-        let dts = unit.dts.map(|raw| self.times.unwrap(raw)).or(pts);
-        if let Some(now) = dts {
-            self.follow(kind, now, emit);
-        }
-        match kind {
-            TrackKind::Video => self.decode_video(&unit, pts, dts, emit),
-            TrackKind::Audio => {
-                if let Some(decoder) = &mut self.audio {
-                    self.stats.bad_units += decoder.decode(&unit.data, pts, &mut |frame| emit(Media::Audio(frame)));
-                }
-            }
-        }
-    }
-
-    /// Starts a track's decoder anew where its time has jumped. Tracks may be far apart, so each is measured by itself.
-    fn follow(&mut self, kind: TrackKind, now: Ticks, emit: &mut dyn FnMut(Media)) {
-        let last = match kind {
-            TrackKind::Video => self.last_video.replace(now),
-            TrackKind::Audio => self.last_audio.replace(now),
+        let mut placed = Vec::new();
+        let timeline = match kind {
+            TrackKind::Video => &mut self.video_time,
+            TrackKind::Audio => &mut self.audio_time,
         };
-        if last.is_none_or(|last| (now - last).abs() <= JUMP) {
-            return;
+        let found = timeline.place(unit, &mut self.times, &mut |unit| placed.push(unit));
+        self.stats.jumps += found.jumps;
+        self.stats.bad_units += found.repaired;
+        placed.into_iter().for_each(|unit| self.decode(kind, &unit, emit));
+    }
+
+    /// Decodes the units that wait for the next to be sure of their time.
+    fn release(&mut self, emit: &mut dyn FnMut(Media)) {
+        for kind in [TrackKind::Video, TrackKind::Audio] {
+            let mut placed = Vec::new();
+            let timeline = match kind {
+                TrackKind::Video => &mut self.video_time,
+                TrackKind::Audio => &mut self.audio_time,
+            };
+            self.stats.jumps += timeline.flush(&mut self.times, &mut |unit| placed.push(unit)).jumps;
+            placed.into_iter().for_each(|unit| self.decode(kind, &unit, emit));
         }
-        self.stats.jumps += 1;
+    }
+
+    fn decode(&mut self, kind: TrackKind, placed: &Placed, emit: &mut dyn FnMut(Media)) {
         match kind {
-            TrackKind::Video => self.drain_video(emit),
+            TrackKind::Video => self.decode_video(placed, emit),
             TrackKind::Audio => {
                 if let Some(decoder) = &mut self.audio {
-                    decoder.reset();
+                    let mut heard = |frame| emit(Media::Audio(frame));
+                    self.stats.bad_units += decoder.decode(&placed.unit.data, placed.pts, &mut heard);
                 }
             }
         }
     }
 
-    fn decode_video(&mut self, unit: &AccessUnit, pts: Option<Ticks>, dts: Option<Ticks>, emit: &mut dyn FnMut(Media)) {
+    fn decode_video(&mut self, placed: &Placed, emit: &mut dyn FnMut(Media)) {
         let Some(decoder) = &mut self.video else { return };
         let (pictures, stats, config) = (&mut self.pictures, &mut self.stats, self.config);
-        let decoded = decoder.decode(&unit.data, pts, dts, &mut |pts, frame| {
+        let unit = &placed.unit;
+        let decoded = decoder.decode(&unit.data, placed.pts, placed.dts, &mut |pts, frame| {
             pictures.take(pts, frame, config, stats, emit);
         });
-        self.stats.bad_units += u64::from(decoded.is_err() && !unit.damaged);
+        if decoded.is_err() {
+            stats.bad_units += u64::from(!unit.damaged);
+            // The decoder refuses what is far too large by itself.
+            if pictures.wonders()
+                && let Some(size) = decoder.coded_size(&unit.data)
+            {
+                pictures.refuse(size, config, emit);
+            }
+        }
     }
 
     fn drain_video(&mut self, emit: &mut dyn FnMut(Media)) {
         let Some(decoder) = &mut self.video else { return };
         let (pictures, stats, config) = (&mut self.pictures, &mut self.stats, self.config);
         decoder.drain(&mut |pts, frame| pictures.take(pts, frame, config, stats, emit));
-        pictures.due = None;
-    }
-}
-
-/// From decoded frames to pictures of the wanted size and rate.
-#[derive(Default)]
-struct Pictures {
-    scaler: Scaler,
-    /// When the frame-rate cap lets the next one through.
-    due: Option<Ticks>,
-    /// A key frame was dropped by the cap: the next picture stands in for it.
-    key: bool,
-}
-
-impl Pictures {
-    fn take(
-        &mut self,
-        pts: Ticks,
-        frame: frame::Video,
-        config: InputConfig,
-        stats: &mut InputStats,
-        emit: &mut dyn FnMut(Media),
-    ) {
-        stats.video_frames += 1;
-        self.key |= frame.is_key();
-        if !self.is_due(pts, config.max_framerate) {
-            stats.thinned_frames += 1;
-            return;
-        }
-        match self.scaler.run(frame, config.geometry) {
-            Ok(picture) => emit(Media::Video(VideoFrame { pts, key: std::mem::take(&mut self.key), picture })),
-            Err(_) => stats.bad_units += 1,
-        }
     }
 
-    /// Whether the cap lets a picture through; the grid of due times keeps the average, a jump starts it anew.
-    fn is_due(&mut self, pts: Ticks, max_framerate: Option<u32>) -> bool {
-        let Some(rate) = max_framerate else { return true };
-        let interval = TICKS_PER_SECOND / i64::from(rate.max(1));
-        match self.due {
-            // Half a millisecond early is on time: sources round.
-            Some(due) if (-interval..-45).contains(&(pts - due)) => false,
-            Some(due) if (-45..interval).contains(&(pts - due)) => {
-                self.due = Some(due + interval);
-                true
-            }
-            _ => {
-                self.due = Some(pts + interval);
-                true
-            }
+    fn drain_audio(&mut self, emit: &mut dyn FnMut(Media)) {
+        if let Some(decoder) = &mut self.audio {
+            decoder.finish(&mut |frame| emit(Media::Audio(frame)));
         }
     }
 }

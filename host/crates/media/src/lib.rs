@@ -16,11 +16,13 @@ mod frame;
 mod input;
 mod mux;
 mod output;
+mod pictures;
 mod scale;
 mod time;
+mod timeline;
 mod ts;
 
-pub use encode::{AudioConfig, RateControl, VideoConfig};
+pub use encode::{AudioConfig, AudioEncoding, RateControl, VideoConfig};
 pub use error::{EncodeError, OpenError};
 pub use file::{FileChunk, FileSegments, SegmentMode};
 pub use frame::{AudioFrame, Color, ColorMatrix, ColorRange, Picture, PictureError, PixelFormat, VideoFrame};

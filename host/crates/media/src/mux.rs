@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use bytes::Bytes;
 use ffmpeg_next::{Dictionary, Packet, Rational, codec, ffi, format};
 
-use crate::TICKS_PER_SECOND;
 use crate::error::EncodeError;
+use crate::{TICKS_PER_SECOND, WRAP};
 
 /// A track keeps its PID when the other comes or goes.
 const VIDEO_PID: i32 = 0x100;
@@ -19,6 +19,8 @@ pub(crate) struct Muxer {
     written: Receiver<Bytes>,
     video: Option<usize>,
     audio: Option<usize>,
+    /// Ticks, a multiple of [`WRAP`], that keep times from being negative, for which FFmpeg has no clock reference.
+    shift: Option<i64>,
 }
 
 /// Where libavformat writes to.
@@ -67,7 +69,7 @@ impl Tracks {
 
     fn start(mut self, video: Option<usize>, audio: Option<usize>, version: u8) -> Result<Muxer, EncodeError> {
         self.context.write_header_with(options(version)).map_err(starting())?;
-        Ok(Muxer { context: self.context, written: self.written, video, audio })
+        Ok(Muxer { context: self.context, written: self.written, video, audio, shift: None })
     }
 }
 
@@ -140,6 +142,10 @@ impl Muxer {
     pub fn write(&mut self, mut packet: Packet, index: usize) -> Result<(), EncodeError> {
         packet.set_stream(index);
         packet.set_position(-1);
+        let first = packet.dts().or(packet.pts()).unwrap_or_default();
+        let shift = *self.shift.get_or_insert_with(|| WRAP - first.div_euclid(WRAP) * WRAP);
+        packet.set_pts(packet.pts().map(|pts| pts + shift));
+        packet.set_dts(packet.dts().map(|dts| dts + shift));
         packet.write(&mut self.context).map_err(EncodeError::run("writing MPEG-TS")).map(drop)
     }
 

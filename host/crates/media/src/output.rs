@@ -5,7 +5,7 @@ use ffmpeg_next::error::EINVAL;
 use ffmpeg_next::{Error, Packet};
 
 use crate::cuts::Cuts;
-use crate::encode::{AudioConfig, AudioEncoder, VideoConfig, VideoEncoder};
+use crate::encode::{AudioConfig, AudioEncoder, Shape, VideoConfig, VideoEncoder};
 use crate::error::EncodeError;
 use crate::frame::{AudioFrame, VideoFrame};
 use crate::mux::Muxer;
@@ -50,6 +50,9 @@ pub struct Output {
     last_video: Option<Ticks>,
     last_audio: Option<Ticks>,
     last_key: Option<Ticks>,
+    /// Shape of the sound that was heard last, and where the encoder before this one ended.
+    heard: Option<Shape>,
+    audio_end: Option<Ticks>,
     cuts: Cuts,
     /// Transport streams begun.
     begun: u8,
@@ -70,6 +73,8 @@ impl Output {
             last_video: None,
             last_audio: None,
             last_key: None,
+            heard: None,
+            audio_end: None,
             cuts: Cuts::default(),
             begun: 0,
             out_of_order: 0,
@@ -126,15 +131,19 @@ impl Output {
         let mut packets = Vec::new();
         if !self.audio.as_ref().is_some_and(|encoder| encoder.fits(frame)) {
             if let Some(before) = self.audio.take() {
-                before.finish(&mut |packet| packets.push(packet))?;
+                self.audio_end = before.finish(&mut |packet| packets.push(packet))?;
                 for packet in packets.drain(..) {
                     self.write(TrackKind::Audio, packet, emit)?;
                 }
                 self.restart(emit)?;
             }
-            self.audio = Some(AudioEncoder::open(&self.config.audio, frame)?);
+            self.heard = Some(Shape::of(frame));
+            self.open_audio()?;
         }
         if let Some(encoder) = &mut self.audio {
+            if let Some(end) = self.audio_end.take().filter(|end| !is_jump(frame.pts - *end)) {
+                encoder.follow(end);
+            }
             encoder.encode(frame, &mut |packet| packets.push(packet))?;
         }
         packets.into_iter().try_for_each(|packet| self.write(TrackKind::Audio, packet, emit))
@@ -162,7 +171,7 @@ impl Output {
             video.finish(&mut |packet| packets.push((TrackKind::Video, packet)))?;
         }
         if let Some(audio) = self.audio.take() {
-            audio.finish(&mut |packet| packets.push((TrackKind::Audio, packet)))?;
+            self.audio_end = audio.finish(&mut |packet| packets.push((TrackKind::Audio, packet)))?;
         }
         for (kind, packet) in packets {
             self.write(kind, packet, emit)?;
@@ -177,20 +186,32 @@ impl Output {
     }
 
     fn write(&mut self, kind: TrackKind, packet: Packet, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
-        let rebuilds = kind == TrackKind::Video && packet.is_key() && self.lacks_track();
-        if rebuilds && let Some(mut before) = self.muxer.take() {
+        if self.lacks_track()
+            && let Some(mut before) = self.muxer.take()
+        {
             before.finish()?;
             before.drain(&mut |bytes| emit(Emit::Bytes(bytes)));
             self.cuts = Cuts::default();
+            // The stream that takes its place needs a key frame of its own, and has it already if this is a picture.
+            self.last_key = self.last_key.filter(|_| kind == TrackKind::Video);
         }
         self.waiting.push((kind, packet));
         if self.muxer.is_none() {
+            if self.expected.audio.is_some() && self.audio.is_none() && self.heard.is_some() {
+                // Sound that was there before is there again: a track for it need not wait.
+                self.open_audio()?;
+            }
             if !self.ready() {
                 return Ok(());
             }
             self.open_muxer()?;
         }
         self.mux_waiting(emit)
+    }
+
+    fn open_audio(&mut self) -> Result<(), EncodeError> {
+        self.audio = self.heard.map(|shape| AudioEncoder::open(&self.config.audio, shape)).transpose()?;
+        Ok(())
     }
 
     fn mux_waiting(&mut self, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {

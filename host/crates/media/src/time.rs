@@ -18,6 +18,12 @@ impl Ticks {
         self.0.rem_euclid(WRAP) as u64
     }
 
+    /// The time nearest to this one that a 33-bit counter at `raw` can stand for.
+    pub(crate) fn nearest(self, raw: u64) -> Self {
+        let step = ((raw as i64 & (WRAP - 1)) - self.0).rem_euclid(WRAP);
+        self + if step >= WRAP / 2 { step - WRAP } else { step }
+    }
+
     /// Rounds `value` × `numerator` / `denominator` seconds to the nearest tick.
     pub fn from_units(value: i64, numerator: i32, denominator: i32) -> Self {
         let scaled = i128::from(value) * i128::from(TICKS_PER_SECOND) * i128::from(numerator);
@@ -51,21 +57,18 @@ impl Sub for Ticks {
 /// a step of one frame and a jump stays a jump. All tracks of a stream share one, which keeps them in step.
 #[derive(Debug, Default)]
 pub(crate) struct Unwrapper {
-    last: Option<i64>,
+    last: Option<Ticks>,
 }
 
 impl Unwrapper {
-    pub(crate) fn unwrap(&mut self, raw: u64) -> Ticks {
-        let raw = raw as i64 & (WRAP - 1);
-        let ticks = match self.last {
-            None => raw,
-            Some(last) => {
-                let step = (raw - last).rem_euclid(WRAP);
-                last + if step >= WRAP / 2 { step - WRAP } else { step }
-            }
-        };
-        self.last = Some(ticks);
-        Ticks(ticks)
+    /// The time that `raw` stands for.
+    pub fn nearest(&self, raw: u64) -> Ticks {
+        self.last.unwrap_or(Ticks(raw as i64 & (WRAP - 1))).nearest(raw)
+    }
+
+    /// Takes this time for the last.
+    pub fn follow(&mut self, time: Ticks) {
+        self.last = Some(time);
     }
 }
 
@@ -76,24 +79,24 @@ mod tests {
     #[test]
     fn a_rollover_goes_on_upwards() {
         let mut unwrapper = Unwrapper::default();
-        let before = unwrapper.unwrap((WRAP - 1800) as u64);
-        let after = unwrapper.unwrap(1800);
-        assert_eq!(after - before, 3600);
+        unwrapper.follow(Ticks(WRAP - 1800));
+        let after = unwrapper.nearest(1800);
+        assert_eq!(after.0, WRAP + 1800);
         assert_eq!(after.wrapped(), 1800);
     }
 
     #[test]
     fn a_small_step_back_stays_small() {
         let mut unwrapper = Unwrapper::default();
-        let first = unwrapper.unwrap(9_000);
-        assert_eq!(unwrapper.unwrap(5_400) - first, -3_600);
+        unwrapper.follow(Ticks(9_000));
+        assert_eq!(unwrapper.nearest(5_400), Ticks(5_400));
     }
 
     #[test]
     fn a_step_back_over_the_rollover_is_small_too() {
         let mut unwrapper = Unwrapper::default();
-        let first = unwrapper.unwrap(100);
-        assert_eq!(unwrapper.unwrap((WRAP - 100) as u64) - first, -200);
+        unwrapper.follow(Ticks(100));
+        assert_eq!(unwrapper.nearest((WRAP - 100) as u64), Ticks(-100));
     }
 
     #[test]

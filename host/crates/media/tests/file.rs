@@ -98,7 +98,7 @@ fn decode<'a>(segments: impl IntoIterator<Item = &'a (f64, Vec<u8>)>) -> (Vec<(T
     let mut take = |media| match media {
         Media::Video(frame) => pictures.push((frame.pts, frame.key)),
         Media::Audio(frame) => samples += frame.samples(),
-        Media::Tracks(_) => {}
+        Media::Tracks(_) | Media::TooLarge { .. } => {}
     };
     let mut input = Input::new(InputConfig::default());
     for (_, bytes) in segments {

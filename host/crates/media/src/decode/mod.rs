@@ -2,6 +2,8 @@
 
 mod audio;
 mod opus;
+mod parser;
+mod samples;
 mod video;
 
 pub(crate) use audio::{AudioDecoder, layout_name};

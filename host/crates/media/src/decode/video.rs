@@ -2,6 +2,7 @@
 
 use ffmpeg_next::{Dictionary, Error, Rational, codec, decoder, frame};
 
+use super::parser;
 use crate::ts::VideoCodec;
 use crate::{TICKS_PER_SECOND, Ticks};
 
@@ -14,7 +15,8 @@ pub(crate) struct VideoDecoder {
 }
 
 impl VideoDecoder {
-    /// Opens the decoder of `codec`, which refuses pictures of more than `max_pixels`.
+    /// Opens the decoder of `codec`, which refuses pictures of much more than `max_pixels`. What is coded may have a few lines
+    /// more than is shown.
     pub fn open(codec: VideoCodec, max_pixels: u64) -> Result<Self, Error> {
         let found = codec::decoder::find(id(codec)).ok_or(Error::DecoderNotFound)?;
         Self::with(super::context(found), max_pixels)
@@ -26,15 +28,15 @@ impl VideoDecoder {
     }
 
     fn with(mut context: codec::Context, max_pixels: u64) -> Result<Self, Error> {
-        // With this flag, pictures of MPEG-1 and MPEG-2 come out in the order they were coded.
-        if !matches!(context.id(), codec::Id::MPEG1VIDEO | codec::Id::MPEG2VIDEO) {
+        // With this flag, pictures of MPEG-1, MPEG-2 and MPEG-4 come out in the order they were coded.
+        if !matches!(context.id(), codec::Id::MPEG1VIDEO | codec::Id::MPEG2VIDEO | codec::Id::MPEG4) {
             context.set_flags(codec::Flags::LOW_DELAY);
         }
         let mut decoder = context.decoder();
         decoder.set_packet_time_base(Rational(1, TICKS_PER_SECOND as i32));
         let found = decoder.codec().or_else(|| codec::decoder::find(decoder.id())).ok_or(Error::DecoderNotFound)?;
         let mut options = Dictionary::new();
-        options.set("max_pixels", &max_pixels.min(i32::MAX as u64).to_string());
+        options.set("max_pixels", &(max_pixels + max_pixels / 8 + 4096).min(i32::MAX as u64).to_string());
         let decoder = decoder.open_as_with(found, options)?.video()?;
         Ok(Self { decoder, last: None, interval: TICKS_PER_SECOND / 25 })
     }
@@ -60,6 +62,11 @@ impl VideoDecoder {
         }
         self.decoder.flush();
         self.last = None;
+    }
+
+    /// Size of the picture in `data` as its own headers state it, whether it can be decoded or not.
+    pub fn coded_size(&self, data: &[u8]) -> Option<(u32, u32)> {
+        parser::picture_size(self.decoder.id(), data)
     }
 
     fn receive(&mut self, emit: &mut dyn FnMut(Ticks, frame::Video)) {

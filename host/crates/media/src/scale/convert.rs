@@ -3,13 +3,23 @@
 use ffmpeg_next::{Error, ffi, format::Pixel, frame};
 
 use super::Crop;
+use crate::frame::{Color, ColorMatrix, ColorRange};
 
+/// What is made of what.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Plan {
+pub(super) struct Plan {
     format: Pixel,
     crop: Crop,
     width: u32,
     height: u32,
+    color: Color,
+}
+
+impl Plan {
+    /// Pictures of a size out of a part of frames of a format. `color` is what the planes mean before and after; of RGB, after.
+    pub fn new(format: Pixel, crop: Crop, (width, height): (u32, u32), color: Color) -> Self {
+        Self { format: plain(format), crop, width, height, color }
+    }
 }
 
 /// Converts and scales frames of one format and size.
@@ -22,8 +32,7 @@ pub(super) struct Converter {
 unsafe impl Send for Converter {}
 
 impl Converter {
-    pub fn new(format: Pixel, crop: Crop, (width, height): (u32, u32)) -> Result<Self, Error> {
-        let plan = Plan { format: plain(format), crop, width, height };
+    pub fn new(plan: Plan) -> Result<Self, Error> {
         // SAFETY: plain numbers in, a context or null out.
         let scaler = unsafe {
             ffi::sws_getContext(
@@ -40,12 +49,30 @@ impl Converter {
             )
         };
         let scaler = std::ptr::NonNull::new(scaler).ok_or(Error::InvalidData)?;
-        Ok(Self { plan, scaler })
+        let made = Self { plan, scaler };
+        made.keep_color();
+        Ok(made)
     }
 
-    /// Whether this makes such pictures out of such frames.
-    pub fn fits(&self, format: Pixel, crop: Crop, (width, height): (u32, u32)) -> bool {
-        self.plan == Plan { format: plain(format), crop, width, height }
+    /// Gives Y′CbCr the range that it has, and makes RGB into what the plan says. Left alone, swscale takes grey for full range
+    /// and knows one matrix for all RGB.
+    fn keep_color(&self) {
+        let matrix = match self.plan.color.matrix {
+            ColorMatrix::Bt601 => ffi::SWS_CS_ITU601,
+            ColorMatrix::Bt709 => ffi::SWS_CS_ITU709,
+            ColorMatrix::Bt2020 => ffi::SWS_CS_BT2020,
+        };
+        let range = i32::from(self.plan.color.range == ColorRange::Full);
+        // SAFETY: the context lives, and the table is static. The answer says whether there was anything to change.
+        unsafe {
+            let table = ffi::sws_getCoefficients(matrix as i32);
+            ffi::sws_setColorspaceDetails(self.scaler.as_ptr(), table, range, table, range, 0, 1 << 16, 1 << 16);
+        }
+    }
+
+    /// Whether this does what the plan says.
+    pub fn fits(&self, plan: &Plan) -> bool {
+        self.plan == *plan
     }
 
     /// Fills `target`, of the size that this was made for.

@@ -4,7 +4,7 @@ mod convert;
 
 use ffmpeg_next::{Error, format::Pixel, frame};
 
-use self::convert::Converter;
+use self::convert::{Converter, Plan};
 use crate::frame::{Color, Picture};
 
 /// The size that frames are given.
@@ -13,6 +13,8 @@ pub enum Geometry {
     /// The source's own; an odd side loses a line.
     #[default]
     Source,
+    /// The size of the first picture that was given, whatever the source's becomes; filled by the middle of the source.
+    Pinned,
     /// This many pixels, even both ways, filled by the middle of the source.
     Fill {
         /// Pixels a row.
@@ -26,26 +28,37 @@ pub enum Geometry {
 #[derive(Default)]
 pub(crate) struct Scaler {
     converter: Option<Converter>,
+    /// Size of the first picture.
+    first: Option<(u32, u32)>,
 }
 
 impl Scaler {
     /// Gives the frame as a picture; without a copy where neither size nor format changes.
-    pub fn run(&mut self, source: frame::Video, geometry: Geometry) -> Result<Picture, Error> {
+    pub fn run(&mut self, mut source: frame::Video, geometry: Geometry) -> Result<Picture, Error> {
         let color = Color::of(&source);
         let even = (source.width() & !1, source.height() & !1);
+        if even.0 == 0 || even.1 == 0 {
+            return Err(Error::InvalidData);
+        }
         let (width, height) = match geometry {
             Geometry::Source => even,
+            Geometry::Pinned => *self.first.get_or_insert(even),
             Geometry::Fill { width, height } => (width, height),
         };
+        self.first.get_or_insert((width, height));
         let planar = matches!(source.format(), Pixel::YUV420P | Pixel::YUVJ420P);
-        if planar && (source.width(), source.height()) == (width, height) {
+        if planar && even == (width, height) {
+            // The last line of an odd side stays where it is, and is not shown.
+            source.set_width(width);
+            source.set_height(height);
             return Ok(Picture::from_frame(source, color));
         }
         let crop = Crop::centre(even.0, even.1, width, height);
         let mut target = Picture::allocate(width, height).map_err(|_| Error::InvalidData)?;
+        let plan = Plan::new(source.format(), crop, (width, height), color);
         let converter = match &mut self.converter {
-            Some(converter) if converter.fits(source.format(), crop, (width, height)) => converter,
-            converter => converter.insert(Converter::new(source.format(), crop, (width, height))?),
+            Some(converter) if converter.fits(&plan) => converter,
+            converter => converter.insert(Converter::new(plan)?),
         };
         converter.run(&source, &mut target)?;
         Ok(Picture::from_frame(target, color))

@@ -3,7 +3,7 @@
 use super::packet::{LEN, Packet, SYNC};
 use super::pes::{AccessUnit, Assembler};
 use super::psi::{self, Sections};
-use super::{Codec, TrackKind, Tracks};
+use super::{Codec, TrackKind, Tracks, VideoCodec};
 
 /// What the bytes turned out to be.
 pub(crate) enum Event {
@@ -24,30 +24,36 @@ pub(crate) struct DemuxStats {
     pub gaps: u64,
 }
 
+/// The one codec that is known by its look.
+const VP9: Codec = Codec::Video(VideoCodec::Vp9);
+
 struct Track {
     pid: u16,
     codec: Codec,
     assembler: Assembler,
     counter: Option<u8>,
+    /// Payload of the last packet.
+    last: Vec<u8>,
 }
 
 impl Track {
     fn new((pid, codec): (u16, Codec)) -> Self {
-        Self { pid, codec, assembler: Assembler::new(), counter: None }
+        Self { pid, codec, assembler: Assembler::new(), counter: None, last: Vec::new() }
     }
 
     /// Whether the packet is a repetition to be ignored; notes a gap.
     fn repeats(&mut self, packet: &Packet, stats: &mut DemuxStats) -> bool {
-        let last = self.counter.replace(packet.counter);
-        match last {
-            Some(last) if last == packet.counter && !packet.starts => true,
-            Some(last) if (last + 1) & 0x0f != packet.counter && !packet.discontinuity => {
-                stats.gaps += 1;
-                self.assembler.lost();
-                false
-            }
-            _ => false,
+        let before = self.counter.replace(packet.counter);
+        if before == Some(packet.counter) && self.last == packet.payload {
+            return true;
         }
+        self.last.clear();
+        self.last.extend_from_slice(packet.payload);
+        if before.is_some_and(|before| (before + 1) & 0x0f != packet.counter) && !packet.discontinuity {
+            stats.gaps += 1;
+            self.assembler.lost();
+        }
+        false
     }
 }
 
@@ -61,6 +67,8 @@ pub(crate) struct Demuxer {
     map_pid: Option<u16>,
     map: Sections,
     tracks: Vec<Track>,
+    /// What the map says, with `None` for private streams that do not say what they are.
+    announced: Vec<(u16, Option<Codec>)>,
     pub stats: DemuxStats,
 }
 
@@ -130,11 +138,19 @@ impl Demuxer {
             {
                 self.map_pid = Some(pid);
             }
-        } else if Some(packet.pid) == self.map_pid {
+            return;
+        }
+        if Some(packet.pid) == self.map_pid {
             if let Some(tracks) = self.map.push(packet.payload, packet.starts).as_deref().and_then(psi::tracks) {
-                self.announce(&tracks, emit);
+                self.remember(tracks);
+                self.announce(emit);
             }
-        } else if let Some(track) = self.tracks.iter_mut().find(|track| track.pid == packet.pid) {
+            return;
+        }
+        if packet.starts {
+            self.recognise(&packet, emit);
+        }
+        if let Some(track) = self.tracks.iter_mut().find(|track| track.pid == packet.pid) {
             if track.repeats(&packet, &mut self.stats) {
                 return;
             }
@@ -145,9 +161,33 @@ impl Demuxer {
         }
     }
 
+    /// Takes a map over; what a private stream turned out to be, it still is.
+    fn remember(&mut self, map: Vec<(u16, Option<Codec>)>) {
+        let known = std::mem::replace(&mut self.announced, map);
+        for (pid, codec) in self.announced.iter_mut().filter(|(_, codec)| codec.is_none()) {
+            *codec = known
+                .iter()
+                .find(|(before, _)| before == pid)
+                .and_then(|(_, codec)| *codec)
+                .filter(|codec| *codec == VP9);
+        }
+    }
+
+    /// Looks into a private stream that does not say what it is.
+    fn recognise(&mut self, packet: &Packet, emit: &mut dyn FnMut(Event)) {
+        let unknown = self.announced.iter_mut().find(|(pid, codec)| *pid == packet.pid && codec.is_none());
+        if let Some((_, codec)) = unknown
+            && psi::is_vp9(packet.payload)
+        {
+            *codec = Some(VP9);
+            self.announce(emit);
+        }
+    }
+
     /// Takes the first track of each kind; a track whose PID and codec stay the same goes on.
-    fn announce(&mut self, announced: &[(u16, Codec)], emit: &mut dyn FnMut(Event)) {
-        let first = |kind| announced.iter().copied().find(|(_, codec)| codec.kind() == kind);
+    fn announce(&mut self, emit: &mut dyn FnMut(Event)) {
+        let known = self.announced.iter().filter_map(|(pid, codec)| Some((*pid, (*codec)?)));
+        let first = |kind| known.clone().find(|(_, codec)| codec.kind() == kind);
         let chosen: Vec<_> = [first(TrackKind::Video), first(TrackKind::Audio)].into_iter().flatten().collect();
         if self.tracks.iter().map(|track| (track.pid, track.codec)).eq(chosen.iter().copied()) {
             return;

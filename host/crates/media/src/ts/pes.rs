@@ -2,11 +2,14 @@
 //!
 //! Most video PES packets state no length, so the usual demuxer hands one out when the next one starts: a whole frame
 //! late. But the last transport packet of a PES is nearly always padded with stuffing, and no other one is. Where a stream
-//! has kept to that for [`TRUST`] PES packets, the stuffing ends the packet at once; one that breaks the rule later is
-//! never trusted again.
+//! has kept to that for [`TRUST`] PES packets, the stuffing ends the packet at once; one that breaks the rule has to keep
+//! to it for longer each time.
 
 /// PES packets in a row that must end, and only end, with stuffing before stuffing is believed.
-const TRUST: u8 = 3;
+const TRUST: u16 = 3;
+
+/// How much longer a stream that broke the rule has to keep to it.
+const DOUBT: u16 = 8;
 
 /// Largest access unit. A key frame of 8K video stays well below it.
 const MAX_UNIT: usize = 32 << 20;
@@ -22,9 +25,8 @@ pub(crate) struct AccessUnit {
 
 enum Ending {
     /// The stream's habit is not known yet: PES packets seen that kept to the rule.
-    Watching(u8),
+    Watching(u16),
     Stuffing,
-    NextStart,
 }
 
 /// Puts the access units of one PID together.
@@ -36,7 +38,11 @@ pub(super) struct Assembler {
     damaged: bool,
     /// Stuffing was seen in the open PES packet.
     stuffed: bool,
+    /// Packets were lost since the last start: what follows says nothing about the stream's habit.
+    gap: bool,
     ending: Ending,
+    /// PES packets that must keep to the rule.
+    trust: u16,
 }
 
 impl Assembler {
@@ -47,7 +53,9 @@ impl Assembler {
             length: None,
             damaged: false,
             stuffed: false,
+            gap: false,
             ending: Ending::Watching(0),
+            trust: TRUST,
         }
     }
 
@@ -59,12 +67,12 @@ impl Assembler {
             before = self.take();
             self.open = payload.starts_with(&[0, 0, 1]);
             self.length = declared_length(payload);
+            (self.stuffed, self.gap) = (false, false);
+        } else if !self.gap && (self.stuffed || (!self.open && matches!(self.ending, Ending::Stuffing))) {
+            // Bytes after stuffing: this stream does not mean by it what others do, or a bit of it was wrong.
+            self.ending = Ending::Watching(0);
+            self.trust = self.trust.saturating_mul(DOUBT);
             self.stuffed = false;
-        } else {
-            if self.stuffed || (!self.open && matches!(self.ending, Ending::Stuffing)) {
-                // Bytes after stuffing: this stream does not mean by it what others do.
-                self.ending = Ending::NextStart;
-            }
         }
         if !self.open {
             return [before, None];
@@ -85,10 +93,12 @@ impl Assembler {
     /// Notes that packets were lost; what is open is damaged.
     pub fn lost(&mut self) {
         self.damaged = self.open;
+        self.gap = true;
     }
 
     /// Gives what is open: nothing more is coming for it.
     pub fn end(&mut self) -> Option<AccessUnit> {
+        self.gap = true;
         self.take()
     }
 
@@ -100,7 +110,7 @@ impl Assembler {
             self.ending = match (self.stuffed, kept + 1) {
                 // Without stuffing a PES packet filled its last transport packet by chance: no evidence either way.
                 (false, _) => Ending::Watching(kept),
-                (true, TRUST) => Ending::Stuffing,
+                (true, kept) if kept >= self.trust => Ending::Stuffing,
                 (true, kept) => Ending::Watching(kept),
             };
         }
@@ -199,12 +209,23 @@ mod tests {
     }
 
     #[test]
-    fn bytes_after_stuffing_end_the_trust_for_good() {
+    fn bytes_after_stuffing_end_the_trust_for_long() {
         let mut assembler = learned();
         assembler.push(&[9], false, false);
-        for _ in 0..3 * TRUST {
+        for _ in 0..TRUST * DOUBT {
             assert!(assembler.push(UNIT, true, true)[1].is_none());
         }
+        assembler.push(UNIT, true, true);
+        assert!(assembler.push(UNIT, true, true)[1].is_some());
+    }
+
+    #[test]
+    fn a_lost_start_says_nothing_about_stuffing() {
+        let mut assembler = learned();
+        assembler.end();
+        assembler.lost();
+        assert!(assembler.push(&[9], false, false)[1].is_none());
+        assert!(assembler.push(UNIT, true, true)[1].is_some());
     }
 
     #[test]

@@ -5,6 +5,9 @@ use super::{AudioCodec, Codec, VideoCodec};
 /// Longest section: a 12-bit length after 3 bytes.
 const MAX_SECTION: usize = 3 + 0xfff;
 
+/// Stream type of private data in PES packets.
+const PRIVATE: u8 = 0x06;
+
 /// Puts sections together from packets.
 #[derive(Default)]
 pub(super) struct Sections {
@@ -50,9 +53,11 @@ pub(super) fn first_program(section: &[u8]) -> Option<u16> {
         .map(|entry| u16::from_be_bytes([entry[2] & 0x1f, entry[3]]))
 }
 
-/// The tracks of a program map section that we can decode, as (PID, codec).
-pub(super) fn tracks(section: &[u8]) -> Option<Vec<(u16, Codec)>> {
-    if section[0] != 2 {
+/// The tracks of a program map section: those that we can decode, as (PID, codec), and private ones that do not say what
+/// they are.
+pub(super) fn tracks(section: &[u8]) -> Option<Vec<(u16, Option<Codec>)>> {
+    // One that does not apply yet is announced ahead.
+    if section[0] != 2 || section[5] & 1 == 0 {
         return None;
     }
     let end = section.len() - 4;
@@ -62,7 +67,8 @@ pub(super) fn tracks(section: &[u8]) -> Option<Vec<(u16, Codec)>> {
     while rest.len() >= 5 {
         let length = usize::from(u16::from_be_bytes([rest[3] & 0x0f, rest[4]]));
         let descriptors = rest.get(5..5 + length)?;
-        if let Some(codec) = codec(rest[0], descriptors) {
+        let codec = codec(rest[0], descriptors);
+        if codec.is_some() || rest[0] == PRIVATE {
             found.push((u16::from_be_bytes([rest[1] & 0x1f, rest[2]]), codec));
         }
         rest = &rest[5 + length..];
@@ -82,7 +88,7 @@ fn codec(stream_type: u8, descriptors: &[u8]) -> Option<Codec> {
         0x11 => Codec::Audio(AudioCodec::AacLatm),
         0x81 => Codec::Audio(AudioCodec::Ac3),
         0x87 => Codec::Audio(AudioCodec::Eac3),
-        0x06 => return private_codec(descriptors),
+        PRIVATE => return private_codec(descriptors),
         _ => return None,
     })
 }
@@ -108,6 +114,15 @@ fn private_codec(descriptors: &[u8]) -> Option<Codec> {
         rest = &rest[2 + usize::from(length)..];
     }
     codec
+}
+
+/// Whether a PES packet of video begins with a key frame of VP9. It has no stream type, and FFmpeg registers no name for it.
+pub(super) fn is_vp9(pes: &[u8]) -> bool {
+    let video = matches!(pes, [0, 0, 1, 0xe0..=0xef, ..]);
+    let start = pes.get(8).map(|length| 9 + usize::from(*length));
+    // A marker, a profile, no repetition and a key frame, before the sync code.
+    let key = |frame: &[u8]| matches!(frame, [first, 0x49, 0x83, 0x42, ..] if first & 0xcc == 0x80);
+    video && start.and_then(|start| pes.get(start..)).is_some_and(key)
 }
 
 /// CRC-32/MPEG-2; 0 over a section that ends with its own checksum.
@@ -143,7 +158,10 @@ mod tests {
     #[test]
     fn a_map_gives_codecs_with_opus_channels() {
         let found = tracks(&map()).unwrap();
-        assert_eq!(found, [(0x100, Codec::Video(VideoCodec::H264)), (0x101, Codec::Audio(AudioCodec::Opus(6)))]);
+        assert_eq!(
+            found,
+            [(0x100, Some(Codec::Video(VideoCodec::H264))), (0x101, Some(Codec::Audio(AudioCodec::Opus(6))))]
+        );
     }
 
     #[test]

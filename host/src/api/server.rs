@@ -1,0 +1,281 @@
+//! The listener: connections, so many at most, none of which may take its time.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of a request's head at most; beyond it the answer is 431.
+const MAX_HEAD: usize = 64 << 10;
+
+/// Pause after a connection could not be accepted, as when there are no more descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long, and how many bytes, a client may go on sending after an answer that ends the connection. Closing at once would
+/// make its system throw that answer away unread.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: u64 = 1 << 20;
+
+/// What clients may take of the host.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once; further ones wait until one closes.
+    pub connections: usize,
+    /// Longest that a request's head may take, and that a connection may wait for the next request.
+    pub head: Duration,
+    /// Longest that a client may send nothing more of a body, or take nothing more of an answer.
+    pub stall: Duration,
+    /// Longest that a whole body may take.
+    pub body: Duration,
+    /// Bytes of bodies at once, of all requests together.
+    pub bodies: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let second = Duration::from_secs(1);
+        Self { connections: 256, head: 30 * second, stall: 30 * second, body: 600 * second, bodies: 128 << 20 }
+    }
+}
+
+/// Answers until `stop`, and then what has been asked by then.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            // A connection that has ended is forgotten.
+            Some(_) = connections.join_next() => {}
+            (stream, place) = accept(&listener, &places) => {
+                let connection = connection(stream, router.clone(), limits, stop.clone());
+                connections.spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
+            }
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // Nobody closes the semaphore.
+    let place = places.clone().acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, place),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, limits: Limits, stop: CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "no TCP_NODELAY");
+    }
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.stall));
+    let routes = TowerToHyperService::new(router);
+    // Pinned: a connection that is to hand its stream back must be movable.
+    let service = service_fn(move |request| Box::pin(routes.call(request)));
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let served = tokio::select! {
+        served = poll_fn(|cx| connection.poll_without_shutdown(cx)) => served,
+        () = stop.cancelled() => {
+            Pin::new(&mut connection).graceful_shutdown();
+            poll_fn(|cx| connection.poll_without_shutdown(cx)).await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "connection failed");
+    }
+    linger(connection.into_parts().io.into_inner()).await;
+}
+
+/// Says that nothing more comes, then listens for a moment until the client has closed too.
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let (mut rest, mut nowhere) = (stream.take(LINGER_BYTES), tokio::io::sink());
+    // Whoever still sends by then is cut off.
+    let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut nowhere)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::extract::Request;
+    use axum::routing::{get, post};
+    use tokio::sync::Notify;
+    use tokio::task::JoinHandle;
+
+    use super::super::body::Bodies;
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    const SHORT: Duration = Duration::from_millis(200);
+
+    /// A server of one route that reads a body, one whose answer is large, and one that says that it waits, and waits.
+    struct Served {
+        address: SocketAddr,
+        waits: Arc<Notify>,
+        go: Arc<Notify>,
+        stop: CancellationToken,
+        task: JoinHandle<()>,
+    }
+
+    impl Served {
+        async fn start(limits: Limits) -> Self {
+            let (stop, bodies) = (CancellationToken::new(), Bodies::new(&limits));
+            let (waits, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+            let (says, until) = (waits.clone(), go.clone());
+            let read = |request: Request| async move {
+                let (head, body) = request.into_parts();
+                bodies.read(&head.headers, body, 1000).await
+            };
+            let wait = || async move {
+                says.notify_one();
+                until.notified().await;
+            };
+            let router = Router::new()
+                .route("/", get(|| async { "here" }).post(read))
+                .route("/large", get(|| async { vec![0; 64 << 20] }))
+                .route("/wait", post(wait));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let task = tokio::spawn(serve(listener, router, limits, stop.clone()));
+            Self { address, waits, go, stop, task }
+        }
+
+        async fn send(&self, request: &str) -> TcpStream {
+            let mut stream = TcpStream::connect(self.address).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            stream
+        }
+    }
+
+    /// Everything until the server closes.
+    async fn rest(mut stream: TcpStream) -> String {
+        let mut bytes = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the server closes").unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    async fn until(stream: &mut TcpStream, text: &str) {
+        let mut bytes = Vec::new();
+        while !String::from_utf8_lossy(&bytes).ends_with(text) {
+            assert!(timeout(PATIENCE, stream.read_buf(&mut bytes)).await.expect("an answer").unwrap() > 0);
+        }
+    }
+
+    /// Catches connections that are held for nothing: a head that does not end, and silence before or after a request.
+    #[tokio::test]
+    async fn unfinished_heads_and_idle_connections_are_closed() {
+        let served = Served::start(Limits { head: SHORT, ..Limits::default() }).await;
+        for request in ["", "GET / HTTP/1.1\r\nHost: a\r\nX-"] {
+            assert_eq!(rest(served.send(request).await).await, "");
+        }
+        let mut kept = served.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        until(&mut kept, "here").await;
+        assert_eq!(rest(kept).await, "");
+    }
+
+    /// Catches a body that may take for ever: by silence, or by a byte now and then.
+    #[tokio::test]
+    async fn bodies_that_take_too_long_are_408() {
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n";
+        let served = Served::start(Limits { stall: SHORT, ..Limits::default() }).await;
+        assert!(rest(served.send(head).await).await.starts_with("HTTP/1.1 408"));
+
+        let served = Served::start(Limits { body: SHORT, ..Limits::default() }).await;
+        let (mut reader, mut writer) = served.send(head).await.into_split();
+        let drip = tokio::spawn(async move {
+            while writer.write_all(b"x").await.is_ok() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+        let mut status = [0; 12];
+        timeout(PATIENCE, reader.read_exact(&mut status)).await.expect("an answer").unwrap();
+        assert_eq!(status, *b"HTTP/1.1 408");
+        drip.abort();
+    }
+
+    /// Catches bodies that together take more memory than they may, and memory that is not given back.
+    #[tokio::test]
+    async fn bodies_share_a_budget() {
+        let served = Served::start(Limits { bodies: 100, ..Limits::default() }).await;
+        let post = |length: usize| {
+            let body = "x".repeat(length);
+            format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+        };
+        for (length, status) in [(100, "200"), (101, "503"), (100, "200"), (1001, "413")] {
+            let answer = rest(served.send(&post(length)).await).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{length}: {answer}");
+        }
+    }
+
+    /// Catches more connections than allowed, and places that are not given back.
+    #[tokio::test]
+    async fn further_connections_wait_for_a_place() {
+        let served = Served::start(Limits { connections: 1, ..Limits::default() }).await;
+        let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let mut first = served.send(request).await;
+        until(&mut first, "here").await;
+        let mut second = served.send(request).await;
+        first.write_all(request.as_bytes()).await.unwrap();
+        until(&mut first, "here").await;
+        assert!(second.try_read(&mut [0]).is_err(), "the second is answered while the first has the place");
+        drop(first);
+        until(&mut second, "here").await;
+    }
+
+    /// Catches a client that never reads and keeps its place, and an answer's memory, for ever.
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_cut_off() {
+        let served = Served::start(Limits { connections: 1, stall: SHORT, ..Limits::default() }).await;
+        let deaf = served.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let mut next = served.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        until(&mut next, "here").await;
+        drop(deaf);
+    }
+
+    /// Catches a shutdown that cuts off what is being answered, or that an idle connection holds up.
+    #[tokio::test]
+    async fn what_was_asked_is_answered_before_the_end() {
+        let served = Served::start(Limits::default()).await;
+        let mut idle = served.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        until(&mut idle, "here").await;
+        let asked = served.send("POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").await;
+        served.waits.notified().await;
+        served.stop.cancel();
+        assert_eq!(rest(idle).await, "");
+        served.go.notify_one();
+        assert!(rest(asked).await.starts_with("HTTP/1.1 200"));
+        timeout(PATIENCE, served.task).await.expect("the server ends").unwrap();
+    }
+}

@@ -1,0 +1,143 @@
+//! What streams have counted, added up: of one stream, and of all that a processor had, running and over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rillbox_media::InputStats;
+
+use super::histogram::{Distribution, GUEST_TIME, LATENCY};
+use super::meters::{Meters, Phase};
+use super::streams::Stream;
+
+/// Processors whose past is kept apart; that of further ones is counted together.
+const PROCESSORS: usize = 256;
+
+/// The name under which the past of further processors is counted.
+const OTHERS: &str = "others";
+
+/// Something that streams count, and that never falls.
+pub struct Count {
+    /// What is counted, as a metric is named.
+    pub name: &'static str,
+    /// The same in a sentence.
+    pub help: &'static str,
+    read: fn(&Meters, &InputStats) -> u64,
+}
+
+/// Everything that streams count.
+#[rustfmt::skip]
+pub const COUNTS: [Count; 21] = [
+    Count { name: "input_bytes", help: "Bytes of MPEG-TS read.", read: |_, input| input.bytes },
+    Count { name: "input_segments", help: "Segments read.", read: |meters, _| meters.segments_in.get() },
+    Count { name: "input_segments_missed", help: "Segments that the server had no more.", read: |meters, _| meters.segments_missed.get() },
+    Count { name: "input_bad_packets", help: "Transport packets that were broken or missing.", read: |_, input| input.bad_packets },
+    Count { name: "input_bad_units", help: "Access units that did not decode.", read: |_, input| input.bad_units },
+    Count { name: "input_jumps", help: "Steps in time that made the decoders start anew.", read: |_, input| input.jumps },
+    Count { name: "input_frames", help: "Pictures decoded and handed on.", read: |meters, _| meters.frames_in.get() },
+    Count { name: "frames_thinned", help: "Pictures dropped to keep max_framerate.", read: |_, input| input.thinned_frames },
+    Count { name: "frames_dropped", help: "Pictures dropped because they were late.", read: |meters, _| meters.frames_dropped.get() },
+    Count { name: "frames_withheld", help: "Pictures that the processor withheld.", read: |meters, _| meters.frames_withheld.get() },
+    Count { name: "frames_out_of_order", help: "Pictures not encoded because their time was not after the last one's.", read: |meters, _| meters.frames_out_of_order.get() },
+    Count { name: "output_frames", help: "Pictures encoded.", read: |meters, _| meters.frames_out.get() },
+    Count { name: "output_audio_frames", help: "Runs of samples encoded.", read: |meters, _| meters.audio_frames_out.get() },
+    Count { name: "output_bytes", help: "Bytes of MPEG-TS published.", read: |meters, _| meters.bytes_out.get() },
+    Count { name: "output_segments", help: "Segments that the server took.", read: |meters, _| meters.segments_out.get() },
+    Count { name: "output_segments_skipped", help: "Segments given up because the server did not take them in time.", read: |meters, _| meters.segments_skipped.get() },
+    Count { name: "publish_retries", help: "Further attempts to publish a segment.", read: |meters, _| meters.publish_retries.get() },
+    Count { name: "guest_errors", help: "Errors that the processor reported.", read: |meters, _| meters.guest_errors.get() },
+    Count { name: "guest_traps", help: "Traps of the processor, with those for want of memory.", read: |meters, _| meters.guest_traps.get() },
+    Count { name: "guest_overruns", help: "Calls of the processor that took too long.", read: |meters, _| meters.guest_overruns.get() },
+    Count { name: "guest_outputs", help: "Values and events that the processor sent.", read: |meters, _| meters.guest_outputs.get() },
+];
+
+/// The counts of one stream, or of many.
+#[derive(Clone, Debug)]
+pub struct Totals {
+    /// Streams that were started.
+    pub started: u64,
+    /// Streams that are over, as they should be.
+    pub ended: u64,
+    /// Streams that are over for a reason that somebody should look at.
+    pub failed: u64,
+    /// In the order of [`COUNTS`].
+    pub counts: [u64; COUNTS.len()],
+    /// From bytes received to bytes encoded, of each picture.
+    pub latency: Distribution,
+    /// The guest's time for each picture.
+    pub guest_time: Distribution,
+}
+
+impl Totals {
+    /// What a stream has counted so far.
+    pub fn of(meters: &Meters) -> Self {
+        let (input, phase) = (meters.input_stats(), meters.condition().borrow().phase);
+        Self {
+            started: 1,
+            ended: (phase == Phase::Ended).into(),
+            failed: (phase == Phase::Failed).into(),
+            counts: COUNTS.map(|count| (count.read)(meters, &input)),
+            latency: meters.all_latencies.read(),
+            guest_time: meters.all_guest_times.read(),
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.started += other.started;
+        self.ended += other.ended;
+        self.failed += other.failed;
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        self.latency.add(&other.latency);
+        self.guest_time.add(&other.guest_time);
+    }
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        Self {
+            started: 0,
+            ended: 0,
+            failed: 0,
+            counts: [0; COUNTS.len()],
+            latency: Distribution::new(&LATENCY),
+            guest_time: Distribution::new(&GUEST_TIME),
+        }
+    }
+}
+
+/// Totals by processor, `NAME@VERSION`.
+#[derive(Clone, Debug, Default)]
+pub struct ByProcessor(BTreeMap<String, Totals>);
+
+impl ByProcessor {
+    /// Adds a stream. Its processor must be one of the first, or it is counted among others.
+    pub(super) fn add_past(&mut self, stream: &Stream) {
+        let known = self.0.len() < PROCESSORS || self.0.contains_key(&stream.processor);
+        self.add(if known { &stream.processor } else { OTHERS }, stream);
+    }
+
+    /// Adds a stream that is still known by its id: there are only so many.
+    pub(super) fn add_present(&mut self, stream: &Stream) {
+        self.add(&stream.processor, stream);
+    }
+
+    fn add(&mut self, processor: &str, stream: &Stream) {
+        self.0.entry(processor.to_owned()).or_default().add(&Totals::of(&stream.meters));
+    }
+
+    /// Each processor with what its streams have counted.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Totals)> {
+        self.0.iter().map(|(processor, totals)| (processor.as_str(), totals))
+    }
+}
+
+/// All streams of a host at one moment.
+pub struct Census {
+    /// Streams whose processor is starting.
+    pub starting: usize,
+    /// Streams that are not over.
+    pub running: Vec<Arc<Stream>>,
+    /// What the streams that run, that are over, and that are forgotten have counted.
+    pub processors: ByProcessor,
+}
