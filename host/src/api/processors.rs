@@ -38,7 +38,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
 ///
 /// The body is a component, as it is. It is compiled, and asked to describe itself, before the answer.
 #[utoipa::path(post, path = "/processors", operation_id = "upload_processor", tag = "processors", params(UploadQuery),
-    request_body(content_type = "application/wasm", content = inline(Vec<u8>), description = "A component"),
+    request_body(content_type = "application/wasm", description = "A component"),
     responses(
         (status = 201, description = "Taken, now or before", body = Manifest),
         (status = 409, description = "That version exists with other content", body = Problem),

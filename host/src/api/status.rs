@@ -17,6 +17,7 @@ pub struct Status {
     /// Why it is over, once it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// `NAME@VERSION`.
     processor: String,
     #[schema(value_type = Object)]
     params: Map<String, Value>,
@@ -31,11 +32,14 @@ pub struct Status {
     data_url: Option<String>,
     /// Milliseconds since 1970.
     started_at: u64,
+    /// Seconds from the start to now, or to the end.
     uptime_s: f64,
     input: Input,
     output: Output,
     latency_ms: Latency,
+    /// Pictures dropped because they were late.
     frames_dropped: u64,
+    /// Pictures that the processor withheld.
     frames_withheld: u64,
     /// Loading pictures in the place of others.
     frames_loading: u64,
@@ -47,29 +51,49 @@ pub struct Status {
     events: Vec<Event>,
 }
 
+/// What came in.
 #[derive(Serialize, ToSchema)]
 struct Input {
+    /// Pictures a second, over the last two.
     fps: f64,
+    /// Pictures decoded and handed on.
     frames: u64,
+    /// Of MPEG-TS.
     bytes: u64,
+    /// Read.
     segments: u64,
+    /// That the server had no more.
     segments_missed: u64,
+    /// Pictures dropped to keep `max_framerate`.
     frames_thinned: u64,
+    /// Transport packets that were broken or missing.
     bad_packets: u64,
+    /// Access units that did not decode.
     bad_units: u64,
+    /// That belonged to no packet.
     skipped_bytes: u64,
+    /// Steps in time that made the decoders start anew.
     jumps: u64,
 }
 
+/// What went out.
 #[derive(Serialize, ToSchema)]
 struct Output {
+    /// Pictures a second, over the last two.
     fps: f64,
+    /// Pictures encoded.
     frames: u64,
+    /// Runs of samples encoded.
     audio_frames: u64,
+    /// Of MPEG-TS.
     bytes: u64,
+    /// That the server took.
     segments: u64,
+    /// Given up because the server did not take them in time.
     segments_skipped: u64,
+    /// Further attempts to publish a segment.
     retries: u64,
+    /// Pictures not encoded because their time was not after the last one's.
     frames_out_of_order: u64,
 }
 
@@ -81,17 +105,24 @@ struct Latency {
     max: f64,
 }
 
+/// Failures of the processor.
 #[derive(Serialize, ToSchema)]
 struct Errors {
+    /// Errors that it returned.
     reported: u64,
+    /// With those for want of memory.
     traps: u64,
+    /// Calls that took too long.
     overruns: u64,
 }
 
+/// The processor at work.
 #[derive(Serialize, ToSchema)]
 struct Guest {
     time_ms: GuestTime,
+    /// Of its instances.
     memory_bytes: u64,
+    /// Values and events that it sent.
     outputs: u64,
 }
 
@@ -170,6 +201,7 @@ impl From<&FeedMeter> for Feed {
     }
 }
 
+/// Something that happened.
 #[derive(Serialize, ToSchema)]
 struct Event {
     /// Milliseconds since 1970.
