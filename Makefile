@@ -20,9 +20,9 @@ test: build guests ## Build and run every test
 	cd guests && cargo test --locked --no-fail-fast
 	cargo test --workspace --locked --no-fail-fast
 
-bench: setup guests ## Measure a release build
+bench: setup guests ## Measure a release build, all of it: 17 minutes
 	cargo build --release --locked --package rillbox
-	scripts/bench
+	scripts/bench all
 
 lint: setup-lint ## Formatting, clippy, licences and sources of dependencies
 	cargo fmt --all --check

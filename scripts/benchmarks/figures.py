@@ -29,7 +29,7 @@ class Stream:
         return {name: against(value, goals.get(name)) for name, value in distribution(values).items()}
 
     def audio(self):
-        """Seconds between the first and the last PES packet of sound, and steps of the output that are not Opus' 20 ms."""
+        """Seconds from the first to the last PES packet of sound, and steps of the output that are not Opus' 20 ms."""
         after = [pes.pts for pes, _ in self._audio_out]
         steps = ((second - first) % mpegts.WRAP for first, second in zip(after, after[1:]))
         return {
@@ -66,7 +66,8 @@ def distribution(values):
     """Lowest, median, 95th percentile and highest, each None of nothing."""
     values = sorted(values)
     shares = {"min": 0.0, "p50": 0.5, "p95": 0.95, "max": 1.0}
-    return {name: round(values[int(share * (len(values) - 1))], 1) if values else None for name, share in shares.items()}
+    last = len(values) - 1
+    return {name: round(values[int(share * last)], 1) if values else None for name, share in shares.items()}
 
 
 def host_says(status):

@@ -12,7 +12,7 @@ GOALS = {"cpu": "<= 0.12", "p50": "<= 35", "p95": "<= 60", "max": "<= 250", "fir
 
 
 def stream(host, name, start, feed, directory, goals):
-    """Plays `feed` through a stream that is started with `start`, and gives its report beside `goals`, some of `GOALS`."""
+    """Plays `feed` through a stream that is started with `start`; gives its report beside `goals`, some of `GOALS`."""
     player = Player(host, name, start, feed, directory)
     own_cpu, cpu = time.process_time(), processes.cpu_seconds(host.pid)
     asyncio.run(player.play())

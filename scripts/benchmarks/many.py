@@ -44,7 +44,7 @@ class Streams:
             "host_cpu_s_per_video_s": round(cpu / played, 4),
             "host_cores": round(cpu / wall, 2),
             "measuring": {
-                "about": "this process: CPU time in cores, and by how much it sent pieces too late, which is the machine's doing",
+                "about": "this process: cores that it took, and how late it sent pieces: how busy the machine was",
                 "cores": against(round(own_cpu / wall, 3), "<= 0.15"),
                 "late_ms": figures.distribution(late * 1e3 for player in self.players for late in player.late()),
             },

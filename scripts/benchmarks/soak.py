@@ -10,9 +10,9 @@ from . import figures, mpegts, processes
 from .gateway import Gateway, over
 from .goals import against
 
-# Segments that are published beyond the one that the host reads: fewer than the five that a trickle server keeps, so
-# that none is lost.
-_AHEAD = 2
+# Segments that are published beyond the one that the host reads. A trickle server keeps five, so that none is lost;
+# more would only wait, and a live picture that waits too long is dropped.
+_AHEAD = 1
 
 # Seconds from one look at how far the host has read to the next.
 _POLL = 0.02
