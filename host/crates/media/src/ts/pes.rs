@@ -12,7 +12,7 @@ const TRUST: u16 = 3;
 const DOUBT: u16 = 8;
 
 /// Largest access unit. A key frame of 8K video stays well below it.
-const MAX_UNIT: usize = 32 << 20;
+const MAX_UNIT: usize = 16 << 20;
 
 /// One PES packet's payload with its raw 33-bit times.
 pub(crate) struct AccessUnit {
