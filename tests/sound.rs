@@ -98,9 +98,15 @@ async fn showcase_does_what_two_calls_name() {
     let host = Host::start();
     host.upload("showcase", &guest("showcase")).await;
     let segments = picture_and_sound(6);
-    host.start_stream("show", "showcase", json!({ "intensity": 0.8, "echo_delay": 0.3, "analysis_interval": 60 }))
-        .await;
-    let recorded = host.record("show");
+    let params = json!({ "intensity": 0.8, "echo_delay": 0.3, "analysis_interval": 60 });
+    let mut body = host.start_body("show", "showcase", params);
+    body["data_url"] = host.channel("show-data").to_string().into();
+    for end in ["in", "out"] {
+        rillbox_trickle::create(&host.client, &host.channel(&format!("show-{end}")), "video/MP2T").await.unwrap();
+    }
+    let (code, answer) = host.post("/api/stream/start", body).await;
+    assert_eq!(code, StatusCode::OK, "{answer}");
+    let (recorded, data) = (host.record("show"), host.record_channel("show-data"));
     let mut publisher = host.publisher("show");
     host.feed(&mut publisher, "show", &segments[..3]).await;
     host.status_when("show", |status| status["output"]["frames"].as_u64() >= Some(74)).await;
@@ -120,6 +126,19 @@ async fn showcase_does_what_two_calls_name() {
             source[frames.clone()].iter().map(|each| picture::green(each, 320, 180, intensity)).collect();
         let quality = picture::mean_psnr(&shown[frames], &green);
         assert!(quality >= 30.0, "PSNR to an intensity of {intensity}: {quality:.2} dB");
+    }
+    let lines = String::from_utf8(data.await.unwrap().concat()).unwrap();
+    let published: Vec<Value> =
+        lines.lines().flat_map(|line| serde_json::from_str::<Vec<Value>>(line).unwrap()).collect();
+    assert_eq!(published.len(), 2, "two of 150 frames: {lines}");
+    let pts = media::pts(&sent, "v");
+    for (report, (frame, threshold)) in published.iter().zip([(60, 0.5), (120, 0.4)]) {
+        let brightness = picture::brightness(&source[frame - 1], 320, 180);
+        assert_eq!(report["frame_count"], frame, "{lines}");
+        assert!((report["mean_brightness"].as_f64().unwrap() - brightness).abs() < 1e-4, "{brightness}: {lines}");
+        assert_eq!(report["bright"], brightness >= threshold, "{brightness}: {lines}");
+        let late = report["stream_time"].as_f64().unwrap() - pts[frame - 1] as f64 / 90_000.0;
+        assert!(late.abs() < 1e-6, "told for a picture {late} s away: {lines}");
     }
     let (sent, heard) = (Heard::of(&sent), Heard::of(&received));
     assert_echo(&sent, &heard, 0..2, 0.3, 0.5);

@@ -188,7 +188,12 @@ impl Host {
 
     /// Everything that comes out of a stream, until its channel ends.
     pub fn record(&self, id: &str) -> JoinHandle<Vec<Vec<u8>>> {
-        let mut subscriber = Subscriber::new(self.client.clone(), self.channel(&format!("{id}-out")), Start::Seq(0));
+        self.record_channel(&format!("{id}-out"))
+    }
+
+    /// All segments of a channel from its first one on, until it ends.
+    pub fn record_channel(&self, name: &str) -> JoinHandle<Vec<Vec<u8>>> {
+        let mut subscriber = Subscriber::new(self.client.clone(), self.channel(name), Start::Seq(0));
         tokio::spawn(async move {
             let mut segments = Vec::new();
             let mut present = false;

@@ -45,3 +45,10 @@ pub fn mean_chroma(picture: &[u8], width: usize, height: usize) -> (f64, f64) {
     let (cb, cr) = chroma.split_at(chroma.len() / 2);
     (mean(cb), mean(cr))
 }
+
+/// Mean luma of an I420 picture of limited range, from 0, black, to 1, white.
+pub fn brightness(picture: &[u8], width: usize, height: usize) -> f64 {
+    let luma = &picture[..width * height];
+    let mean = luma.iter().map(|sample| f64::from(*sample)).sum::<f64>() / luma.len() as f64;
+    ((mean - 16.0) / 219.0).clamp(0.0, 1.0)
+}
