@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::frames::{Item, Timed};
+use super::happenings::Origin;
 use super::loading::Loading;
 use super::meters::{Meters, Phase};
 use super::pace::Pace;
@@ -226,7 +227,7 @@ impl Decoder {
             let message =
                 format!("pictures of {width}×{height} are left out: the limit is {max_pixels} pixels (--max-pixels)");
             tracing::warn!("{message}");
-            self.meters.event("error", message);
+            self.meters.error(Origin::Input, message);
         }
     }
 }
