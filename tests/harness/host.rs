@@ -45,14 +45,23 @@ impl Host {
 
     /// A host whose channels are on a server of their own.
     pub fn start_beside(channels: &Channels, flags: &[&str]) -> Self {
+        Self::start_beside_with(channels, flags, &[])
+    }
+
+    /// As [`Host::start_beside`], with environment variables.
+    pub fn start_beside_with(channels: &Channels, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let data = TempDir::new().unwrap();
-        let mut host = Self::start_in(data.path(), &[&["--no-trickle"], flags].concat());
+        let mut host = Self::spawn(data.path(), &[&["--no-trickle"], flags].concat(), variables);
         (host.trickle, host._data) = (channels.base(), Some(data));
         host
     }
 
     /// A host with a data directory that outlives it.
     pub fn start_in(data: &Path, flags: &[&str]) -> Self {
+        Self::spawn(data, flags, &[])
+    }
+
+    fn spawn(data: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let trickle: &[&str] = if flags.contains(&"--no-trickle") { &[] } else { &["--trickle", "127.0.0.1:0"] };
         let mut child = Command::new(program())
             .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
@@ -61,6 +70,7 @@ impl Host {
             .arg(data)
             .args(flags)
             .env("RUST_LOG", "info")
+            .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

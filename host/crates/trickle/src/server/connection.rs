@@ -1,10 +1,11 @@
 //! One client connection, from accept to a close that does not destroy the last reply.
 
-use std::{convert::Infallible, future::poll_fn, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, io, sync::Arc, time::Duration};
 
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -22,10 +23,14 @@ const BUFFER: usize = 64 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
+/// Silence after which a client is asked whether it is there, and between two questions.
+const SILENT: Duration = Duration::from_secs(60);
+const PROBE: Duration = Duration::from_secs(15);
+
 /// Serves requests until the client leaves or `stop` lets the last one finish.
 pub(crate) async fn serve(stream: TcpStream, service: Arc<Service>, stop: CancellationToken) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "no TCP_NODELAY");
+    if let Err(error) = prepare(&stream) {
+        tracing::debug!(%error, "a connection goes without its options");
     }
     let io = TokioIo::new(StallGuard::new(stream, service.write_stall()));
     let handler = service_fn(move |request: Request<Incoming>| {
@@ -50,6 +55,14 @@ pub(crate) async fn serve(stream: TcpStream, service: Arc<Service>, stop: Cancel
         Ok(()) => linger(connection.into_parts().io.into_inner().into_inner()).await,
         Err(error) => tracing::debug!(%error, "connection failed"),
     }
+}
+
+/// Small writes go out at once. The system asks a silent client now and then whether it is still there, since one that waits
+/// for a segment is never written to and would else be kept for ever.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(SILENT).with_interval(PROBE);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 /// Says that nothing more comes, then listens for a moment until the client has closed too.

@@ -211,6 +211,32 @@ async fn a_failing_segment_gives_way_to_a_newer_one() {
     finished.unwrap();
 }
 
+/// Catches a publisher for which a server that was started again, and has no channels yet, is the end of the stream.
+#[tokio::test]
+async fn a_channel_that_is_missing_after_a_lost_connection_may_return() {
+    let peer = Peer::start().await;
+    let mut publisher = Publisher::new(client(), peer.url(), PublisherConfig::default());
+    publisher.write(Bytes::from_static(b"one")).await.unwrap();
+    drop((peer.request().await, peer.request().await));
+    for _ in 0..6 {
+        let (mut wire, _) = peer.request().await;
+        wire.answer(404, "Connection: close\r\n").await;
+    }
+    let mut ahead = Vec::new();
+    let mut wire = loop {
+        match peer.request().await {
+            (wire, line) if line == "POST /c/0" => break wire,
+            other => ahead.push(other),
+        }
+    };
+    assert_eq!(wire.chunk().await.as_deref(), Some("one"));
+    let (finished, ()) = tokio::join!(publisher.finish(), async {
+        assert_eq!(wire.chunk().await, None);
+        wire.answer(200, "").await;
+    });
+    assert_eq!(finished.unwrap().segments, 1);
+}
+
 #[tokio::test]
 async fn a_server_that_answers_nothing_blocks_nobody() {
     let peer = Peer::start().await;

@@ -258,3 +258,88 @@ async fn dropping_a_subscriber_closes_its_requests() {
     drop(subscriber);
     assert!(wire.closes().await);
 }
+
+/// Gives segment 9, and loses the connection on which segment 10 is asked for.
+async fn lose_server(peer: &Peer, subscriber: &mut Subscriber) {
+    let (segment, ()) = tokio::join!(subscriber.next(), async {
+        let (mut wire, line) = peer.request().await;
+        assert_eq!(line, "GET /c/9");
+        wire.answer_segment(9).await;
+        drop(peer.request().await);
+    });
+    assert_eq!(segment.unwrap().seq(), 9);
+    assert!(soon(subscriber.next()).await.is_err_and(|error| !error.is_terminal()));
+}
+
+/// Catches a reader for which a server that was started again, and has no channels yet, is the end of the stream.
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_is_missing_after_a_lost_connection_may_return() {
+    let peer = Peer::start().await;
+    let mut subscriber = subscriber(&peer, Start::Seq(9));
+    lose_server(&peer, &mut subscriber).await;
+    let script = async {
+        for _ in 0..4 {
+            let (mut wire, line) = peer.request().await;
+            assert_eq!(line, "GET /c/10");
+            wire.answer(404, "Connection: close\r\n").await;
+        }
+        // Its numbers are another run's: they are taken as they are.
+        let (mut wire, _) = peer.request().await;
+        wire.answer(470, "Connection: close\r\nLp-Trickle-Latest: 3\r\n").await;
+        let (mut wire, line) = peer.request().await;
+        assert_eq!(line, "GET /c/2");
+        wire.answer_segment(2).await;
+        // On a sound connection, missing is over.
+        let (mut wire, line) = peer.request().await;
+        assert_eq!(line, "GET /c/3");
+        wire.answer(404, "").await;
+    };
+    let (segment, ()) = tokio::join!(subscriber.next(), script);
+    assert_eq!(segment.unwrap().seq(), 2);
+    let asked = Instant::now();
+    assert!(matches!(soon(subscriber.next()).await, Err(SubscribeError::NotFound)));
+    assert!(asked.elapsed() < Duration::from_secs(1));
+}
+
+/// Catches a reader that asks for ever for a channel that does not return.
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_does_not_return_is_over_after_a_while() {
+    let peer = Peer::start().await;
+    let mut subscriber = subscriber(&peer, Start::Seq(9));
+    lose_server(&peer, &mut subscriber).await;
+    let asked = Instant::now();
+    let refuse = async {
+        loop {
+            peer.request().await.0.answer(404, "Connection: close\r\n").await;
+        }
+    };
+    let over = tokio::select! {
+        over = subscriber.next() => over,
+        () = refuse => unreachable!(),
+    };
+    assert!(matches!(over, Err(SubscribeError::NotFound)));
+    assert!((10..13).contains(&asked.elapsed().as_secs()), "{:?}", asked.elapsed());
+}
+
+/// Catches a reader that cannot tell a segment that stands still from one that others have overtaken.
+#[tokio::test]
+async fn a_segment_that_was_overtaken_is_told_from_the_newest() {
+    let server = TestServer::start().await;
+    server.create("c", "video/mp2t").await;
+    let mut publisher = server.preconnect("c", "0").await;
+    publisher.send_chunk("part").await;
+    let mut subscriber = Subscriber::new(client(), server.url("c"), Start::Seq(0));
+    let mut segment = soon(subscriber.next()).await.unwrap();
+    assert_eq!(soon(segment.chunk()).await.unwrap().unwrap(), "part");
+    assert!(!subscriber.is_ahead());
+    server.post("/c/1", "next").await;
+    soon(async {
+        while !subscriber.is_ahead() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(subscriber.is_ahead(), "asking changes nothing");
+    let mut next = soon(subscriber.next()).await.unwrap();
+    assert_eq!((next.seq(), read(&mut next).await.as_str()), (1, "next"));
+}
