@@ -20,8 +20,11 @@ use super::{App, Shared};
 use crate::session::{COUNTS, Census, Phase, Stream, Streams, Totals};
 use crate::telemetry::Usage;
 
+/// A counter's name, what it counts, and where it is.
+type StreamCount = (&'static str, &'static str, fn(&Totals) -> u64);
+
 /// What is counted of the streams of a processor themselves.
-const STREAM_COUNTS: [(&str, &str, fn(&Totals) -> u64); 3] = [
+const STREAM_COUNTS: [StreamCount; 3] = [
     ("streams_started", "Streams that were started.", |totals| totals.started),
     ("streams_ended", "Streams that ended as they should.", |totals| totals.ended),
     ("streams_failed", "Streams that ended by an error.", |totals| totals.failed),

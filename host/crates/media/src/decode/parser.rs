@@ -4,6 +4,9 @@ use ffmpeg_next::{codec, ffi};
 
 use crate::Ticks;
 
+/// A packet, with its time if it has one.
+type Packet = (Option<Ticks>, Vec<u8>);
+
 /// Bytes that FFmpeg may read beyond its input.
 const PADDING: usize = ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
 
@@ -13,7 +16,7 @@ pub(super) fn picture_size(id: codec::Id, unit: &[u8]) -> Option<(u32, u32)> {
     let mut context = codec::Context::new();
     let padded = [unit, &[0; PADDING][..]].concat();
     // SAFETY: the parser lives; it is told that what it gets is whole.
-    unsafe { (*parser.0.as_ptr()).flags |= ffi::PARSER_FLAG_COMPLETE_FRAMES as i32 };
+    unsafe { (*parser.0.as_ptr()).flags |= ffi::PARSER_FLAG_COMPLETE_FRAMES };
     parser.parse(&mut context, &padded, None);
     // SAFETY: as above, numbers are read.
     let (width, height) = unsafe { ((*parser.0.as_ptr()).width, (*parser.0.as_ptr()).height) };
@@ -35,12 +38,7 @@ impl Parser {
 
     /// Splits a unit into packets; what is not whole yet stays inside. The unit's time is that of the first packet that
     /// begins in it.
-    pub fn split(
-        &mut self,
-        context: &mut codec::Context,
-        unit: &[u8],
-        pts: Option<Ticks>,
-    ) -> Vec<(Option<Ticks>, Vec<u8>)> {
+    pub fn split(&mut self, context: &mut codec::Context, unit: &[u8], pts: Option<Ticks>) -> Vec<Packet> {
         let mut packets = Vec::new();
         let padded = [unit, &[0; PADDING][..]].concat();
         let mut at = 0;
@@ -63,12 +61,7 @@ impl Parser {
 
     /// Takes bytes that are followed by [`PADDING`] more; gives how many were used and a packet that they completed, with its
     /// time if it has one. No bytes but the padding say that nothing follows.
-    fn parse(
-        &mut self,
-        context: &mut codec::Context,
-        padded: &[u8],
-        pts: Option<Ticks>,
-    ) -> (usize, Option<(Option<Ticks>, Vec<u8>)>) {
+    fn parse(&mut self, context: &mut codec::Context, padded: &[u8], pts: Option<Ticks>) -> (usize, Option<Packet>) {
         let length = padded.len() - PADDING;
         let (mut packet, mut size) = (std::ptr::null_mut(), 0);
         // SAFETY: the context and the parser live, the input is padded as FFmpeg asks, and what is given back points into the

@@ -65,7 +65,7 @@ impl Converter {
         let range = i32::from(self.plan.color.range == ColorRange::Full);
         // SAFETY: the context lives, and the table is static. The answer says whether there was anything to change.
         unsafe {
-            let table = ffi::sws_getCoefficients(matrix as i32);
+            let table = ffi::sws_getCoefficients(matrix);
             ffi::sws_setColorspaceDetails(self.scaler.as_ptr(), table, range, table, range, 0, 1 << 16, 1 << 16);
         }
     }

@@ -112,7 +112,7 @@ fn the_codec_of_sound_changes_on_its_pid() {
 #[test]
 fn frames_that_lie_across_units_keep_their_time() {
     let sent = stream("-f lavfi -i sine=frequency=440:sample_rate=44100:duration=4 -c:a aac -b:a 96k", 10.0);
-    let right = play(&[sent.clone()]);
+    let right = play(std::slice::from_ref(&sent));
     let across = play(&[across_units(&right, &sent)]);
     assert!(across.sound.len() >= right.sound.len() - 2, "{} of {} frames", across.sound.len(), right.sound.len());
     for frame in &across.sound {

@@ -58,7 +58,7 @@ fn a_jump_amid_a_group_of_pictures_costs_nothing() {
 #[test]
 fn one_wrong_time_costs_nothing() {
     let sent = segments(4, 1_000.0).concat();
-    let right = play(&[sent.clone()]);
+    let right = play(std::slice::from_ref(&sent));
     for (pid, wrong) in [(0x100, 20), (0x100, -20), (0x100, 3), (0x101, 20), (0x101, -20)] {
         let mut lying = sent.clone();
         let mut count = 0;
