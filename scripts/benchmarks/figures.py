@@ -79,6 +79,8 @@ def host_says(status):
         "guest_ms": status["guest"]["time_ms"],
         "guest_memory_mb": round(status["guest"]["memory_bytes"] / 2**20, 1),
         "frames_dropped": status["frames_dropped"],
+        "frames_eased": status["frames_eased"],
+        "frames_unfiltered": status["frames_unfiltered"],
         "frames_out_of_order": status["output"]["frames_out_of_order"],
         "bad_packets": status["input"]["bad_packets"],
         "bad_units": status["input"]["bad_units"],

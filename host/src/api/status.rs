@@ -43,6 +43,10 @@ pub struct Status {
     frames_withheld: u64,
     /// Loading pictures in the place of others.
     frames_loading: u64,
+    /// Pictures decoded without deblocking because the host was behind.
+    frames_unfiltered: u64,
+    /// Pictures encoded with less effort, so with more bits and a little less detail, because the host was behind.
+    frames_eased: u64,
     errors: Errors,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
@@ -264,6 +268,8 @@ impl Status {
             frames_dropped: meters.frames_dropped.get(),
             frames_withheld: meters.frames_withheld.get(),
             frames_loading: meters.frames_loading.get(),
+            frames_unfiltered: meters.frames_unfiltered.get(),
+            frames_eased: meters.frames_eased.get(),
             errors: Errors {
                 reported: meters.guest_errors.get(),
                 traps: meters.guest_traps.get(),

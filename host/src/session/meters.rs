@@ -94,6 +94,10 @@ pub struct Meters {
     pub frames_withheld: Counter,
     /// Loading pictures in the place of others.
     pub frames_loading: Counter,
+    /// Pictures decoded without deblocking because the host was behind.
+    pub frames_unfiltered: Counter,
+    /// Pictures encoded with less effort because the host was behind.
+    pub frames_eased: Counter,
     /// Pictures not encoded because they came too late to be in order.
     pub frames_out_of_order: Counter,
     /// Runs of samples decoded and handed on.
@@ -157,6 +161,8 @@ impl Meters {
             frames_dropped: Counter::default(),
             frames_withheld: Counter::default(),
             frames_loading: Counter::default(),
+            frames_unfiltered: Counter::default(),
+            frames_eased: Counter::default(),
             frames_out_of_order: Counter::default(),
             audio_frames_in: Counter::default(),
             audio_frames_out: Counter::default(),

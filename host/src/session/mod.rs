@@ -20,6 +20,7 @@ mod pace;
 mod params;
 mod pipeline;
 mod processor;
+mod strain;
 mod stream;
 mod streams;
 mod totals;

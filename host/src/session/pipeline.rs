@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rillbox_media::{
-    AudioFrame, Emit, EncodeError, Input, InputConfig, Media, Output, OutputConfig, Picture, VideoFrame,
+    AudioFrame, Effort, Emit, EncodeError, Input, InputConfig, Media, Output, OutputConfig, Picture, VideoFrame,
 };
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -18,6 +18,7 @@ use super::meters::{Meters, Phase};
 use super::pace::Pace;
 use super::params::HostParams;
 use super::processor::{Handle, Inlets, Outlet, Processor};
+use super::strain::Strain;
 
 /// Pieces of bytes that wait to be decoded.
 const SOURCE_QUEUE: usize = 64;
@@ -123,6 +124,7 @@ impl Pipeline {
             audio: config.audio.then_some(audio),
             items,
             pace: Pace::default(),
+            strain: config.live.then(|| Strain::new(Instant::now())),
             refused: None,
             meters: meters.clone(),
         };
@@ -131,7 +133,13 @@ impl Pipeline {
             Ok(())
         });
         let loading = Loading::new(config.loading, config.show_loading);
-        let encoder = Encoder { output: Output::new(config.output), loading, emit, meters: meters.clone() };
+        let encoder = Encoder {
+            output: Output::new(config.output),
+            loading,
+            strain: config.live.then(|| Strain::new(Instant::now())),
+            emit,
+            meters: meters.clone(),
+        };
         stages.spawn_blocking(move || Ok(encoder.run(to_encode)?));
         Ok(Self { source, emitted, processors: handles, stages })
     }
@@ -154,6 +162,8 @@ struct Decoder {
     audio: Option<mpsc::Sender<Timed<AudioFrame>>>,
     items: mpsc::Sender<Item>,
     pace: Pace,
+    /// Of live streams: files wait.
+    strain: Option<Strain>,
     /// When it was last said that pictures are too large.
     refused: Option<Instant>,
     meters: Arc<Meters>,
@@ -195,6 +205,11 @@ impl Decoder {
                 self.meters.inputs.mark();
                 self.meters.advance(Phase::Connecting, Phase::Online);
                 let due = self.pace.due(arrived, frame.pts);
+                if let Some(strain) = &mut self.strain {
+                    let effort = strain.note(due.elapsed(), Instant::now());
+                    self.meters.frames_unfiltered.add(u64::from(effort == Effort::Reduced));
+                    self.input.set_effort(effort);
+                }
                 let timed = Timed { frame, arrived, due };
                 match &self.video {
                     Some(processor) => processor.blocking_send(timed).is_ok(),
@@ -236,6 +251,8 @@ impl Decoder {
 struct Encoder {
     output: Output,
     loading: Loading,
+    /// Of live streams: files wait.
+    strain: Option<Strain>,
     emit: mpsc::Sender<Emit>,
     meters: Arc<Meters>,
 }
@@ -272,6 +289,9 @@ impl Encoder {
             frame.picture = instead;
             self.meters.frames_loading.add(1);
         }
+        if let Some(strain) = &mut self.strain {
+            self.output.set_effort(strain.note(timed.due.elapsed(), Instant::now()));
+        }
         let left_out = self.output.out_of_order();
         self.output.video(&frame, &mut emit(&self.emit))?;
         if self.output.out_of_order() == left_out {
@@ -279,6 +299,7 @@ impl Encoder {
             self.meters.outputs.mark();
             let (width, height) = (frame.picture.width(), frame.picture.height());
             self.meters.picture_size.set(u64::from(width) << 32 | u64::from(height));
+            self.meters.frames_eased.add(u64::from(self.output.effort() == Effort::Reduced));
         }
         self.meters.frames_out_of_order.set(self.output.out_of_order());
         Ok(())

@@ -26,7 +26,7 @@ pub struct Count {
 
 /// Everything that streams count.
 #[rustfmt::skip]
-pub const COUNTS: [Count; 22] = [
+pub const COUNTS: [Count; 24] = [
     Count { name: "input_bytes", help: "Bytes of MPEG-TS read.", read: |_, input| input.bytes },
     Count { name: "input_segments", help: "Segments read.", read: |meters, _| meters.segments_in.get() },
     Count { name: "input_segments_missed", help: "Segments that the server had no more.", read: |meters, _| meters.segments_missed.get() },
@@ -38,6 +38,8 @@ pub const COUNTS: [Count; 22] = [
     Count { name: "frames_dropped", help: "Pictures dropped because they were late.", read: |meters, _| meters.frames_dropped.get() },
     Count { name: "frames_withheld", help: "Pictures that the processor withheld.", read: |meters, _| meters.frames_withheld.get() },
     Count { name: "frames_loading", help: "Loading pictures in the place of others.", read: |meters, _| meters.frames_loading.get() },
+    Count { name: "frames_unfiltered", help: "Pictures decoded without deblocking because the host was behind.", read: |meters, _| meters.frames_unfiltered.get() },
+    Count { name: "frames_eased", help: "Pictures encoded with less effort because the host was behind.", read: |meters, _| meters.frames_eased.get() },
     Count { name: "frames_out_of_order", help: "Pictures not encoded because their time was not after the last one's.", read: |meters, _| meters.frames_out_of_order.get() },
     Count { name: "output_frames", help: "Pictures encoded.", read: |meters, _| meters.frames_out.get() },
     Count { name: "output_audio_frames", help: "Runs of samples encoded.", read: |meters, _| meters.audio_frames_out.get() },

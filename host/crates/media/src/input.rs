@@ -1,6 +1,7 @@
 //! Bytes of MPEG-TS in, frames out.
 
 use crate::decode::{AudioDecoder, VideoDecoder};
+use crate::effort::Effort;
 use crate::frame::{AudioFrame, VideoFrame};
 use crate::pictures::Pictures;
 use crate::scale::Geometry;
@@ -72,6 +73,7 @@ pub struct Input {
 
 struct Pipeline {
     config: InputConfig,
+    effort: Effort,
     times: Unwrapper,
     tracks: Tracks,
     video: Option<VideoDecoder>,
@@ -114,6 +116,14 @@ impl Input {
         self.pipeline.config = InputConfig { geometry, max_framerate, ..self.pipeline.config };
     }
 
+    /// Sets the effort of decoding video from the next access unit on.
+    pub fn set_effort(&mut self, effort: Effort) {
+        self.pipeline.effort = effort;
+        if let Some(decoder) = &mut self.pipeline.video {
+            decoder.set_effort(effort);
+        }
+    }
+
     /// Counts so far.
     pub fn stats(&self) -> InputStats {
         let demuxed = self.demuxer.stats;
@@ -129,6 +139,7 @@ impl Pipeline {
     fn new(config: InputConfig) -> Self {
         Self {
             config,
+            effort: Effort::default(),
             times: Unwrapper::default(),
             tracks: Tracks::default(),
             video: None,
@@ -152,6 +163,9 @@ impl Pipeline {
         if tracks.video != self.tracks.video {
             self.drain_video(emit);
             self.video = tracks.video.and_then(|codec| open_video(codec, self.config.max_pixels));
+            if let Some(decoder) = &mut self.video {
+                decoder.set_effort(self.effort);
+            }
         }
         if tracks.audio != self.tracks.audio {
             self.drain_audio(emit);

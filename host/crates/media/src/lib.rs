@@ -9,6 +9,7 @@
 pub mod convert;
 mod cuts;
 mod decode;
+mod effort;
 mod encode;
 mod error;
 mod file;
@@ -22,6 +23,7 @@ mod time;
 mod timeline;
 mod ts;
 
+pub use effort::Effort;
 pub use encode::{AudioConfig, AudioEncoding, RateControl, VideoConfig};
 pub use error::{EncodeError, OpenError};
 pub use file::{FileChunk, FileSegments, SegmentMode};

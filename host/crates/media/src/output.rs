@@ -5,6 +5,7 @@ use ffmpeg_next::error::EINVAL;
 use ffmpeg_next::{Error, Packet};
 
 use crate::cuts::Cuts;
+use crate::effort::Effort;
 use crate::encode::{AudioConfig, AudioEncoder, Shape, VideoConfig, VideoEncoder};
 use crate::error::EncodeError;
 use crate::frame::{AudioFrame, VideoFrame};
@@ -42,6 +43,7 @@ pub enum Emit {
 /// Encodes and muxes one stream.
 pub struct Output {
     config: OutputConfig,
+    effort: Effort,
     expected: Tracks,
     video: Option<VideoEncoder>,
     audio: Option<AudioEncoder>,
@@ -65,6 +67,7 @@ impl Output {
     pub fn new(config: OutputConfig) -> Self {
         Self {
             config,
+            effort: Effort::default(),
             expected: Tracks::default(),
             video: None,
             audio: None,
@@ -91,6 +94,16 @@ impl Output {
         Ok(())
     }
 
+    /// Sets the effort of the next key frame and those after it.
+    pub fn set_effort(&mut self, effort: Effort) {
+        self.effort = effort;
+    }
+
+    /// The effort with which pictures are being encoded.
+    pub fn effort(&self) -> Effort {
+        self.video.as_ref().map_or(self.effort, VideoEncoder::effort)
+    }
+
     /// Encodes a picture. One whose time is not after the last is not shown; a jump starts a new segment.
     pub fn video(&mut self, frame: &VideoFrame, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
         if let Some(last) = self.last_video {
@@ -103,15 +116,16 @@ impl Output {
             }
         }
         let mut packets = Vec::new();
-        if !self.video.as_ref().is_some_and(|encoder| encoder.fits(frame)) {
+        let due = frame.key || self.lacks_track() || self.last_key.is_none_or(|last| frame.pts - last >= KEY_INTERVAL);
+        let goes_on = |encoder: &VideoEncoder| encoder.fits(frame) && !(due && encoder.effort() != self.effort);
+        let begins = !self.video.as_ref().is_some_and(goes_on);
+        if begins {
             if let Some(before) = self.video.take() {
                 before.finish(&mut |packet| packets.push(packet))?;
             }
-            let (width, height) = (frame.picture.width(), frame.picture.height());
-            self.video = Some(VideoEncoder::open(&self.config.video, width, height, frame.picture.color())?);
-            self.last_key = None;
+            self.video = Some(VideoEncoder::open(&self.config.video, self.effort, &frame.picture)?);
         }
-        let key = frame.key || self.lacks_track() || self.last_key.is_none_or(|last| frame.pts - last >= KEY_INTERVAL);
+        let key = due || begins;
         if key {
             self.last_key = Some(frame.pts);
         }

@@ -1,8 +1,9 @@
 //! Video: one access unit in, none, one or several frames out.
 
-use ffmpeg_next::{Dictionary, Error, Rational, codec, decoder, frame};
+use ffmpeg_next::{Dictionary, Error, Rational, codec, codec::discard::Discard, decoder, frame};
 
 use super::parser;
+use crate::effort::Effort;
 use crate::ts::VideoCodec;
 use crate::{TICKS_PER_SECOND, Ticks};
 
@@ -39,6 +40,14 @@ impl VideoDecoder {
         options.set("max_pixels", &(max_pixels + max_pixels / 8 + 4096).min(i32::MAX as u64).to_string());
         let decoder = decoder.open_as_with(found, options)?.video()?;
         Ok(Self { decoder, last: None, interval: TICKS_PER_SECOND / 25 })
+    }
+
+    /// Sets the effort from the next access unit on.
+    pub fn set_effort(&mut self, effort: Effort) {
+        self.decoder.skip_loop_filter(match effort {
+            Effort::Full => Discard::Default,
+            Effort::Reduced => Discard::All,
+        });
     }
 
     /// Decodes one access unit; `Err` when it was of no use, after which the next may be.

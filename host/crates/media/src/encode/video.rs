@@ -3,8 +3,9 @@
 use ffmpeg_next::{Dictionary, Packet, Rational, codec, color, encoder, format::Pixel, picture};
 
 use crate::TICKS_PER_SECOND;
+use crate::effort::Effort;
 use crate::error::EncodeError;
-use crate::frame::{Color, ColorMatrix, ColorRange, VideoFrame};
+use crate::frame::{Color, ColorMatrix, ColorRange, Picture, VideoFrame};
 
 /// Pictures larger than this are encoded by several threads, in slices, to stay within a frame's time.
 const ONE_THREAD_PIXELS: u32 = 1280 * 720;
@@ -38,10 +39,13 @@ pub(crate) struct VideoEncoder {
     encoder: encoder::video::Encoder,
     size: (u32, u32),
     color: Color,
+    effort: Effort,
 }
 
 impl VideoEncoder {
-    pub fn open(config: &VideoConfig, width: u32, height: u32, color: Color) -> Result<Self, EncodeError> {
+    /// Opens an encoder of pictures like this one.
+    pub fn open(config: &VideoConfig, effort: Effort, picture: &Picture) -> Result<Self, EncodeError> {
+        let (width, height, color) = (picture.width(), picture.height(), picture.color());
         let found = encoder::find_by_name("libx264").ok_or(EncodeError::NoEncoder("libx264"))?;
         let mut context = codec::Context::new_with_codec(found);
         let count = if width * height > ONE_THREAD_PIXELS { threads() } else { 1 };
@@ -61,13 +65,18 @@ impl VideoEncoder {
         // Key frames are asked for, never the encoder's own idea.
         video.set_gop(u32::from(u16::MAX));
         tag(&mut video, color);
-        let encoder = video.open_with(options(config)).map_err(failed)?;
-        Ok(Self { encoder, size: (width, height), color })
+        let encoder = video.open_with(options(config, effort)).map_err(failed)?;
+        Ok(Self { encoder, size: (width, height), color, effort })
     }
 
     /// Whether the encoder takes pictures like this one.
     pub fn fits(&self, frame: &VideoFrame) -> bool {
         self.size == (frame.picture.width(), frame.picture.height()) && self.color == frame.picture.color()
+    }
+
+    /// The effort with which pictures are encoded.
+    pub fn effort(&self) -> Effort {
+        self.effort
     }
 
     /// The codec's parameters, for the muxer.
@@ -104,9 +113,16 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4))
 }
 
-fn options(config: &VideoConfig) -> Dictionary<'static> {
+fn options(config: &VideoConfig, effort: Effort) -> Dictionary<'static> {
     let mut options = Dictionary::new();
-    options.set("preset", &config.preset);
+    match effort {
+        Effort::Full => options.set("preset", &config.preset),
+        Effort::Reduced => {
+            options.set("preset", "ultrafast");
+            // What costs least of that which `ultrafast` leaves out, and is seen most.
+            options.set("x264-params", "subme=1:aq-mode=1");
+        }
+    }
     options.set("tune", "zerolatency");
     options.set("forced-idr", "1");
     match config.rate {
