@@ -5,6 +5,7 @@
 
 mod codecs;
 mod damage;
+mod effort;
 mod formats;
 mod made;
 mod played;
