@@ -5,6 +5,7 @@ mod cli;
 mod connections;
 mod examples;
 mod harness;
+mod inputs;
 mod live;
 mod many;
 mod misbehaving;

@@ -41,6 +41,21 @@ async fn an_upload_is_described_listed_fetched_and_deleted() {
     assert_eq!(host.get("/api/processors").await.1, json!({ "processors": [] }));
 }
 
+/// Catches a status with the memory of one of a processor's two instances, and one that forgets what an instance had at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_memory_of_both_instances_is_counted() {
+    let host = Host::start();
+    host.upload("hoard", &hostile("hoard")).await;
+    host.start_stream("hoard", "hoard", json!({})).await;
+    let memory = |status: &serde_json::Value| status["guest"]["memory_bytes"].as_u64().unwrap();
+    let before = memory(&host.status_when("hoard", |status| memory(status) > 0).await);
+    assert!(before < 16 << 20, "{before} bytes before the first frame");
+    let mut publisher = host.publisher("hoard");
+    host.feed(&mut publisher, "hoard", &media::small_segments("160x90", 2)).await;
+    let status = host.status_when("hoard", |status| memory(status) >= before + (32 << 20)).await;
+    assert!(memory(&status) < before + (36 << 20), "{status}");
+}
+
 /// Catches a refusal without its reason, and leftovers of what was refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_processor_is_refused_with_the_reason() {

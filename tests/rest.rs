@@ -45,6 +45,24 @@ async fn the_four_calls_work_with_and_without_the_prefix() {
     }
 }
 
+/// Catches `load_model` that is refused, or that anybody hears of although it does nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_for_a_model_is_taken_and_changes_nothing() {
+    let host = host().await;
+    let body = json!({
+        "subscribe_url": "http://127.0.0.1:9/input", "gateway_request_id": "loaded",
+        "params": { "intensity": 0.8, "load_model": true } });
+    assert_eq!(host.post("/api/stream/start", body).await.0, StatusCode::OK);
+    for update in [json!({ "load_model": { "name": "a" } }), json!({ "intensity": 0.9, "load_model": null })] {
+        let (code, answer) = host.post("/api/stream/params", update).await;
+        assert_eq!(code, StatusCode::OK, "{answer}");
+    }
+    let status = host.status("loaded").await;
+    assert_eq!(status["params"], json!({ "intensity": 0.9 }));
+    let updated = status["events"].as_array().unwrap().iter().filter(|event| event["type"] == "params_updated");
+    assert_eq!(updated.count(), 1, "{status}");
+}
+
 /// Catches malformed requests that are taken, answered in another shape, or that change something.
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_requests_are_refused_and_change_nothing() {

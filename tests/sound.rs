@@ -60,15 +60,32 @@ async fn an_echo_is_heard_in_every_channel_of_every_codec() {
         ("mono", 1, "-c:a libmp3lame -b:a 96k"),
         ("stereo", 2, "-c:a ac3 -b:a 192k"),
     ] {
-        let segments = sound(layout, channels, codec);
-        let id = codec.replace([' ', ':'], "_");
-        let params = json!({ "echo_delay": 0.3, "echo_strength": 0.6 });
-        let (out, status) = host.run(&id, "echo", params, &segments).await;
-        assert_eq!(status["state"], "ENDED", "{codec}: {status}");
-        let (sent, heard) = (Heard::of(&segments.concat()), Heard::of(&out.concat()));
-        assert_eq!(heard.channels(), channels, "{codec}");
-        assert_echo(&sent, &heard, 0..SECONDS - 1, 0.3, 0.6);
+        hear_echo(&host, layout, channels, codec, "opus").await;
     }
+}
+
+/// Catches sound that is asked for as AAC and comes as something else, without its effect, or without some of its channels.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_echo_is_heard_in_aac_too() {
+    let host = Host::start_with(&["--audio-codec", "aac"]);
+    host.upload("echo", &guest("echo")).await;
+    for (layout, channels, codec) in [("stereo", 2, "-c:a libopus -b:a 128k"), ("5.1", 6, "-c:a ac3 -b:a 448k")] {
+        hear_echo(&host, layout, channels, codec, "aac").await;
+    }
+}
+
+/// Puts bursts through `echo`; all channels must have theirs, in the codec that goes out.
+async fn hear_echo(host: &Host, layout: &str, channels: usize, codec: &str, out_codec: &str) {
+    let segments = sound(layout, channels, codec);
+    let id = codec.replace([' ', ':'], "_");
+    let params = json!({ "echo_delay": 0.3, "echo_strength": 0.6 });
+    let (out, status) = host.run(&id, "echo", params, &segments).await;
+    assert_eq!(status["state"], "ENDED", "{codec}: {status}");
+    let (sent, received) = (Heard::of(&segments.concat()), out.concat());
+    let heard = Heard::of(&received);
+    assert_eq!(media::property(&received, "a", "codec_name"), out_codec, "{codec}");
+    assert_eq!(heard.channels(), channels, "{codec}");
+    assert_echo(&sent, &heard, 0..SECONDS - 1, 0.3, 0.6);
 }
 
 /// Catches a processor of sound that touches pictures, or that loses its delay line at a segment's or frame's end.

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::{Method, StatusCode};
+use rillbox_trickle::{Publisher, PublisherConfig};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::harness::host::Host;
-use crate::harness::{PATIENCE, guest, media, root};
+use crate::harness::{PATIENCE, guest, hostile, media, root};
 
 fn host() -> Host {
     Host::start_with(&["--processor", guest("green").to_str().unwrap()])
@@ -238,6 +239,78 @@ async fn metrics_are_what_streams_count() {
     let after = Scrape::of(&host).await;
     assert!(!after.0.keys().any(|name| name.starts_with("rillbox_stream_")), "an ended stream has series");
     assert_eq!(after.processor("output_frames_total", processor), 50.0);
+}
+
+/// Metrics of channels, and where a status has them.
+const CHANNEL_COUNTS: [(&str, &str); 13] = [
+    ("control_segments", "control/segments"),
+    ("control_segments_skipped", "control/skipped"),
+    ("control_updates", "control/updates"),
+    ("control_rejected", "control/rejected"),
+    ("control_failures", "control/failures"),
+    ("events_segments", "events/segments"),
+    ("events_segments_skipped", "events/skipped"),
+    ("events_dropped", "events/dropped"),
+    ("events_failures", "events/failures"),
+    ("data_segments", "data/segments"),
+    ("data_segments_skipped", "data/skipped"),
+    ("data_dropped", "data/dropped"),
+    ("data_failures", "data/failures"),
+];
+
+/// Catches counts of the control, events and data channels that metrics do not have, or have otherwise than the status.
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_count_control_events_and_data() {
+    let host = host();
+    host.upload("talker", &hostile("talker")).await;
+    let mut body = host.start_body("well", "talker", json!({ "values": 1 }));
+    for end in ["in", "out", "control", "events", "data"] {
+        let url = host.channel(&format!("well-{end}"));
+        rillbox_trickle::create(&host.client, &url, "application/json").await.unwrap();
+        if !["in", "out"].contains(&end) {
+            body[format!("{end}_url")] = json!(url.to_string());
+        }
+    }
+    let (code, answer) = host.post("/api/stream/start", body).await;
+    assert_eq!(code, StatusCode::OK, "{answer}");
+    let processor = answer["processor"].as_str().unwrap();
+    let segments = media::small_segments("160x90", 2);
+    let mut publisher = host.publisher("well");
+    host.feed(&mut publisher, "well", &segments).await;
+    let control = host.channel("well-control");
+    let mut control = Publisher::new(host.client.clone(), control, PublisherConfig::default());
+    control.write("{\"level\": 1}\ngarbage".into()).await.unwrap();
+    control.end();
+    let counted = |status: &Value| {
+        let channels = &status["channels"];
+        channels["control"]["updates"] == 1 && channels["data"]["segments"].as_u64() > Some(0)
+    };
+    host.status_when("well", counted).await;
+    let running = Scrape::of(&host).await;
+    for (name, value) in [("segments", 1.0), ("updates", 1.0), ("rejected", 1.0), ("failures", 0.0)] {
+        let labels = format!("{{stream=\"well\",processor=\"{processor}\"}}");
+        assert_eq!(running.get(&format!("rillbox_stream_control_{name}_total{labels}")), value, "{name}");
+    }
+
+    let mut body = host.start_body("lost", "talker", json!({ "values": 1 }));
+    for end in ["control", "events", "data"] {
+        body[format!("{end}_url")] = json!(format!("http://127.0.0.1:9/{end}"));
+    }
+    rillbox_trickle::create(&host.client, &host.channel("lost-in"), "video/MP2T").await.unwrap();
+    rillbox_trickle::create(&host.client, &host.channel("lost-out"), "video/MP2T").await.unwrap();
+    assert_eq!(host.post("/api/stream/start", body).await.0, StatusCode::OK);
+    let mut lost = host.publisher("lost");
+    host.feed(&mut lost, "lost", &segments).await;
+    publisher.close().await.unwrap();
+    lost.close().await.unwrap();
+    let statuses = [host.ended("well").await, host.ended("lost").await];
+    let after = Scrape::of(&host).await;
+    for (name, at) in CHANNEL_COUNTS {
+        let of = |status: &Value| status.pointer(&format!("/channels/{at}")).and_then(Value::as_f64).unwrap();
+        let wanted: f64 = statuses.iter().map(of).sum();
+        assert_eq!(after.processor(&format!("{name}_total"), processor), wanted, "{name}: {statuses:?}");
+        assert!(wanted > 0.0 || name.ends_with("_skipped"), "{name} counts nothing here: {statuses:?}");
+    }
 }
 
 /// Every reference in a document.

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::program;
+use super::{memory, program};
 
 /// The program `rillbox trickle`. Dropping it ends the process.
 pub struct Channels {
@@ -51,6 +51,16 @@ impl Channels {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Resident memory of the process, in bytes.
+    pub fn memory(&self) -> u64 {
+        memory(self.child.id(), "VmRSS")
+    }
+
+    /// The most that [`Channels::memory`] ever was.
+    pub fn peak_memory(&self) -> u64 {
+        memory(self.child.id(), "VmHWM")
     }
 
     pub fn base(&self) -> String {

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::channels::Channels;
-use super::{PATIENCE, program};
+use super::{PATIENCE, memory, program};
 
 /// Pause between two questions to the host.
 const POLL: Duration = Duration::from_millis(10);
@@ -201,16 +201,16 @@ impl Host {
         self.record_channel(&format!("{id}-out"))
     }
 
-    /// All segments of a channel from its first one on, until it ends.
+    /// All segments of a channel from its first one on, until it ends. Makes the channel where it is not there yet.
     pub fn record_channel(&self, name: &str) -> JoinHandle<Vec<Vec<u8>>> {
-        let mut subscriber = Subscriber::new(self.client.clone(), self.channel(name), Start::Seq(0));
+        let (client, url) = (self.client.clone(), self.channel(name));
         tokio::spawn(async move {
+            rillbox_trickle::create(&client, &url, "video/MP2T").await.unwrap();
+            let mut subscriber = Subscriber::new(client, url, Start::Seq(0));
             let mut segments = Vec::new();
-            let mut present = false;
             loop {
                 match subscriber.next().await {
                     Ok(mut segment) => {
-                        present = true;
                         assert_eq!(segment.skipped(), 0, "the recorder is too slow");
                         let mut bytes = Vec::new();
                         while let Some(chunk) = segment.chunk().await.expect("a whole segment") {
@@ -218,11 +218,8 @@ impl Host {
                         }
                         segments.push(bytes);
                     }
-                    // The channel comes with the first segment.
-                    Err(error) if !present && !matches!(error, rillbox_trickle::SubscribeError::Closed) => {
-                        tokio::time::sleep(POLL).await;
-                    }
-                    Err(_) => return segments,
+                    Err(error) if error.is_terminal() => return segments,
+                    Err(error) => panic!("{error}"),
                 }
             }
         })
@@ -276,9 +273,12 @@ impl Host {
 
     /// Resident memory of the process, in bytes.
     pub fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+        memory(self.pid(), "VmRSS")
+    }
+
+    /// The most that [`Host::memory`] ever was.
+    pub fn peak_memory(&self) -> u64 {
+        memory(self.pid(), "VmHWM")
     }
 
     /// Ends the process as an operator does, and waits for it.

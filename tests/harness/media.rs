@@ -46,10 +46,16 @@ pub fn clip_segments() -> Vec<Vec<u8>> {
 
 /// A small synthetic stream: a moving test picture and a tone, `seconds` long.
 pub fn small_segments(size: &str, seconds: u32) -> Vec<Vec<u8>> {
+    small_segments_from(size, seconds, 0)
+}
+
+/// As [`small_segments`], with times that begin so many seconds later.
+pub fn small_segments_from(size: &str, seconds: u32, start: u32) -> Vec<Vec<u8>> {
     let picture = format!("testsrc2=size={size}:rate=25:duration={seconds}");
     let tone = format!("sine=frequency=440:sample_rate=48000:duration={seconds}");
     let input = ["-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", &tone];
     let codecs = "-c:v libx264 -preset ultrafast -tune zerolatency -g 25 -keyint_min 25 -sc_threshold 0 -pix_fmt yuv420p -c:a aac";
+    let codecs = format!("{codecs} -output_ts_offset {start}");
     segments(&input, &codecs.split(' ').collect::<Vec<_>>())
 }
 

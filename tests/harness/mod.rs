@@ -5,6 +5,7 @@ pub mod host;
 pub mod media;
 pub mod picture;
 pub mod sound;
+pub mod source;
 pub mod tls;
 
 use std::path::{Path, PathBuf};
@@ -40,6 +41,13 @@ fn built(path: &str) -> PathBuf {
     let path = root().join("guests/target/wasm32-wasip2/release").join(path);
     assert!(path.is_file(), "{} is not built; run `make guests`", path.display());
     path
+}
+
+/// A figure of `/proc/PID/status`, in bytes.
+fn memory(pid: u32, figure: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(figure)).unwrap();
+    line.trim_matches([':', ' ', '\t']).trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
 /// The program, beside which the test's own is built.

@@ -124,7 +124,7 @@ struct Errors {
 #[derive(Serialize, ToSchema)]
 struct Guest {
     time_ms: GuestTime,
-    /// Of its instances.
+    /// Of its instances together.
     memory_bytes: u64,
     /// Values and events that it sent.
     outputs: u64,
@@ -278,7 +278,7 @@ impl Status {
             last_error: condition.last_error,
             guest: Guest {
                 time_ms: GuestTime { p50: guest_p50, p99: guest_p99 },
-                memory_bytes: meters.guest_memory.get(),
+                memory_bytes: meters.guest_memory(),
                 outputs: meters.guest_outputs.get(),
             },
             channels: Channels {

@@ -38,6 +38,9 @@ mod tests {
 
     use rillbox_media::{Input, InputConfig, Media, SegmentMode};
     use rillbox_trickle::{ChannelUrl, Client, ClientConfig, Server, ServerConfig, Start};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::sync::watch;
     use tokio_util::sync::{CancellationToken, DropGuard};
 
     use super::*;
@@ -149,6 +152,66 @@ mod tests {
         let error = record(RecordOptions { wait: Duration::from_millis(300), ..recording(&url, &directory) }).await;
         assert!(format!("{:#}", error.unwrap_err()).contains("no such channel"));
         assert!(list(&directory).is_empty());
+    }
+
+    /// A server that first refuses so many requests for the newest segment, then has segments 0 to 2, each its number, and is
+    /// over; and its count of refusals.
+    async fn serve_late(refusals: u32) -> (ChannelUrl, watch::Receiver<u32>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/clip", listener.local_addr().unwrap());
+        let (refused, count) = watch::channel(0);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = vec![0; 4096];
+                let Ok(length @ 1..) = stream.read(&mut head).await else { continue };
+                let head = String::from_utf8_lossy(&head[..length]).into_owned();
+                let index = head.split(' ').nth(1).unwrap().rsplit('/').next().unwrap();
+                let answer = if *refused.borrow() < refusals {
+                    refused.send_modify(|count| *count += u32::from(index != "next"));
+                    "404 no\r\nContent-Length: 0".to_owned()
+                } else {
+                    match index {
+                        "next" | "-2" => {
+                            "200 OK\r\nLp-Trickle-Latest: 3\r\nLp-Trickle-Seq: 2\r\nContent-Length: 1".to_owned()
+                        }
+                        "0" | "1" | "2" => format!("200 OK\r\nLp-Trickle-Seq: {index}\r\nContent-Length: 1"),
+                        _ => "200 OK\r\nLp-Trickle-Closed: terminated\r\nContent-Length: 0".to_owned(),
+                    }
+                };
+                let body = if answer.ends_with('1') { &index[..1] } else { "" };
+                let answer = format!("HTTP/1.1 {answer}\r\nConnection: close\r\n\r\n{body}");
+                // A reader that has gone has had enough.
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (url.parse().unwrap(), count)
+    }
+
+    /// Catches a recorder that asks again and again at a fixed pace, and one that gives up before its time.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_recorder_asks_again_with_growing_pauses() {
+        let (url, refused) = serve_late(u32::MAX).await;
+        let directory = tempfile::tempdir().unwrap();
+        let started = std::time::Instant::now();
+        let wait = Duration::from_secs(4);
+        let error = record(RecordOptions { wait, ..recording(&url, &directory) }).await.unwrap_err();
+        assert!(format!("{error:#}").contains("tried for 4 s: no such channel"), "{error:#}");
+        assert!(started.elapsed() >= wait, "{:?}", started.elapsed());
+        let asked = *refused.borrow();
+        // Pauses of 250 ms would make 17; such that grow make 6 to 8.
+        assert!((2..=9).contains(&asked), "asked {asked} times");
+    }
+
+    /// Catches a recorder that misses the first segments of a channel because they came while it paused.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_channel_that_comes_while_a_recorder_waits_is_recorded_from_its_first_segment() {
+        let (url, _) = serve_late(2).await;
+        let directory = tempfile::tempdir().unwrap();
+        let options = recording(&url, &directory);
+        let file = options.file.clone();
+        let recorded = record(options).await.unwrap();
+        assert_eq!((recorded.segments, recorded.skipped), (3, 0));
+        assert_eq!(std::fs::read(file).unwrap(), b"012");
     }
 
     #[tokio::test(flavor = "multi_thread")]

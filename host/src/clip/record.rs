@@ -8,14 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use indicatif::ProgressBar;
-use rillbox_trickle::{ChannelUrl, Client, Segment, Start, SubscribeError, Subscriber};
+use rillbox_trickle::{Backoff, ChannelUrl, Client, Segment, Start, SubscribeError, Subscriber};
 use tokio::fs::{self, File};
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-
-/// Pause before the server is asked again.
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// How long a recording that has begun goes on trying when the server fails.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -29,7 +26,7 @@ pub struct RecordOptions {
     pub client: Client,
     /// The file, which is replaced at the end; until then, everything is in `FILE.part` beside it.
     pub file: PathBuf,
-    /// The segment to begin with.
+    /// The segment to begin with. A channel that was not there yet is recorded from its first, where this is the newest.
     pub start: Start,
     /// How long to wait for a channel that is not there yet, or a server that cannot be reached.
     pub wait: Duration,
@@ -110,6 +107,10 @@ async fn follow(options: &RecordOptions, sink: &mut Sink, bar: &ProgressBar) -> 
             }
             Err(error) => error,
         };
+        if matches!((&error, options.start), (SubscribeError::NotFound, Start::Current)) {
+            // By the time it is asked again, several may have been begun.
+            subscriber.seek(Start::Seq(0));
+        }
         patience.pause(error, options).await?;
     }
 }
@@ -130,23 +131,25 @@ async fn copy(segment: &mut Segment, sink: &mut Sink) -> anyhow::Result<Result<(
 struct Patience {
     limit: Duration,
     since: Option<Instant>,
+    backoff: Backoff,
 }
 
 impl Patience {
     fn new(limit: Duration) -> Self {
-        Self { limit, since: None }
+        Self { limit, since: None, backoff: Backoff::default() }
     }
 
-    /// Pauses before another try, or gives the error back when the time is up. `stop` ends the pause.
+    /// Pauses before another try, or gives the error back when the time is up: the last try is made then. `stop` ends the pause.
     async fn pause(&mut self, error: SubscribeError, options: &RecordOptions) -> anyhow::Result<()> {
         let since = *self.since.get_or_insert_with(Instant::now);
-        if since.elapsed() + PAUSE > self.limit {
+        let left = self.limit.saturating_sub(since.elapsed());
+        if left.is_zero() {
             let waited = self.limit.as_secs_f32();
             return Err(error).with_context(|| format!("recording {}, tried for {waited:.0} s", options.url));
         }
         tokio::select! {
             () = options.stop.cancelled() => {}
-            () = sleep(PAUSE) => {}
+            _ = timeout(left, self.backoff.pause()) => {}
         }
         Ok(())
     }
@@ -173,8 +176,11 @@ impl Sink {
         Ok(Self { path, file, summary, before: summary, fresh: true })
     }
 
+    /// Begins a segment before which so many were skipped; none was where recording itself begins.
     fn begin(&mut self, skipped: u64) {
-        self.summary.skipped += skipped;
+        if self.summary.segments > 0 {
+            self.summary.skipped += skipped;
+        }
         self.before = self.summary;
         self.fresh = true;
     }

@@ -126,8 +126,8 @@ pub struct Meters {
     pub guest_overruns: Counter,
     /// Instances made in the place of broken ones.
     pub guest_restarts: Moments,
-    /// Bytes of the processor's instances.
-    pub guest_memory: Counter,
+    /// Bytes of the processor's instances: of the first, and of the one that has sound to itself where there are two.
+    pub guest_memory: [Counter; 2],
     /// Values and events that the processor sent.
     pub guest_outputs: Counter,
     /// From bytes received to bytes encoded, of every picture.
@@ -177,7 +177,7 @@ impl Meters {
             guest_traps: Counter::default(),
             guest_overruns: Counter::default(),
             guest_restarts: Moments::default(),
-            guest_memory: Counter::default(),
+            guest_memory: Default::default(),
             guest_outputs: Counter::default(),
             all_latencies: Histogram::new(&LATENCY),
             all_guest_times: Histogram::new(&GUEST_TIME),
@@ -279,6 +279,11 @@ impl Meters {
     pub fn guest_time(&self, time: Duration) {
         self.guest_times.push(time.as_micros() as u64);
         self.all_guest_times.record(time);
+    }
+
+    /// Bytes of all of the processor's instances.
+    pub fn guest_memory(&self) -> u64 {
+        self.guest_memory.iter().map(Counter::get).sum()
     }
 
     /// What the input counted.

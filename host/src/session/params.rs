@@ -41,7 +41,8 @@ pub struct Params {
 }
 
 impl Params {
-    /// These params with `update` merged into them: its keys replace theirs. `null` stands for an empty object.
+    /// These params with `update` merged into them: its keys replace theirs. `null` stands for an empty object, and
+    /// `load_model` for nothing.
     pub fn merged(&self, update: &Value) -> Result<Self, ParamsRejected> {
         let update = match update {
             Value::Object(update) => update,
@@ -53,6 +54,8 @@ impl Params {
         };
         let mut all = self.all.clone();
         all.extend(update.clone());
+        // `load` has run: there is nothing left to ask for.
+        all.remove("load_model");
         Ok(Self { all })
     }
 
@@ -159,6 +162,13 @@ mod tests {
         let second = first.merged(&json!({ "intensity": 0.9 })).unwrap();
         assert_eq!(second.guest_json(), r#"{"intensity":0.9}"#);
         assert_eq!(second.all()["width"], 64);
+    }
+
+    #[test]
+    fn what_asks_to_load_a_model_is_taken_and_changes_nothing() {
+        let before = Params::default().merged(&json!({ "intensity": 0.1, "load_model": true })).unwrap();
+        assert_eq!(before.all().keys().collect::<Vec<_>>(), ["intensity"]);
+        assert_eq!(before.merged(&json!({ "load_model": { "name": "a" } })).unwrap(), before);
     }
 
     #[test]

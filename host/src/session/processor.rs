@@ -110,6 +110,7 @@ impl Processor {
             live: inlets.live,
             last_shown: Instant::now(),
             late_since: None,
+            place: inlets.place,
             outlet,
             meters,
         };
@@ -124,6 +125,8 @@ pub(super) struct Inlets {
     pub audio: mpsc::Receiver<Timed<AudioFrame>>,
     /// Old pictures are dropped; on files none is.
     pub live: bool,
+    /// Which of the stream's instances it is for: 0, or 1 for the one that has sound to itself.
+    place: usize,
 }
 
 impl Inlets {
@@ -135,11 +138,11 @@ impl Inlets {
         split: bool,
     ) -> Vec<Self> {
         if !split {
-            return vec![Self { video, audio, live }];
+            return vec![Self { video, audio, live, place: 0 }];
         }
         let (_, no_audio) = mpsc::channel(1);
         let (_, no_video) = mpsc::channel(1);
-        vec![Self { video, audio: no_audio, live }, Self { video: no_video, audio, live }]
+        vec![Self { video, audio: no_audio, live, place: 0 }, Self { video: no_video, audio, live, place: 1 }]
     }
 }
 
@@ -203,12 +206,15 @@ struct Worker {
     last_shown: Instant,
     /// Since when pictures have been late.
     late_since: Option<Instant>,
+    /// Which of the stream's instances this is.
+    place: usize,
     outlet: Outlet,
     meters: Arc<Meters>,
 }
 
 impl Worker {
     async fn run(mut self, mut inlets: Inlets, mut updates: mpsc::Receiver<Update>) {
+        self.weigh();
         let (mut video_open, mut audio_open) = (true, true);
         while video_open || audio_open {
             tokio::select! {
@@ -378,11 +384,18 @@ impl Worker {
         } else {
             self.replace();
         }
+        self.weigh();
+    }
+
+    /// Notes how much memory the instance has.
+    fn weigh(&self) {
+        let bytes = if let Slot::Ready(instance) = &self.slot { instance.memory() as u64 } else { 0 };
+        self.meters.guest_memory[self.place].set(bytes);
     }
 
     fn take_output(&mut self) {
+        self.weigh();
         let Slot::Ready(instance) = &mut self.slot else { return };
-        self.meters.guest_memory.set(instance.memory() as u64);
         for output in instance.take_output() {
             self.meters.guest_outputs.add(1);
             match output {

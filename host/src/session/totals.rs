@@ -26,7 +26,7 @@ pub struct Count {
 
 /// Everything that streams count.
 #[rustfmt::skip]
-pub const COUNTS: [Count; 24] = [
+pub const COUNTS: [Count; 37] = [
     Count { name: "input_bytes", help: "Bytes of MPEG-TS read.", read: |_, input| input.bytes },
     Count { name: "input_segments", help: "Segments read.", read: |meters, _| meters.segments_in.get() },
     Count { name: "input_segments_missed", help: "Segments that the server had no more.", read: |meters, _| meters.segments_missed.get() },
@@ -51,6 +51,19 @@ pub const COUNTS: [Count; 24] = [
     Count { name: "guest_traps", help: "Traps of the processor, with those for want of memory.", read: |meters, _| meters.guest_traps.get() },
     Count { name: "guest_overruns", help: "Calls of the processor that took too long.", read: |meters, _| meters.guest_overruns.get() },
     Count { name: "guest_outputs", help: "Values and events that the processor sent.", read: |meters, _| meters.guest_outputs.get() },
+    Count { name: "control_segments", help: "Segments of the control channel read.", read: |meters, _| meters.channels.control.segments.get() },
+    Count { name: "control_segments_skipped", help: "Segments of the control channel that the server had no more.", read: |meters, _| meters.channels.control.skipped.get() },
+    Count { name: "control_updates", help: "Messages of the control channel taken as params.", read: |meters, _| meters.channels.control.updates.get() },
+    Count { name: "control_rejected", help: "Messages of the control channel refused.", read: |meters, _| meters.channels.control.rejected.get() },
+    Count { name: "control_failures", help: "Attempts to read the control channel that failed.", read: |meters, _| meters.channels.control.failures.get() },
+    Count { name: "events_segments", help: "Segments of the events channel that the server took.", read: |meters, _| meters.channels.events.segments.get() },
+    Count { name: "events_segments_skipped", help: "Segments of the events channel given up because the server did not take them.", read: |meters, _| meters.channels.events.skipped.get() },
+    Count { name: "events_dropped", help: "Events for the events channel that were never sent.", read: |meters, _| meters.channels.events.dropped.get() },
+    Count { name: "events_failures", help: "Attempts to publish to the events channel that failed.", read: |meters, _| meters.channels.events.failures.get() },
+    Count { name: "data_segments", help: "Segments of the data channel that the server took.", read: |meters, _| meters.channels.data.segments.get() },
+    Count { name: "data_segments_skipped", help: "Segments of the data channel given up because the server did not take them.", read: |meters, _| meters.channels.data.skipped.get() },
+    Count { name: "data_dropped", help: "Values for the data channel that were never sent.", read: |meters, _| meters.channels.data.dropped.get() },
+    Count { name: "data_failures", help: "Attempts to publish to the data channel that failed.", read: |meters, _| meters.channels.data.failures.get() },
 ];
 
 /// The counts of one stream, or of many.

@@ -130,6 +130,7 @@ impl Input {
         InputStats {
             skipped_bytes: demuxed.skipped_bytes,
             bad_packets: demuxed.bad_packets + demuxed.gaps,
+            bad_units: self.pipeline.stats.bad_units + demuxed.large_units,
             ..self.pipeline.stats
         }
     }

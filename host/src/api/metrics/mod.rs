@@ -115,7 +115,7 @@ fn of_streams(census: &Census) -> Vec<MetricFamily> {
     let rows: Vec<_> = census.running.iter().map(|stream| row(stream)).collect();
     let mut families = of_totals("stream", &rows);
     let streams = || census.running.iter().zip(&rows);
-    let memory = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.guest_memory.get() as f64));
+    let memory = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.guest_memory() as f64));
     families.push(gauges("rillbox_stream_guest_memory_bytes", "Memory of the processor's instances.", memory));
     let uptime = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.uptime().as_secs_f64()));
     families.push(gauges("rillbox_stream_uptime_seconds", "Time since the stream's start.", uptime));

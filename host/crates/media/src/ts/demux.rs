@@ -22,6 +22,8 @@ pub(crate) struct DemuxStats {
     pub bad_packets: u64,
     /// Gaps in continuity counters.
     pub gaps: u64,
+    /// Access units given up because they were too large.
+    pub large_units: u64,
 }
 
 /// The one codec that is known by its look.
@@ -158,6 +160,7 @@ impl Demuxer {
             for unit in track.assembler.push(packet.payload, packet.starts, packet.stuffed).into_iter().flatten() {
                 emit(Event::Unit(kind, unit));
             }
+            self.stats.large_units += u64::from(track.assembler.gave_up());
         }
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Assembler {
     stuffed: bool,
     /// Packets were lost since the last start: what follows says nothing about the stream's habit.
     gap: bool,
+    /// The open unit became too large, and was given up.
+    too_large: bool,
     ending: Ending,
     /// PES packets that must keep to the rule.
     trust: u16,
@@ -54,6 +56,7 @@ impl Assembler {
             damaged: false,
             stuffed: false,
             gap: false,
+            too_large: false,
             ending: Ending::Watching(0),
             trust: TRUST,
         }
@@ -116,10 +119,17 @@ impl Assembler {
         }
     }
 
+    /// Whether a unit was given up since this was last asked, because it was too large.
+    pub fn gave_up(&mut self) -> bool {
+        std::mem::take(&mut self.too_large)
+    }
+
     fn abandon(&mut self) {
         self.open = false;
         self.data = Vec::new();
         self.damaged = false;
+        // The rest of it says nothing about the stream's habit.
+        (self.gap, self.too_large) = (true, true);
     }
 
     fn take(&mut self) -> Option<AccessUnit> {
@@ -225,6 +235,18 @@ mod tests {
         assembler.end();
         assembler.lost();
         assert!(assembler.push(&[9], false, false)[1].is_none());
+        assert!(assembler.push(UNIT, true, true)[1].is_some());
+    }
+
+    #[test]
+    fn a_unit_without_end_is_given_up_once_and_costs_no_trust() {
+        let mut assembler = learned();
+        assembler.push(UNIT, true, false);
+        for _ in 0..3 * MAX_UNIT / 184 {
+            assert!(assembler.push(&[7; 184], false, false)[1].is_none());
+            assert!(assembler.data.len() <= MAX_UNIT);
+        }
+        assert_eq!((assembler.gave_up(), assembler.gave_up()), (true, false));
         assert!(assembler.push(UNIT, true, true)[1].is_some());
     }
 
