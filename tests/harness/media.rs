@@ -92,6 +92,16 @@ pub fn pictures(path: &Path, width: usize, height: usize) -> Vec<Vec<u8>> {
     raw.chunks(bytes).map(<[u8]>::to_vec).collect()
 }
 
+/// The mean luma of each picture of a stream, in the order of their times.
+pub fn lumas(stream: &[u8], width: usize, height: usize) -> Vec<f64> {
+    let file = file(stream);
+    let luma = |picture: &Vec<u8>| {
+        let samples = &picture[..width * height];
+        samples.iter().map(|sample| f64::from(*sample)).sum::<f64>() / samples.len() as f64
+    };
+    pictures(file.path(), width, height).iter().map(luma).collect()
+}
+
 /// Mean loudness of the sound, in decibels of full scale.
 pub fn mean_volume(stream: &[u8]) -> f64 {
     let file = file(stream);
