@@ -22,7 +22,7 @@ pub struct Direction(mpsc::Sender<Call>);
 
 enum Call {
     Sample(oneshot::Sender<Sample>),
-    Change(Role, oneshot::Sender<Vec<Handle>>),
+    Change(Box<Role>, oneshot::Sender<Vec<Handle>>),
 }
 
 impl Direction {
@@ -37,7 +37,7 @@ impl Direction {
     /// has ended.
     pub async fn change(&self, role: Role) -> Option<Vec<Handle>> {
         let (to, from) = oneshot::channel();
-        self.0.send(Call::Change(role, to)).await.ok()?;
+        self.0.send(Call::Change(Box::new(role), to)).await.ok()?;
         from.await.ok()
     }
 }
@@ -73,7 +73,7 @@ impl Director {
                 Some(call) = self.calls.recv() => match call {
                     Call::Sample(to) => drop(to.send(self.sample().await)),
                     Call::Change(role, to) => {
-                        if let Some(handles) = self.change(role).await? {
+                        if let Some(handles) = self.change(*role).await? {
                             // Whoever asked may be gone; the change stands.
                             let _ = to.send(handles);
                         }

@@ -44,7 +44,7 @@ struct Replacement {
 impl Slot {
     pub fn new(processor: Processor, meters: Arc<Meters>) -> Self {
         let Processor { recipe, instance, params } = processor;
-        let state = State::Ready(Box::new(instance));
+        let state = State::Ready(instance);
         Self { recipe, params, state, recovery: Recovery::default(), meters }
     }
 

@@ -59,7 +59,7 @@ impl Recipe {
 /// A started processor that has not been given a stream yet.
 pub struct Processor {
     pub(super) recipe: Recipe,
-    pub(super) instance: Instance,
+    pub(super) instance: Box<Instance>,
     pub(super) params: String,
 }
 
@@ -74,7 +74,7 @@ impl Processor {
         let recipe = Recipe { engine: engine.clone(), component: component.clone(), identity: identity.clone() };
         let making = recipe.spawn(&params).ok_or(StartError::Down)?;
         let instance = making.await.map_err(|_| StartError::Down)??;
-        Ok(Self { recipe, instance, params })
+        Ok(Self { recipe, instance: Box::new(instance), params })
     }
 
     /// Gives it frames whose results nobody sees, and throws away what it publishes over them.
