@@ -51,6 +51,12 @@ async fn a_hundred_changes_lose_and_double_no_frame() {
             let status = host.status("swap").await;
             assert_eq!(status["processor"], format!("{processor}@0.1.0"));
             assert_eq!(status["params"], json!({ "luma": luma(index) }));
+            // They are quicker than pictures are.
+            if index % 5 == 0 {
+                let shown = |status: &Value| status["output"]["frames"].as_u64().unwrap();
+                let before = shown(&status);
+                host.status_when("swap", |status| shown(status) > before).await;
+            }
         }
         done.store(true, Ordering::Relaxed);
     };
@@ -69,7 +75,7 @@ async fn a_hundred_changes_lose_and_double_no_frame() {
     assert_eq!((indices[0], *indices.last().unwrap()), (0, 100), "{indices:?}");
     let mut seen = indices;
     seen.dedup();
-    assert!(seen.len() > 10, "frames were held up while processors changed: {seen:?}");
+    assert!(seen.len() > 15, "frames were held up while processors changed: {seen:?}");
     let (dropped, errors) = (&status["frames_dropped"], &status["errors"]);
     assert_eq!((dropped, errors), (&json!(0), &json!({ "reported": 0, "traps": 0, "overruns": 0 })), "{status}");
 }
@@ -178,8 +184,7 @@ async fn tracks_and_isolation_may_be_others() {
     let received = timeout(PATIENCE, recorded).await.expect("the output ends").unwrap().concat();
     let sent = segments.concat();
     assert_eq!(media::pts(&received, "v"), media::pts(&sent, "v"), "{status}");
-    let sound = media::pts(&received, "a");
-    assert!(sound.windows(2).all(|pair| (pair[1] - pair[0] - 1_800).abs() <= 1), "sound has gaps: {sound:?}");
+    assert_eq!(media::sound_gaps(&received), []);
     let (sent, heard) = (Heard::of(&sent).seconds(), Heard::of(&received).seconds());
     assert!((sent - heard).abs() < 0.1, "{heard} s of sound of {sent}");
     assert_eq!(status["audio_latency_ms"]["max"].as_f64().map(|max| max > 0.0), Some(true), "{status}");

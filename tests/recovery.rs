@@ -87,8 +87,8 @@ async fn a_start_that_waits_in_the_host_ends() {
     let began = Instant::now();
     let (code, answer) = host.post("/api/stream/start", host.start_body("park", "park", json!({}))).await;
     assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
-    // 2 s, and twice that on the wall clock.
-    assert!((4.0..10.0).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
+    // 2 s, and a moment less than twice that on the wall clock.
+    assert!((3.9..10.0).contains(&began.elapsed().as_secs_f64()), "{:?}", began.elapsed());
     host.guests_are_gone().await;
 }
 
@@ -234,8 +234,7 @@ async fn sound_does_not_wait_for_pictures_in_instances_of_their_own() {
         publisher.close().await.unwrap();
         let status = host.ended(id).await;
         let received = timeout(PATIENCE, recorded).await.expect("the output ends").unwrap().concat();
-        let sound = media::pts(&received, "a");
-        assert!(sound.windows(2).all(|pair| (pair[1] - pair[0] - 1_800).abs() <= 1), "sound has gaps: {sound:?}");
+        assert_eq!(media::sound_gaps(&received), []);
         if spare > 0 {
             let burnt = status["guest"]["time_ms"]["p50"].as_f64().unwrap();
             assert!(burnt > 30.0, "{status}");
