@@ -1,5 +1,6 @@
 //! Tests of the whole: the real program, server, codecs and components, on loopback.
 
+mod changes;
 mod channels;
 mod cli;
 mod connections;
@@ -10,6 +11,7 @@ mod live;
 mod many;
 mod misbehaving;
 mod processors;
+mod recovery;
 mod rest;
 mod sound;
 mod system;

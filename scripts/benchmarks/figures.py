@@ -1,5 +1,6 @@
 """What PES packets and their times, as sent and as received, say of a stream."""
 
+from bisect import bisect_left
 from collections import Counter
 
 from . import mpegts
@@ -37,6 +38,17 @@ class Stream:
             "out_s": _span(self._audio_out),
             "uneven_steps": sum(abs(step - _OPUS_STEP) > 1 for step in steps),
         }
+
+    def audio_latency_ms(self):
+        """From the last byte sent of the sound that a packet needs to the last byte of the packet received; what the codec
+        keeps back counts too."""
+        starts, values = [pes.pts for pes, _ in self._audio_in], []
+        for pes, at in self._audio_out:
+            # It needs all that begins before its end.
+            needed = bisect_left(starts, pes.pts + _OPUS_STEP) - 1
+            if 0 <= needed < len(starts) - 1:
+                values.append((at - self._audio_in[needed][1]) * 1e3)
+        return distribution(values)
 
     def start(self, goal=None):
         """The start call, and how soon output follows it and the first frame, whichever is later."""

@@ -30,9 +30,11 @@ class Player:
         self._gateway, self._output = Gateway(host, name, start), os.path.join(directory, f"{name}.output.ts")
         # When each piece was sent; when each was received, and the size of the output with it.
         self._sent, self._received, self._sizes, self._size = array("d"), array("d"), array("q"), 0
+        # Segments that were sent.
+        self._segments = 0
         # When the first piece was sent, the start call made, and answered.
         self.began = self.called = self.answered = None
-        self.status, self.failures = None, []
+        self.status, self.failures, self._enough = None, [], False
 
     async def play(self):
         """Plays the feed to its end; what goes wrong is told by `failures`, and leaves no `status`."""
@@ -43,6 +45,10 @@ class Player:
             self.failures += [str(error) or repr(error) for error in errors.exceptions]
         if self.status and self.status["state"] != "ENDED":
             self.failures.append(f"the stream is {self.status['state']}: {self.status.get('reason')}")
+
+    def enough(self):
+        """The feed ends with the segment that is being sent."""
+        self._enough = True
 
     async def _play(self):
         await self._gateway.create_channels()
@@ -62,6 +68,9 @@ class Player:
         with closing(await self._gateway.publisher()) as even, closing(await self._gateway.publisher()) as odd:
             self.began, last = time.monotonic(), None
             for seq in range(self.feed.count):
+                if self._enough:
+                    break
+                self._segments = seq + 1
                 connection = odd if seq % 2 else even
                 answer = self._gateway.publish(connection, seq)
                 for due, piece in self.feed.pieces(seq):
@@ -80,7 +89,7 @@ class Player:
 
     async def _end(self, reader):
         # One that has missed a segment is measured all the same: frames that are lost are in its report.
-        read = self._gateway.status_when(lambda status: status["input"]["segments"] >= self.feed.count)
+        read = self._gateway.status_when(lambda status: status["input"]["segments"] >= self._segments)
         try:
             await _in_time("all input is read", read)
         except RuntimeError as error:
@@ -97,7 +106,7 @@ class Player:
 
     def sent(self):
         """The PES packets that were sent, each with the time of its last byte."""
-        return [(pes, self._sent[piece]) for pes, piece in self.feed.packets()]
+        return [(pes, self._sent[piece]) for pes, piece in self.feed.packets() if piece < len(self._sent)]
 
     def received(self):
         """The PES packets that came back, each with the time of its last byte."""

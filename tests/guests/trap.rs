@@ -1,22 +1,38 @@
-//! Panics on frames 5, 10, 15, … and leaves the others unchanged.
+//! Panics on every fifth frame, or as often as its params say, and leaves the others unchanged.
 
-use rillbox_sdk::{NoParams, Processor, Result, VideoFrame, VideoOutcome};
+use rillbox_sdk::{Processor, Result, VideoFrame, VideoOutcome};
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+struct Params {
+    /// Frames from one that it panics on to the next.
+    #[schemars(range(min = 1))]
+    every: u64,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { every: 5 }
+    }
+}
 
 #[derive(Default)]
 struct Trap {
+    params: Params,
     frames: u64,
 }
 
 impl Processor for Trap {
-    type Params = NoParams;
+    type Params = Params;
 
-    fn start(&mut self, _: NoParams) -> Result<()> {
+    fn start(&mut self, params: Params) -> Result<()> {
+        self.params = params;
         Ok(())
     }
 
     fn process_video(&mut self, _: &mut VideoFrame) -> Result<VideoOutcome> {
         self.frames += 1;
-        assert!(!self.frames.is_multiple_of(5), "frame {} is one too many", self.frames);
+        assert!(!self.frames.is_multiple_of(self.params.every), "frame {} is one too many", self.frames);
         Ok(VideoOutcome::Unchanged)
     }
 }

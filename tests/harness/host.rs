@@ -249,6 +249,28 @@ impl Host {
         }
     }
 
+    /// Publishes segments of 25 pictures to a stream in real time, picture by picture as far as their bytes are even, until there
+    /// are no more or `enough` says so after one of them; gives how many.
+    pub async fn feed_live(&self, publisher: &mut Publisher, segments: &[Vec<u8>], enough: impl Fn() -> bool) -> usize {
+        let mut tick = tokio::time::interval(Duration::from_millis(40));
+        for (count, segment) in segments.iter().enumerate() {
+            if enough() {
+                return count;
+            }
+            publisher.begin();
+            for piece in segment.chunks(segment.len().div_ceil(25)) {
+                tick.tick().await;
+                publisher.write(Bytes::copy_from_slice(piece)).await.unwrap();
+            }
+        }
+        segments.len()
+    }
+
+    /// Changes a stream's processor.
+    pub async fn change(&self, id: &str, body: Value) -> (StatusCode, Value) {
+        self.post(&format!("/api/streams/{id}/processor"), body).await
+    }
+
     /// Runs segments through a stream from its start to its end; gives what came out and the last status.
     pub async fn run(&self, id: &str, processor: &str, params: Value, segments: &[Vec<u8>]) -> (Vec<Vec<u8>>, Value) {
         self.start_stream(id, processor, params).await;
@@ -259,6 +281,20 @@ impl Host {
         let status = self.ended(id).await;
         let segments = timeout(PATIENCE, recorded).await.expect("the output's channel ends").unwrap();
         (segments, status)
+    }
+
+    /// Waits until no task owns an instance of a processor or makes one.
+    pub async fn guests_are_gone(&self) {
+        let gone = timeout(PATIENCE, async {
+            loop {
+                let metrics = String::from_utf8(self.fetch("/api/metrics").await.to_vec()).unwrap();
+                if metrics.lines().any(|line| line == "rillbox_guest_tasks 0") {
+                    return;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        });
+        gone.await.expect("a guest's task is left");
     }
 
     /// The process' id.

@@ -78,6 +78,16 @@ pub fn pts(stream: &[u8], track: &str) -> Vec<i64> {
     pts
 }
 
+/// Where the packets of Opus sound do not follow each other by 20 ms: times and steps, in ticks.
+pub fn sound_gaps(stream: &[u8]) -> Vec<(i64, i64)> {
+    // What the codec puts before time 0 has times just below the wrap.
+    let mut pts: Vec<i64> =
+        pts(stream, "a").into_iter().map(|pts| if pts >= 1 << 32 { pts - (1 << 33) } else { pts }).collect();
+    pts.sort_unstable();
+    let steps = pts.windows(2).map(|pair| (pair[0], pair[1] - pair[0]));
+    steps.filter(|(_, step)| (step - 1_800).abs() > 1).collect()
+}
+
 /// One property of a track, as `ffprobe` names it.
 pub fn property(stream: &[u8], track: &str, name: &str) -> String {
     let file = file(stream);
@@ -96,6 +106,16 @@ pub fn pictures(path: &Path, width: usize, height: usize) -> Vec<Vec<u8>> {
     let bytes = width * height * 3 / 2;
     assert!(raw.len().is_multiple_of(bytes), "pictures are not all {width}×{height}");
     raw.chunks(bytes).map(<[u8]>::to_vec).collect()
+}
+
+/// The mean luma of each picture of a stream, in the order of their times.
+pub fn lumas(stream: &[u8], width: usize, height: usize) -> Vec<f64> {
+    let file = file(stream);
+    let luma = |picture: &Vec<u8>| {
+        let samples = &picture[..width * height];
+        samples.iter().map(|sample| f64::from(*sample)).sum::<f64>() / samples.len() as f64
+    };
+    pictures(file.path(), width, height).iter().map(luma).collect()
 }
 
 /// Mean loudness of the sound, in decibels of full scale.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::registry::{DeleteError, NotFound, UploadError};
-use crate::session::{StartRejected, UnknownStream, UpdateRejected};
+use crate::session::{ChangeRejected, StartRejected, UnknownStream, UpdateRejected};
 
 /// An answer that says what is wrong and what to do.
 #[derive(Debug)]
@@ -111,6 +111,21 @@ impl From<UnknownStream> for ApiError {
             UnknownStream::None | UnknownStream::Several(_) => StatusCode::BAD_REQUEST,
         };
         Self::of(status, &error)
+    }
+}
+
+impl From<ChangeRejected> for ApiError {
+    fn from(error: ChangeRejected) -> Self {
+        match error {
+            ChangeRejected::Stream(error) => error.into(),
+            // The stream goes on as it was: the conflict is with what it runs.
+            ChangeRejected::Start(error @ StartRejected::Processor { .. }) => Self::of(StatusCode::CONFLICT, &error),
+            ChangeRejected::Start(error) => error.into(),
+            ChangeRejected::Kept { .. }
+            | ChangeRejected::Tried { .. }
+            | ChangeRejected::Busy
+            | ChangeRejected::Ended => Self::of(StatusCode::CONFLICT, &error),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! declaration makes its route and its part of the OpenAPI document.
 
 mod body;
+mod change;
 mod document;
 mod error;
 mod guard;
@@ -51,7 +52,7 @@ struct Shared {
 /// All routes.
 pub fn router(streams: Arc<Streams>, limits: &Limits) -> Router {
     let known = || streams::single().merge(live::routes()).merge(system::routes()).merge(metrics::routes());
-    let ours = streams::many().merge(processors::routes()).merge(document::routes());
+    let ours = streams::many().merge(change::routes()).merge(processors::routes()).merge(document::routes());
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .nest("/api", known().merge(ours))
         .merge(known())

@@ -37,6 +37,8 @@ pub struct Status {
     input: Input,
     output: Output,
     latency_ms: Latency,
+    /// As `latency_ms`, over the last 512 runs of samples.
+    audio_latency_ms: Latency,
     /// Pictures dropped because they were late.
     frames_dropped: u64,
     /// Pictures that the processor withheld.
@@ -47,6 +49,8 @@ pub struct Status {
     frames_unfiltered: u64,
     /// Pictures encoded with less effort, so with more bits and a little less detail, because the host was behind.
     frames_eased: u64,
+    /// Frames of either kind that passed by the processor to pay back an overrun.
+    frames_skipped: u64,
     errors: Errors,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
@@ -109,6 +113,13 @@ struct Latency {
     max: f64,
 }
 
+impl Latency {
+    fn of(latency: [Duration; 3]) -> Self {
+        let [p50, p95, max] = latency.map(millis);
+        Self { p50, p95, max }
+    }
+}
+
 /// Failures of the processor.
 #[derive(Serialize, ToSchema)]
 struct Errors {
@@ -128,6 +139,15 @@ struct Guest {
     memory_bytes: u64,
     /// Values and events that it sent.
     outputs: u64,
+    overrun_ms: Overrun,
+}
+
+/// How long the last 512 overruns held up their frames.
+#[derive(Serialize, ToSchema)]
+struct Overrun {
+    p50: f64,
+    p99: f64,
+    max: f64,
 }
 
 /// Of one picture, over the last 512.
@@ -222,7 +242,7 @@ impl Status {
         let config = &stream.config;
         let condition = meters.condition().borrow().clone();
         let now = meters.snapshot();
-        let [p50, p95, max] = now.latency.map(millis);
+        let [overrun_p50, overrun_p99, overrun_max] = now.overrun.map(millis);
         let [guest_p50, guest_p99] = now.guest_time.map(millis);
         let events = condition.events.into_iter().map(|event| Event {
             time: unix_millis(event.time),
@@ -233,7 +253,7 @@ impl Status {
             id: stream.id.clone(),
             state: state(condition.phase),
             reason: condition.reason,
-            processor: stream.processor.clone(),
+            processor: stream.processor(),
             params,
             subscribe_url: config.subscribe.to_string(),
             publish_url: config.publish.as_ref().map(ToString::to_string),
@@ -264,12 +284,14 @@ impl Status {
                 retries: meters.publish_retries.get(),
                 frames_out_of_order: meters.frames_out_of_order.get(),
             },
-            latency_ms: Latency { p50, p95, max },
+            latency_ms: Latency::of(now.latency),
+            audio_latency_ms: Latency::of(now.audio_latency),
             frames_dropped: meters.frames_dropped.get(),
             frames_withheld: meters.frames_withheld.get(),
             frames_loading: meters.frames_loading.get(),
             frames_unfiltered: meters.frames_unfiltered.get(),
             frames_eased: meters.frames_eased.get(),
+            frames_skipped: meters.frames_skipped.get(),
             errors: Errors {
                 reported: meters.guest_errors.get(),
                 traps: meters.guest_traps.get(),
@@ -280,6 +302,7 @@ impl Status {
                 time_ms: GuestTime { p50: guest_p50, p99: guest_p99 },
                 memory_bytes: meters.guest_memory(),
                 outputs: meters.guest_outputs.get(),
+                overrun_ms: Overrun { p50: overrun_p50, p99: overrun_p99, max: overrun_max },
             },
             channels: Channels {
                 control: config.control.as_ref().map(|_| (&meters.channels.control).into()),

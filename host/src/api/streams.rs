@@ -93,7 +93,7 @@ async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body) ->
         message: "stream started".to_owned(),
         request_id: stream.id.clone(),
         stream_id: stream.id.clone(),
-        processor: stream.processor.clone(),
+        processor: stream.processor(),
         current_state: status::state(phase),
     }))
 }

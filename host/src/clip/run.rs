@@ -62,7 +62,7 @@ pub async fn run(host: &Host, options: RunOptions) -> anyhow::Result<RunSummary>
     let meters = Arc::new(Meters::new());
     let began = Instant::now();
     let Pipeline { source, emitted, mut stages, .. } =
-        Pipeline::start(prepared.pipeline, prepared.processors, &meters)?;
+        Pipeline::start(prepared.pipeline, &host.engine, prepared.role, &meters)?;
     let stop = options.stop;
     let reader = spawn_blocking(move || read(segments, &source, &stop));
     let part = options.output.with_extension("ts.part");

@@ -17,6 +17,9 @@ use super::limits::{Budget, Limits, Rate};
 /// Values and events beyond this many are refused until the stream has taken some.
 const MAX_OUTPUT: usize = 256;
 
+/// Random bytes that one call gives: nothing stops a guest while the host makes them.
+const MAX_RANDOM: u64 = 1 << 20;
+
 /// How often the data channel is flushed.
 const DATA_FLUSH: Duration = Duration::from_millis(333);
 
@@ -77,6 +80,7 @@ fn empty_wasi(stdio: &Stdio) -> WasiCtx {
     WasiCtxBuilder::new()
         .stdout(stdio.clone())
         .stderr(stdio.clone())
+        .max_random_size(MAX_RANDOM)
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
@@ -111,8 +115,13 @@ impl CallTimer {
 
     /// What is left of the budget.
     pub fn left(&self) -> Duration {
+        self.budget.saturating_sub(self.ran())
+    }
+
+    /// Time since the call began, less what it waited for a turn.
+    pub fn ran(&self) -> Duration {
         let waited = Duration::from_nanos(self.waited.load(Ordering::Relaxed));
-        self.budget.saturating_sub(self.start.elapsed().saturating_sub(waited))
+        self.start.elapsed().saturating_sub(waited)
     }
 
     /// Lets other guests run, and does not count the time until this one's next turn.

@@ -96,6 +96,11 @@ impl Engine {
         self.0.runtime.as_ref().map(|runtime| runtime.spawn(task))
     }
 
+    /// Tasks that own an instance or make one.
+    pub fn tasks(&self) -> usize {
+        self.0.runtime.as_ref().map_or(0, |runtime| runtime.metrics().num_alive_tasks())
+    }
+
     /// A name for everything that compiled code depends on: it may be loaded by engines of the same name only.
     pub fn compatibility(&self) -> String {
         let mut hasher = DefaultHasher::new();

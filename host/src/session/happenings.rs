@@ -20,6 +20,13 @@ pub enum Happening {
     FirstSegmentSent,
     /// All params as they stand after an update that changed them.
     ParamsUpdated(Map<String, Value>),
+    /// Another processor has taken over, or a fresh instance of the same.
+    ProcessorChanged {
+        /// `NAME@VERSION`.
+        from: String,
+        /// `NAME@VERSION`.
+        to: String,
+    },
     /// Something went wrong, and the stream goes on.
     Error {
         /// What.
@@ -54,6 +61,7 @@ impl Happening {
             Self::FirstSegmentReceived => "receive_first_ingest_segment",
             Self::FirstSegmentSent => "send_first_processed_segment",
             Self::ParamsUpdated(_) => "params_updated",
+            Self::ProcessorChanged { .. } => "processor_changed",
             Self::Error { .. } => "error",
             Self::Stopped { .. } => "stream_stopped",
             Self::Emitted(name, _) => name,
@@ -67,6 +75,7 @@ impl Happening {
             Self::ParamsUpdated(params) | Self::Emitted(_, params) => {
                 clipped(serde_json::to_string(params).unwrap_or_default())
             }
+            Self::ProcessorChanged { from, to } => format!("{from} gave way to {to}"),
             Self::Error { message, suppressed: 0 } => message.clone(),
             Self::Error { message, suppressed } => format!("{message} (and {suppressed} more before it)"),
             Self::Stopped { reason, .. } => reason.clone(),

@@ -65,6 +65,15 @@ impl Distribution {
         self.micros += other.micros;
     }
 
+    /// What was counted since `earlier`, when this was that.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            bounds: self.bounds,
+            counts: std::array::from_fn(|bucket| self.counts[bucket].saturating_sub(earlier.counts[bucket])),
+            micros: self.micros.saturating_sub(earlier.micros),
+        }
+    }
+
     /// Upper bounds in seconds, each with how many durations were no longer.
     pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> {
         let counts = self.counts.iter().scan(0, |sum, count| {

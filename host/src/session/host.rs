@@ -9,9 +9,9 @@ use thiserror::Error;
 
 use super::params::{Params, ParamsRejected};
 use super::pipeline::{PipelineConfig, PipelineError};
-use super::processor::{Processor, StartError};
+use super::processor::{Cast, Role, StartError};
 use super::stream::StreamTimes;
-use crate::registry::{CompileError, Isolation, Lease, NotFound, ParamsSchema, Registry};
+use crate::registry::{CompileError, Lease, NotFound, ParamsSchema, Registry};
 use crate::sandbox::{ChildCompiler, Engine, Identity, LoadError};
 
 /// What streams need of the host.
@@ -90,16 +90,16 @@ impl From<PipelineError> for StartRejected {
 
 /// A stream whose processor has started; nothing flows yet.
 pub struct Prepared {
-    /// One processor, or one for video and one for audio.
-    pub processors: Vec<Processor>,
+    /// The processor, and what keeps it from being deleted.
+    pub role: Role,
+    /// When the processor's clock began.
+    pub began: Instant,
     /// How its pipeline is made.
     pub pipeline: PipelineConfig,
     /// Its params.
     pub params: Params,
     /// What they are checked against.
     pub schema: ParamsSchema,
-    /// Keeps the processor from being deleted.
-    pub lease: Lease,
 }
 
 impl Host {
@@ -116,16 +116,9 @@ impl Host {
         let schema = ParamsSchema::compile(&lease.params_schema).map_err(StartRejected::Load)?;
         let params = Params::default().merged(params)?;
         let asked = params.check(&schema)?;
-        let component = self.engine.load(&self.registry.code(&lease).await?)?;
-        let identity = Identity { stream: id.to_owned(), processor: lease.id(), started: Instant::now() };
-        let split = lease.isolation == Isolation::Split && lease.video && lease.audio;
-        let mut processors = Vec::new();
-        for _ in 0..if split { 2 } else { 1 } {
-            let processor = Processor::start(&self.engine, &component, &identity, params.guest_json())
-                .await
-                .map_err(|source| StartRejected::Processor { processor: lease.id(), source })?;
-            processors.push(processor);
-        }
+        let began = Instant::now();
+        let identity = Identity { stream: id.to_owned(), processor: lease.id(), started: began };
+        let role = self.start_role(lease, &identity, params.guest_json()).await?;
         let input = InputConfig { geometry: asked.geometry, max_framerate: asked.max_framerate, ..self.input };
         let pipeline = PipelineConfig {
             input,
@@ -133,10 +126,22 @@ impl Host {
             live,
             loading: self.loading && live,
             show_loading: asked.show_loading,
-            video: lease.video,
-            audio: lease.audio,
             data: None,
         };
-        Ok(Prepared { processors, pipeline, params, schema, lease })
+        Ok(Prepared { role, began, pipeline, params, schema })
+    }
+
+    /// Loads a processor, and starts the instances that it needs.
+    pub(super) async fn start_role(
+        &self,
+        lease: Lease,
+        identity: &Identity,
+        params: String,
+    ) -> Result<Role, StartRejected> {
+        let component = self.engine.load(&self.registry.code(&lease).await?)?;
+        let cast = Cast::start(&self.engine, &component, identity, &lease, &params)
+            .await
+            .map_err(|source| StartRejected::Processor { processor: lease.id(), source })?;
+        Ok(Role { cast, lease })
     }
 }

@@ -1,4 +1,4 @@
-//! The params of a running stream: updates over REST and over its control channel meet here.
+//! The params of a running stream: updates over REST and over its control channel meet here, and changes of its processor.
 
 use std::sync::Arc;
 
@@ -7,11 +7,13 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::WeakSender;
 
+use super::change::ChangeRejected;
 use super::happenings::Happening;
+use super::host::StartRejected;
 use super::meters::Meters;
-use super::params::{Params, ParamsRejected};
+use super::params::{HostParams, Params, ParamsRejected};
 use super::pipeline::{Pipeline, Source};
-use super::processor::Handle;
+use super::processor::{Direction, Handle, Role};
 use crate::registry::ParamsSchema;
 use crate::sandbox::Failure;
 
@@ -31,48 +33,107 @@ pub enum UpdateRejected {
 
 /// Params that can be changed while the stream runs.
 pub struct LiveParams {
-    schema: ParamsSchema,
-    /// Held while params are updated, so that updates do not overtake each other.
-    params: Mutex<Params>,
-    processors: Vec<Handle>,
+    /// Held while params are updated, or their processor is changed, so that neither overtakes the other.
+    current: Mutex<Current>,
     /// Weak, so that the input's end is the subscription's to say.
     source: WeakSender<Source>,
     meters: Arc<Meters>,
 }
 
+struct Current {
+    params: Params,
+    schema: ParamsSchema,
+    processors: Vec<Handle>,
+}
+
+/// A processor that is ready to take over a stream.
+pub(super) struct Offer {
+    pub role: Role,
+    pub schema: ParamsSchema,
+    /// As in the request for it.
+    pub given: Value,
+}
+
 impl LiveParams {
     /// Those that a pipeline was started with.
     pub fn new(params: Params, schema: ParamsSchema, pipeline: &Pipeline, meters: Arc<Meters>) -> Self {
-        let (processors, source) = (pipeline.processors.clone(), pipeline.source.downgrade());
-        Self { schema, params: Mutex::new(params), processors, source, meters }
+        let current = Current { params, schema, processors: pipeline.processors.clone() };
+        Self { current: Mutex::new(current), source: pipeline.source.downgrade(), meters }
     }
 
     /// As they stand.
     pub async fn all(&self) -> Map<String, Value> {
-        self.params.lock().await.all().clone()
+        self.current.lock().await.params.all().clone()
     }
 
     /// Merges `update` into them, once all of it has been checked. What changes nothing is not passed on.
     pub async fn update(&self, update: &Value) -> Result<(), UpdateRejected> {
-        let mut params = self.params.lock().await;
-        let merged = params.merged(update)?;
-        let host = merged.check(&self.schema)?;
+        let mut current = self.current.lock().await;
+        let merged = current.params.merged(update)?;
+        let host = merged.check(&current.schema)?;
         let source = self.source.upgrade().ok_or(UpdateRejected::Ended)?;
-        if merged == *params {
+        if merged == current.params {
             return Ok(());
         }
-        for (index, processor) in self.processors.iter().enumerate() {
+        for (index, processor) in current.processors.iter().enumerate() {
             if let Err(failure) = processor.update(merged.guest_json()).await.ok_or(UpdateRejected::Ended)? {
-                for earlier in &self.processors[..index] {
+                for earlier in &current.processors[..index] {
                     // It took these params before.
-                    let _ = earlier.update(params.guest_json()).await;
+                    let _ = earlier.update(current.params.guest_json()).await;
                 }
                 return Err(UpdateRejected::Processor(failure));
             }
         }
         source.send(Source::Configure(host)).await.map_err(|_| UpdateRejected::Ended)?;
-        *params = merged;
-        self.meters.tell(Happening::ParamsUpdated(params.all().clone()));
+        current.params = merged;
+        self.meters.tell(Happening::ParamsUpdated(current.params.all().clone()));
         Ok(())
     }
+
+    /// The params that another processor would have.
+    pub(super) async fn proposal(
+        &self,
+        given: &Value,
+        schema: &ParamsSchema,
+        processor: &str,
+    ) -> Result<Params, ChangeRejected> {
+        Ok(propose(&self.current.lock().await.params, given, schema, processor)?.0)
+    }
+
+    /// Puts a processor to work in the place of the one that the stream has; gives all params if they are others now.
+    pub(super) async fn hand_over(
+        &self,
+        offer: Offer,
+        direction: &Direction,
+    ) -> Result<Option<Map<String, Value>>, ChangeRejected> {
+        let Offer { role, schema, given } = offer;
+        let mut current = self.current.lock().await;
+        let processor = role.lease.id();
+        // They may have been updated while it started.
+        let (params, host) = propose(&current.params, &given, &schema, &processor)?;
+        let source = self.source.upgrade().ok_or(ChangeRejected::Ended)?;
+        let updated = role.update(&params.guest_json()).await;
+        let role = updated.map_err(|why| ChangeRejected::not_taken(processor, why))?;
+        let processors = direction.change(role).await.ok_or(ChangeRejected::Ended)?;
+        let before = std::mem::replace(&mut *current, Current { params, schema, processors }).params;
+        if before.host() != Ok(host) {
+            source.send(Source::Configure(host)).await.map_err(|_| ChangeRejected::Ended)?;
+        }
+        Ok((before != current.params).then(|| current.params.all().clone()))
+    }
+}
+
+fn propose(
+    current: &Params,
+    given: &Value,
+    schema: &ParamsSchema,
+    processor: &str,
+) -> Result<(Params, HostParams), ChangeRejected> {
+    if given.is_null() {
+        let kept = |source| ChangeRejected::Kept { processor: processor.to_owned(), source };
+        return Ok((current.clone(), current.check(schema).map_err(kept)?));
+    }
+    let params = current.of_host().merged(given).map_err(StartRejected::from)?;
+    let host = params.check(schema).map_err(StartRejected::from)?;
+    Ok((params, host))
 }

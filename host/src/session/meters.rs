@@ -98,6 +98,8 @@ pub struct Meters {
     pub frames_unfiltered: Counter,
     /// Pictures encoded with less effort because the host was behind.
     pub frames_eased: Counter,
+    /// Frames of either kind that passed by the processor to pay back an overrun.
+    pub frames_skipped: Counter,
     /// Pictures not encoded because they came too late to be in order.
     pub frames_out_of_order: Counter,
     /// Runs of samples decoded and handed on.
@@ -141,7 +143,9 @@ pub struct Meters {
     arrivals: Window,
     departures: Window,
     latencies: Window,
+    audio_latencies: Window,
     guest_times: Window,
+    overruns: Window,
 }
 
 impl Meters {
@@ -163,6 +167,7 @@ impl Meters {
             frames_loading: Counter::default(),
             frames_unfiltered: Counter::default(),
             frames_eased: Counter::default(),
+            frames_skipped: Counter::default(),
             frames_out_of_order: Counter::default(),
             audio_frames_in: Counter::default(),
             audio_frames_out: Counter::default(),
@@ -186,7 +191,9 @@ impl Meters {
             arrivals: Window::default(),
             departures: Window::default(),
             latencies: Window::default(),
+            audio_latencies: Window::default(),
             guest_times: Window::default(),
+            overruns: Window::default(),
         }
     }
 
@@ -275,6 +282,17 @@ impl Meters {
         self.all_latencies.record(latency);
     }
 
+    /// A run of samples was encoded, so long after its bytes arrived.
+    pub fn audio_departed(&self, latency: Duration) {
+        self.audio_frames_out.add(1);
+        self.audio_latencies.push(latency.as_micros() as u64);
+    }
+
+    /// A frame was held up for so long by a call that was stopped.
+    pub fn overrun(&self, time: Duration) {
+        self.overruns.push(time.as_micros() as u64);
+    }
+
     /// The guest took so long for a picture.
     pub fn guest_time(&self, time: Duration) {
         self.guest_times.push(time.as_micros() as u64);
@@ -304,14 +322,18 @@ impl Meters {
     /// Everything at this moment.
     pub fn snapshot(&self) -> Snapshot {
         let latencies = self.latencies.sorted();
+        let audio_latencies = self.audio_latencies.sorted();
         let guest_times = self.guest_times.sorted();
+        let overruns = self.overruns.sorted();
         Snapshot {
             uptime: self.uptime(),
             input: self.input_stats(),
             fps_in: self.rate(&self.arrivals),
             fps_out: self.rate(&self.departures),
             latency: [0.5, 0.95, 1.0].map(|share| percentile(&latencies, share)),
+            audio_latency: [0.5, 0.95, 1.0].map(|share| percentile(&audio_latencies, share)),
             guest_time: [0.5, 0.99].map(|share| percentile(&guest_times, share)),
+            overrun: [0.5, 0.99, 1.0].map(|share| percentile(&overruns, share)),
         }
     }
 
@@ -346,8 +368,12 @@ pub struct Snapshot {
     pub fps_out: f64,
     /// Median, 95th percentile and largest of the last pictures, from bytes received to bytes encoded.
     pub latency: [Duration; 3],
+    /// As `latency`, of the last runs of samples.
+    pub audio_latency: [Duration; 3],
     /// Median and 99th percentile of the guest's last pictures.
     pub guest_time: [Duration; 2],
+    /// Median, 99th percentile and largest of the times that the last overruns held up a frame.
+    pub overrun: [Duration; 3],
 }
 
 /// A number that one stage writes and everybody reads.

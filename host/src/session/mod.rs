@@ -8,6 +8,7 @@
 //! takes it all down together; a [`pipeline`] is the part of it that does not know the network, and runs on files too. What a
 //! stream tells and is told besides pictures and sound goes over [`channels`] of its own.
 
+mod change;
 mod channels;
 mod frames;
 mod happenings;
@@ -25,6 +26,7 @@ mod stream;
 mod streams;
 mod totals;
 
+pub use change::{ChangeRejected, ChangeRequest};
 pub use channels::{ChannelMeters, ControlMeter, FeedMeter};
 pub use histogram::Distribution;
 pub use host::{Host, Prepared, StartRejected};
@@ -32,7 +34,7 @@ pub use live_params::{LiveParams, UpdateRejected};
 pub use meters::{Condition, Event, Meters, Phase, Snapshot};
 pub use params::{HostParams, Params, ParamsRejected};
 pub use pipeline::{Pipeline, PipelineConfig, PipelineError, Source};
-pub use processor::{Processor, StartError};
+pub use processor::{Cast, Direction, NotTaken, Processor, Role, Sample, StartError};
 pub use rillbox_trickle::ChannelUrl;
 pub use stream::{StreamConfig, StreamTimes};
 pub use streams::{Health, StartRequest, Stream, Streams, UnknownStream};

@@ -71,6 +71,13 @@ impl Params {
         &self.all
     }
 
+    /// The host's part alone.
+    pub fn of_host(&self) -> Self {
+        let hosts = |key: &str| HOST_KEYS.contains(&key);
+        let all = self.all.iter().filter(|(key, _)| hosts(key));
+        Self { all: all.map(|(key, value)| (key.clone(), value.clone())).collect() }
+    }
+
     /// The processor's part.
     pub fn guest(&self) -> Map<String, Value> {
         let own = |key: &str| !HOST_KEYS.contains(&key);
@@ -82,7 +89,8 @@ impl Params {
         Value::Object(self.guest()).to_string()
     }
 
-    fn host(&self) -> Result<HostParams, ParamsError> {
+    /// What the host is asked for.
+    pub(super) fn host(&self) -> Result<HostParams, ParamsError> {
         let width = self.number("width", 2, MAX_SIDE)?;
         let height = self.number("height", 2, MAX_SIDE)?;
         for key in ["detect_out_resolution", "show_loading"] {

@@ -17,8 +17,9 @@ use super::loading::Loading;
 use super::meters::{Meters, Phase};
 use super::pace::Pace;
 use super::params::HostParams;
-use super::processor::{Handle, Inlets, Outlet, Processor};
+use super::processor::{Direction, Director, Handle, Inlet, Inlets, Role, Stage};
 use super::strain::Strain;
+use crate::sandbox::Engine;
 
 /// Pieces of bytes that wait to be decoded.
 const SOURCE_QUEUE: usize = 64;
@@ -71,10 +72,6 @@ pub struct PipelineConfig {
     pub loading: bool,
     /// It stands in for every picture.
     pub show_loading: bool,
-    /// Which frames the processor takes; the others pass it by.
-    pub video: bool,
-    /// As `video`.
-    pub audio: bool,
     /// Takes the JSON texts that the processor publishes; they go nowhere without it.
     pub data: Option<mpsc::Sender<String>>,
 }
@@ -85,17 +82,20 @@ pub struct Pipeline {
     pub source: mpsc::Sender<Source>,
     /// Where bytes come out.
     pub emitted: mpsc::Receiver<Emit>,
-    /// Sends params to the processors.
+    /// Sends params to the processor's instances.
     pub processors: Vec<Handle>,
+    /// Puts another processor in its place.
+    pub direction: Direction,
     /// The stages; each gives an error when it ended early.
     pub stages: JoinSet<Result<(), PipelineError>>,
 }
 
 impl Pipeline {
-    /// Starts the stages. `processors` is one that takes both kinds of frames, or one for video and one for audio.
+    /// Starts the stages, on the runtime of sockets, on threads of their own, and on `engine`'s.
     pub fn start(
         config: PipelineConfig,
-        processors: Vec<Processor>,
+        engine: &Engine,
+        role: Role,
         meters: &Arc<Meters>,
     ) -> Result<Self, PipelineError> {
         let (source, bytes) = mpsc::channel(SOURCE_QUEUE);
@@ -103,25 +103,16 @@ impl Pipeline {
         let (emit, emitted) = mpsc::channel(EMIT_QUEUE);
         let (video, pictures) = mpsc::channel(FRAME_QUEUE);
         let (audio, samples) = mpsc::channel(AUDIO_QUEUE);
-        let inlets = Inlets::share(pictures, samples, config.live, processors.len() > 1);
-        let outlet = Outlet { items: items.clone(), data: config.data };
+        let inlets = Inlets { video: Some(Inlet::new(pictures)), audio: Some(Inlet::new(samples)) };
+        let stage = Stage { items: items.clone(), data: config.data, live: config.live, meters: meters.clone() };
+        let (director, direction, processors) =
+            Director::start(engine.clone(), stage, role, inlets).ok_or(PipelineError::Down)?;
         let mut stages = JoinSet::new();
-        let mut handles = Vec::new();
-        for (processor, inlets) in processors.into_iter().zip(inlets) {
-            let running = processor.run(inlets, outlet.clone(), meters.clone()).ok_or(PipelineError::Down)?;
-            handles.push(running.updates);
-            let task = AbortOnDrop(running.task);
-            stages.spawn(async move {
-                let mut task = task;
-                Ok((&mut task.0).await?)
-            });
-        }
-        // The stages alone hold the queues open.
-        drop(outlet);
+        stages.spawn(async { Ok(director.run().await?) });
         let decoder = Decoder {
             input: Input::new(config.input),
-            video: config.video.then_some(video),
-            audio: config.audio.then_some(audio),
+            video,
+            audio,
             items,
             pace: Pace::default(),
             strain: config.live.then(|| Strain::new(Instant::now())),
@@ -141,25 +132,17 @@ impl Pipeline {
             meters: meters.clone(),
         };
         stages.spawn_blocking(move || Ok(encoder.run(to_encode)?));
-        Ok(Self { source, emitted, processors: handles, stages })
-    }
-}
-
-/// The processor's task runs on the guests' runtime; it does not outlive the stream that waits for it.
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
+        Ok(Self { source, emitted, processors, direction, stages })
     }
 }
 
 /// The stage that owns the decoders.
 struct Decoder {
     input: Input,
-    /// To the processor; pictures go straight to the encoder where it takes none.
-    video: Option<mpsc::Sender<Timed<VideoFrame>>>,
-    audio: Option<mpsc::Sender<Timed<AudioFrame>>>,
+    /// To the processor, or by it.
+    video: mpsc::Sender<Timed<VideoFrame>>,
+    audio: mpsc::Sender<Timed<AudioFrame>>,
+    /// To the encoder.
     items: mpsc::Sender<Item>,
     pace: Pace,
     /// Of live streams: files wait.
@@ -210,11 +193,7 @@ impl Decoder {
                     self.meters.frames_unfiltered.add(u64::from(effort == Effort::Reduced));
                     self.input.set_effort(effort);
                 }
-                let timed = Timed { frame, arrived, due };
-                match &self.video {
-                    Some(processor) => processor.blocking_send(timed).is_ok(),
-                    None => self.items.blocking_send(Item::Video(timed)).is_ok(),
-                }
+                self.video.blocking_send(Timed { frame, arrived, due }).is_ok()
             }
             Media::TooLarge { width, height, max_pixels } => {
                 self.too_large(width, height, max_pixels);
@@ -224,11 +203,7 @@ impl Decoder {
                 self.meters.audio_frames_in.add(1);
                 self.meters.inputs.mark();
                 self.meters.advance(Phase::Connecting, Phase::Online);
-                let timed = Timed { frame, arrived, due: arrived };
-                match &self.audio {
-                    Some(processor) => processor.blocking_send(timed).is_ok(),
-                    None => self.items.blocking_send(Item::Audio(timed)).is_ok(),
-                }
+                self.audio.blocking_send(Timed { frame, arrived, due: arrived }).is_ok()
             }
         })
     }
@@ -273,7 +248,7 @@ impl Encoder {
                 }
                 Item::Audio(timed) => {
                     self.output.audio(&timed.frame, &mut emit(&self.emit))?;
-                    self.meters.audio_frames_out.add(1);
+                    self.meters.audio_departed(timed.arrived.elapsed());
                     self.meters.outputs.mark();
                 }
                 Item::ShowLoading(forced) => self.loading.forced = forced,

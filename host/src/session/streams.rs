@@ -1,8 +1,8 @@
 //! All streams of a host, by id.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use rillbox_trickle::ChannelUrl;
 use serde_json::Value;
@@ -17,9 +17,9 @@ use super::host::{Host, StartRejected};
 use super::live_params::LiveParams;
 use super::meters::{Meters, Phase};
 use super::pipeline::Pipeline;
+use super::processor::Direction;
 use super::stream::{self, StreamConfig};
-use super::totals::{ByProcessor, Census};
-use crate::registry::Lease;
+use super::totals::{ByProcessor, Census, Tenure};
 
 /// Ended streams whose status can still be asked for.
 const REMEMBERED: usize = 64;
@@ -69,8 +69,6 @@ pub enum UnknownStream {
 pub struct Stream {
     /// Its id.
     pub id: String,
-    /// `NAME@VERSION`.
-    pub processor: String,
     /// When it started.
     pub started: SystemTime,
     /// Its channels.
@@ -79,11 +77,29 @@ pub struct Stream {
     pub meters: Arc<Meters>,
     /// Its params, which may change.
     pub params: Arc<LiveParams>,
+    /// Its processor, which may change.
+    tenure: Mutex<Tenure>,
+    /// Changes its processor.
+    pub(super) direction: Direction,
+    /// Held by whoever changes it.
+    pub(super) turn: tokio::sync::Mutex<()>,
+    /// When the processor's clock began.
+    pub(super) began: Instant,
     /// Ends its input when cancelled.
     pub(super) stop: CancellationToken,
 }
 
 impl Stream {
+    /// Its processor, as `NAME@VERSION`.
+    pub fn processor(&self) -> String {
+        self.tenure().processor.clone()
+    }
+
+    /// Its processor, and what the stream had counted before it.
+    pub(super) fn tenure(&self) -> MutexGuard<'_, Tenure> {
+        self.tenure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether it has ended and released everything.
     pub fn is_over(&self) -> bool {
         self.meters.condition().borrow().phase.is_over()
@@ -125,7 +141,7 @@ pub struct Streams {
     /// What forgotten streams counted. Locked only while `entries` is, so that a stream is always in one of them.
     forgotten: Mutex<ByProcessor>,
     stop: CancellationToken,
-    tasks: TaskTracker,
+    pub(super) tasks: TaskTracker,
 }
 
 impl Streams {
@@ -279,7 +295,17 @@ impl Streams {
     /// Keeps what a stream counted that is over and no longer among the entries, which are locked.
     fn forget(&self, entry: Option<(u64, Entry)>) {
         if let Some((_, Entry::Started(stream))) = entry {
-            self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).add_past(&stream);
+            self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).add_past(&stream.tenure(), &stream);
+        }
+    }
+
+    /// Notes that a stream has another processor: what it has counted stays the old one's.
+    pub(super) fn hand_over(&self, stream: &Stream, to: &str) {
+        let _entries = self.lock();
+        let mut tenure = stream.tenure();
+        if tenure.processor != to {
+            self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).add_past(&tenure, stream);
+            *tenure = Tenure::next(to.to_owned(), stream);
         }
     }
 
@@ -301,28 +327,32 @@ impl Streams {
         };
         let (taps, data) = Taps::open(&config, &meters);
         prepared.pipeline.data = data;
-        let pipeline = Pipeline::start(prepared.pipeline, prepared.processors, &meters)?;
+        let tenure = Mutex::new(Tenure::first(prepared.role.lease.id()));
+        let pipeline = Pipeline::start(prepared.pipeline, &self.host.engine, prepared.role, &meters)?;
         let stream = Arc::new(Stream {
             id,
-            processor: prepared.lease.id(),
+            tenure,
+            direction: pipeline.direction.clone(),
+            turn: tokio::sync::Mutex::default(),
+            began: prepared.began,
             started: SystemTime::now(),
             config,
             params: Arc::new(LiveParams::new(prepared.params, prepared.schema, &pipeline, meters.clone())),
             meters,
             stop,
         });
-        self.spawn(stream.clone(), pipeline, taps, prepared.lease);
+        self.spawn(stream.clone(), pipeline, taps);
         Ok(stream)
     }
 
-    fn spawn(&self, stream: Arc<Stream>, pipeline: Pipeline, taps: Taps, lease: Lease) {
-        tracing::info!(stream = stream.id, processor = stream.processor, subscribe = %stream.config.subscribe, "stream started");
+    fn spawn(&self, stream: Arc<Stream>, pipeline: Pipeline, taps: Taps) {
+        tracing::info!(stream = stream.id, processor = stream.processor(), subscribe = %stream.config.subscribe, "stream started");
         let span = tracing::info_span!("stream", id = stream.id);
         let client = self.host.client.clone();
-        self.tasks.spawn(stream::run(stream, client, pipeline, taps, lease).instrument(span));
+        self.tasks.spawn(stream::run(stream, client, pipeline, taps).instrument(span));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (u64, Entry)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (u64, Entry)>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

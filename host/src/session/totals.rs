@@ -26,7 +26,7 @@ pub struct Count {
 
 /// Everything that streams count.
 #[rustfmt::skip]
-pub const COUNTS: [Count; 37] = [
+pub const COUNTS: [Count; 38] = [
     Count { name: "input_bytes", help: "Bytes of MPEG-TS read.", read: |_, input| input.bytes },
     Count { name: "input_segments", help: "Segments read.", read: |meters, _| meters.segments_in.get() },
     Count { name: "input_segments_missed", help: "Segments that the server had no more.", read: |meters, _| meters.segments_missed.get() },
@@ -40,6 +40,7 @@ pub const COUNTS: [Count; 37] = [
     Count { name: "frames_loading", help: "Loading pictures in the place of others.", read: |meters, _| meters.frames_loading.get() },
     Count { name: "frames_unfiltered", help: "Pictures decoded without deblocking because the host was behind.", read: |meters, _| meters.frames_unfiltered.get() },
     Count { name: "frames_eased", help: "Pictures encoded with less effort because the host was behind.", read: |meters, _| meters.frames_eased.get() },
+    Count { name: "frames_skipped", help: "Frames that passed by the processor to pay back an overrun.", read: |meters, _| meters.frames_skipped.get() },
     Count { name: "frames_out_of_order", help: "Pictures not encoded because their time was not after the last one's.", read: |meters, _| meters.frames_out_of_order.get() },
     Count { name: "output_frames", help: "Pictures encoded.", read: |meters, _| meters.frames_out.get() },
     Count { name: "output_audio_frames", help: "Runs of samples encoded.", read: |meters, _| meters.audio_frames_out.get() },
@@ -97,6 +98,18 @@ impl Totals {
         }
     }
 
+    /// What has been counted since `earlier`, when these were those.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            started: self.started.saturating_sub(earlier.started),
+            ended: self.ended.saturating_sub(earlier.ended),
+            failed: self.failed.saturating_sub(earlier.failed),
+            counts: std::array::from_fn(|index| self.counts[index].saturating_sub(earlier.counts[index])),
+            latency: self.latency.since(&earlier.latency),
+            guest_time: self.guest_time.since(&earlier.guest_time),
+        }
+    }
+
     fn add(&mut self, other: &Self) {
         self.started += other.started;
         self.ended += other.ended;
@@ -122,24 +135,50 @@ impl Default for Totals {
     }
 }
 
+/// Which processor a stream has, and what the stream had counted before it.
+#[derive(Clone, Debug)]
+pub(super) struct Tenure {
+    /// `NAME@VERSION`.
+    pub processor: String,
+    before: Totals,
+}
+
+impl Tenure {
+    /// Of a stream's first processor.
+    pub fn first(processor: String) -> Self {
+        Self { processor, before: Totals::default() }
+    }
+
+    /// Of the processor that a stream has from now on. The stream counts as started with this one too.
+    pub fn next(processor: String, stream: &Stream) -> Self {
+        Self { processor, before: Totals { started: 0, ..Totals::of(&stream.meters) } }
+    }
+
+    fn totals(&self, stream: &Stream) -> Totals {
+        Totals::of(&stream.meters).since(&self.before)
+    }
+}
+
 /// Totals by processor, `NAME@VERSION`.
 #[derive(Clone, Debug, Default)]
 pub struct ByProcessor(BTreeMap<String, Totals>);
 
 impl ByProcessor {
-    /// Adds a stream. Its processor must be one of the first, or it is counted among others.
-    pub(super) fn add_past(&mut self, stream: &Stream) {
-        let known = self.0.len() < PROCESSORS || self.0.contains_key(&stream.processor);
-        self.add(if known { &stream.processor } else { OTHERS }, stream);
+    /// Adds what a stream counted with a processor that it has no more, or while it was known. The processor must be one of the
+    /// first, or it is counted among others.
+    pub(super) fn add_past(&mut self, tenure: &Tenure, stream: &Stream) {
+        let known = self.0.len() < PROCESSORS || self.0.contains_key(&tenure.processor);
+        self.add(if known { &tenure.processor } else { OTHERS }, &tenure.totals(stream));
     }
 
     /// Adds a stream that is still known by its id: there are only so many.
     pub(super) fn add_present(&mut self, stream: &Stream) {
-        self.add(&stream.processor, stream);
+        let tenure = stream.tenure();
+        self.add(&tenure.processor, &tenure.totals(stream));
     }
 
-    fn add(&mut self, processor: &str, stream: &Stream) {
-        self.0.entry(processor.to_owned()).or_default().add(&Totals::of(&stream.meters));
+    fn add(&mut self, processor: &str, totals: &Totals) {
+        self.0.entry(processor.to_owned()).or_default().add(totals);
     }
 
     /// Each processor with what its streams have counted.

@@ -73,6 +73,11 @@ fn host(streams: &Streams, census: &Census) -> Vec<MetricFamily> {
             "Streams that may run at once.",
             [gauge(&[], streams.host().max_streams as f64)],
         ),
+        gauges(
+            "rillbox_guest_tasks",
+            "Tasks that own an instance of a processor or make one.",
+            [gauge(&[], streams.host().engine.tasks() as f64)],
+        ),
     ]
 }
 
@@ -106,13 +111,15 @@ struct Row<'a> {
     totals: Totals,
 }
 
-fn labels(stream: &Stream) -> Vec<(&'static str, &str)> {
-    vec![("stream", &stream.id), ("processor", &stream.processor)]
+fn labels<'a>(stream: &'a Stream, processor: &'a str) -> Vec<(&'static str, &'a str)> {
+    vec![("stream", &stream.id), ("processor", processor)]
 }
 
 fn of_streams(census: &Census) -> Vec<MetricFamily> {
-    let row = |stream| Row { labels: labels(stream), totals: Totals::of(&stream.meters) };
-    let rows: Vec<_> = census.running.iter().map(|stream| row(stream)).collect();
+    // Their processors may be changed meanwhile.
+    let processors: Vec<_> = census.running.iter().map(|stream| stream.processor()).collect();
+    let row = |stream, processor| Row { labels: labels(stream, processor), totals: Totals::of(&stream.meters) };
+    let rows: Vec<_> = census.running.iter().zip(&processors).map(|(stream, name)| row(stream, name)).collect();
     let mut families = of_totals("stream", &rows);
     let streams = || census.running.iter().zip(&rows);
     let memory = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.guest_memory() as f64));
@@ -131,7 +138,7 @@ fn of_processors(census: &Census) -> Vec<MetricFamily> {
         let samples = rows.iter().map(|row| counter(&row.labels, count(&row.totals) as f64));
         families.push(counters(format!("rillbox_processor_{name}_total"), help, samples));
     }
-    let of = |processor| census.running.iter().filter(move |stream| stream.processor == processor);
+    let of = |processor| census.running.iter().filter(move |stream| stream.processor() == processor);
     let running =
         census.processors.iter().map(|(processor, _)| gauge(&[("processor", processor)], of(processor).count() as f64));
     families.push(gauges("rillbox_processor_streams", "Streams that run.", running));

@@ -10,10 +10,11 @@ use crate::sandbox::context::{Guest, GuestOutput};
 const MAX_EVENT_NAME: usize = 64;
 
 /// Types of the host's own events, which gateways act on.
-const RESERVED: [&str; 7] = [
+const RESERVED: [&str; 8] = [
     "error",
     "heartbeat",
     "params_updated",
+    "processor_changed",
     "receive_first_ingest_segment",
     "send_first_processed_segment",
     "status",

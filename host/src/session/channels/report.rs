@@ -94,6 +94,12 @@ struct ParamsUpdated<'a> {
 }
 
 #[derive(Serialize)]
+struct ProcessorChanged<'a> {
+    from: &'a str,
+    to: &'a str,
+}
+
+#[derive(Serialize)]
 struct Error<'a> {
     pipeline: &'a str,
     message: &'a str,
@@ -172,8 +178,7 @@ impl Report {
             events: url(config.events.as_ref()),
             data: url(config.data.as_ref()),
         };
-        let facts =
-            Facts { stream: stream.id.clone(), processor: stream.processor.clone(), started: stream.started, urls };
+        let facts = Facts { stream: stream.id.clone(), processor: stream.processor(), started: stream.started, urls };
         Self::of(facts, stream.meters.clone())
     }
 
@@ -196,6 +201,10 @@ impl Report {
             Happening::ParamsUpdated(params) => {
                 self.params.update(time, params);
                 self.wrap(EVENTS, told, ParamsUpdated { params: self.params.unreported.as_ref() })
+            }
+            Happening::ProcessorChanged { from, to } => {
+                self.facts.processor.clone_from(to);
+                self.wrap(EVENTS, told, ProcessorChanged { from, to })
             }
             Happening::Error { message, suppressed } => {
                 self.last_error = Some((time, message.clone()));

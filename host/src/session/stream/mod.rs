@@ -18,7 +18,6 @@ use super::happenings::Happening;
 use super::meters::{Meters, Phase};
 use super::pipeline::{Pipeline, PipelineError};
 use super::streams::Stream;
-use crate::registry::Lease;
 
 /// A server that cannot be reached for this long ends the stream.
 const UNREACHABLE: Duration = Duration::from_secs(30);
@@ -73,8 +72,8 @@ impl Ending {
 }
 
 /// Runs a stream to its end; cancelling its `stop` ends its input, and what is under way still goes out. The condition in
-/// its `meters` says at last why it ended, after everything has been released, the `processor` too.
-pub async fn run(stream: Arc<Stream>, client: Client, pipeline: Pipeline, taps: Taps, processor: Lease) {
+/// its `meters` says at last why it ended, after everything has been released, the processor too.
+pub async fn run(stream: Arc<Stream>, client: Client, pipeline: Pipeline, taps: Taps) {
     let Pipeline { source, emitted, mut stages, .. } = pipeline;
     let (config, meters) = (stream.config.clone(), &stream.meters);
     let channels = Channels::start(&stream, &client, taps);
@@ -94,7 +93,6 @@ pub async fn run(stream: Arc<Stream>, client: Client, pipeline: Pipeline, taps: 
     let ending = supervise(&mut ends, &mut stages, &input, meters, times.drain).await;
     ends.shutdown().await;
     stages.shutdown().await;
-    drop(processor);
     meters.tell(Happening::Stopped { failed: ending.phase == Phase::Failed, reason: ending.reason.clone() });
     channels.end().await;
     match ending.phase {

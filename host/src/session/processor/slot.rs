@@ -1,0 +1,177 @@
+//! The place of an instance: one that works, a fresh one in the making, or none.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout_at;
+
+use super::recovery::{Recovery, Verdict};
+use super::started::{Making, Processor, Recipe, StartError};
+use crate::sandbox::{Failure, GuestOutput, Instance};
+use crate::session::happenings::{Happening, Origin, clipped};
+use crate::session::meters::{Meters, Phase};
+
+/// How long frames wait, all of them together, for an instance in the place of a broken one.
+const REPLACEMENT_WAIT: Duration = Duration::from_millis(20);
+
+pub(super) struct Slot {
+    recipe: Recipe,
+    /// The last that the processor took: a fresh instance gets them.
+    params: String,
+    state: State,
+    recovery: Recovery,
+    /// Where its memory is noted: 0, or 1 for what has sound to itself.
+    place: usize,
+    meters: Arc<Meters>,
+}
+
+enum State {
+    Ready(Box<Instance>),
+    Replacing(Replacement),
+    /// Nothing is tried before this time.
+    Resting(Instant),
+    /// Nothing is tried again.
+    Quarantined,
+}
+
+/// A fresh instance in the making.
+struct Replacement {
+    making: Making,
+    /// What it is started with; they may have changed when it is ready.
+    params: String,
+    /// Until then frames wait for it.
+    awaited: Instant,
+}
+
+impl Slot {
+    pub fn new(processor: Processor, place: usize, meters: Arc<Meters>) -> Self {
+        let Processor { recipe, instance, params } = processor;
+        let state = State::Ready(instance);
+        let slot = Self { recipe, params, state, recovery: Recovery::default(), place, meters };
+        slot.weigh();
+        slot
+    }
+
+    /// Notes how much memory the instance has.
+    fn weigh(&self) {
+        let bytes = if let State::Ready(instance) = &self.state { instance.memory() as u64 } else { 0 };
+        self.meters.guest_memory[self.place].set(bytes);
+    }
+
+    /// The instance, or `None` where frames pass through.
+    pub async fn instance(&mut self) -> Option<&mut Instance> {
+        if let State::Resting(until) = self.state
+            && until <= Instant::now()
+        {
+            self.replace();
+        }
+        if let State::Replacing(replacement) = &mut self.state {
+            let awaited = replacement.awaited.into();
+            if let Ok(made) = timeout_at(awaited, &mut replacement.making).await {
+                let params = std::mem::take(&mut replacement.params);
+                self.made(made.unwrap_or(Err(StartError::Down)), &params).await;
+            }
+        }
+        match &mut self.state {
+            State::Ready(instance) => Some(instance),
+            _ => None,
+        }
+    }
+
+    /// Takes what was made, and tells it of params that have changed since.
+    async fn made(&mut self, made: Result<Instance, StartError>, params: &str) {
+        match made {
+            Ok(mut instance) => {
+                let told = if params == self.params { Ok(()) } else { instance.update_params(&self.params).await };
+                self.state = State::Ready(Box::new(instance));
+                if let Err(failure) = told {
+                    self.failed(&failure);
+                }
+            }
+            Err(StartError::Load(failure) | StartError::Start(failure)) => self.broke(&failure),
+            Err(StartError::Down) => self.state = State::Quarantined,
+        }
+    }
+
+    /// Gives the processor new params. Where there is no instance the next one gets them.
+    pub async fn update(&mut self, params: String) -> Result<(), Failure> {
+        let taken = match self.instance().await {
+            Some(instance) => instance.update_params(&params).await,
+            None => Ok(()),
+        };
+        match &taken {
+            Ok(()) => self.params = params,
+            Err(failure) => self.failed(failure),
+        }
+        taken
+    }
+
+    /// The stream ends, or another processor has taken over.
+    pub async fn stop(&mut self) {
+        if let State::Ready(instance) = &mut self.state
+            && let Err(failure) = instance.stop().await
+        {
+            tracing::debug!(%failure, "the processor did not stop well");
+        }
+    }
+
+    /// What the instance sent since the last call of this.
+    pub fn take_output(&mut self) -> impl Iterator<Item = GuestOutput> + use<> {
+        self.weigh();
+        let output = match &mut self.state {
+            State::Ready(instance) => Some(instance.take_output()),
+            _ => None,
+        };
+        output.into_iter().flatten()
+    }
+
+    /// A frame went well.
+    pub fn good(&mut self) {
+        self.recovery.good();
+    }
+
+    /// Counts a failure, and gets rid of the instance when it is of no more use.
+    pub fn failed(&mut self, failure: &Failure) {
+        let counter = match failure {
+            Failure::Reported(_) => &self.meters.guest_errors,
+            Failure::Trap(_) | Failure::Memory { .. } => &self.meters.guest_traps,
+            Failure::Overrun(_) => &self.meters.guest_overruns,
+        };
+        counter.add(1);
+        self.meters.guest_error(failure.to_string());
+        if counter.get().is_power_of_two() {
+            let stream = &self.recipe.identity.stream;
+            tracing::warn!(stream, %failure, count = counter.get(), "frame passed through");
+        }
+        self.meters.error(Origin::Processor, failure.to_string());
+        if failure.is_fatal() {
+            self.broke(failure);
+        }
+    }
+
+    /// Decides what comes in the place of a broken instance, and when.
+    fn broke(&mut self, failure: &Failure) {
+        match self.recovery.broke(Instant::now()) {
+            Verdict::Replace => self.replace(),
+            Verdict::Rest(until) => self.state = State::Resting(until),
+            Verdict::Quarantine => {
+                self.state = State::Quarantined;
+                self.meters.advance(Phase::Online, Phase::Degraded);
+                let message = clipped(format!("the processor is in quarantine; its last failure: {failure}"));
+                self.meters.tell(Happening::Error { message, suppressed: 0 });
+            }
+        }
+        self.weigh();
+    }
+
+    fn replace(&mut self) {
+        self.meters.guest_restarts.mark();
+        let params = self.params.clone();
+        self.state = match self.recipe.spawn(&params) {
+            Some(making) => {
+                State::Replacing(Replacement { making, params, awaited: Instant::now() + REPLACEMENT_WAIT })
+            }
+            None => State::Quarantined,
+        };
+    }
+}

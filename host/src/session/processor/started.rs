@@ -1,0 +1,118 @@
+//! How an instance of a processor is made, and one that has started and has no stream's frames yet.
+
+use thiserror::Error;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::inlet::Sample;
+use crate::sandbox::{Component, Engine, Failure, Identity, Instance};
+
+/// Why a processor did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// In `load`.
+    #[error("`load`: {0}")]
+    Load(Failure),
+    /// In `start`, or before it.
+    #[error("`start`: {0}")]
+    Start(Failure),
+    /// The guests' threads are gone: the host is shutting down.
+    #[error("the host is shutting down")]
+    Down,
+}
+
+/// Why a started processor is not taken.
+#[derive(Debug, Error)]
+pub enum NotTaken {
+    /// It broke, or gave an error.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// The host is shutting down.
+    #[error("the host is shutting down")]
+    Down,
+}
+
+/// An instance in the making, on the guests' threads. Dropped, it is given up.
+pub(super) type Making = AbortOnDropHandle<Result<Instance, StartError>>;
+
+/// How one instance of a component is made.
+#[derive(Clone)]
+pub(super) struct Recipe {
+    pub engine: Engine,
+    component: Component,
+    pub identity: Identity,
+}
+
+impl Recipe {
+    async fn make(self, params: String) -> Result<Instance, StartError> {
+        let mut instance =
+            Instance::new(&self.engine, &self.component, &self.identity).await.map_err(StartError::Start)?;
+        instance.load().await.map_err(StartError::Load)?;
+        instance.start(&params).await.map_err(StartError::Start)?;
+        Ok(instance)
+    }
+
+    pub fn spawn(&self, params: &str) -> Option<Making> {
+        self.engine.spawn(self.clone().make(params.to_owned())).map(AbortOnDropHandle::new)
+    }
+}
+
+/// A started processor that has not been given a stream yet.
+pub struct Processor {
+    pub(super) recipe: Recipe,
+    pub(super) instance: Box<Instance>,
+    pub(super) params: String,
+}
+
+impl Processor {
+    /// Makes an instance, and has it `load` and `start`.
+    pub async fn start(
+        engine: &Engine,
+        component: &Component,
+        identity: &Identity,
+        params: String,
+    ) -> Result<Self, StartError> {
+        let recipe = Recipe { engine: engine.clone(), component: component.clone(), identity: identity.clone() };
+        let making = recipe.spawn(&params).ok_or(StartError::Down)?;
+        let instance = making.await.map_err(|_| StartError::Down)??;
+        Ok(Self { recipe, instance: Box::new(instance), params })
+    }
+
+    /// Gives it frames whose results nobody sees, and throws away what it publishes over them.
+    pub(super) async fn probe(mut self, sample: Sample) -> Result<Self, NotTaken> {
+        let engine = self.recipe.engine.clone();
+        on_guests_threads(&engine, async move {
+            if let Some(picture) = sample.video {
+                self.instance.video(&picture).await?;
+            }
+            if let Some(samples) = sample.audio {
+                self.instance.audio(samples).await?;
+            }
+            drop(self.instance.take_output());
+            Ok::<_, Failure>(self)
+        })
+        .await
+    }
+
+    /// Gives it other params than it was started with.
+    pub(super) async fn update(mut self, params: String) -> Result<Self, NotTaken> {
+        if params == self.params {
+            return Ok(self);
+        }
+        let engine = self.recipe.engine.clone();
+        on_guests_threads(&engine, async move {
+            self.instance.update_params(&params).await?;
+            self.params = params;
+            Ok::<_, Failure>(self)
+        })
+        .await
+    }
+}
+
+/// Guests never run on the threads that drive sockets.
+async fn on_guests_threads(
+    engine: &Engine,
+    work: impl Future<Output = Result<Processor, Failure>> + Send + 'static,
+) -> Result<Processor, NotTaken> {
+    let task = AbortOnDropHandle::new(engine.spawn(work).ok_or(NotTaken::Down)?);
+    Ok(task.await.map_err(|_| NotTaken::Down)??)
+}
