@@ -6,6 +6,7 @@ mod connections;
 mod examples;
 mod harness;
 mod inputs;
+mod limits;
 mod live;
 mod many;
 mod misbehaving;

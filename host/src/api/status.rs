@@ -128,6 +128,20 @@ struct Guest {
     memory_bytes: u64,
     /// Values and events that it sent.
     outputs: u64,
+    refused: Refused,
+}
+
+/// What was refused to the processor, because it asked for more than it may have.
+#[derive(Serialize, ToSchema)]
+struct Refused {
+    /// Growths of memories and tables, and retained frames.
+    memory: u64,
+    /// Handles.
+    handles: u64,
+    /// Values and events.
+    outputs: u64,
+    /// Lines of the log.
+    log_lines: u64,
 }
 
 /// Of one picture, over the last 512.
@@ -280,6 +294,12 @@ impl Status {
                 time_ms: GuestTime { p50: guest_p50, p99: guest_p99 },
                 memory_bytes: meters.guest_memory(),
                 outputs: meters.guest_outputs.get(),
+                refused: Refused {
+                    memory: meters.guest_refused.memory.get(),
+                    handles: meters.guest_refused.handles.get(),
+                    outputs: meters.guest_refused.outputs.get(),
+                    log_lines: meters.guest_refused.log_lines.get(),
+                },
             },
             channels: Channels {
                 control: config.control.as_ref().map(|_| (&meters.channels.control).into()),

@@ -396,6 +396,7 @@ impl Worker {
     fn take_output(&mut self) {
         self.weigh();
         let Slot::Ready(instance) = &mut self.slot else { return };
+        self.meters.guest_refused.add(instance.take_refusals());
         for output in instance.take_output() {
             self.meters.guest_outputs.add(1);
             match output {
