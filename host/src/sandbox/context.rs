@@ -9,16 +9,17 @@ use serde_json::{Map, Value};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::imports::log::GuestLog;
+use super::bindings::rillbox::processor::types::Error;
 use super::imports::stdio::Stdio;
 use super::instance::Identity;
-use super::limits::{Budget, Limits, Rate};
+use super::limits::{Budget, Limits, Refusals};
+use super::rate::Rate;
 
 /// Values and events beyond this many are refused until the stream has taken some.
 const MAX_OUTPUT: usize = 256;
 
-/// Random bytes that one call gives: nothing stops a guest while the host makes them.
-const MAX_RANDOM: u64 = 1 << 20;
+/// Random bytes that one call may ask for: nothing stops a guest while the host makes them.
+const MAX_RANDOM: u64 = 64 << 10;
 
 /// How often the data channel is flushed.
 const DATA_FLUSH: Duration = Duration::from_millis(333);
@@ -38,7 +39,6 @@ pub struct Guest {
     pub wasi: WasiCtx,
     pub budget: Budget,
     pub limits: Limits,
-    pub log: GuestLog,
     pub stdio: Stdio,
     pub timer: CallTimer,
     pub started: Instant,
@@ -46,11 +46,12 @@ pub struct Guest {
     pub output: VecDeque<GuestOutput>,
     /// Bytes that may be sent within one flush of the data channel.
     pub output_rate: Rate,
+    /// What was refused to the guest and is counted nowhere else.
+    pub refusals: Refusals,
 }
 
 impl Guest {
     pub fn new(identity: &Identity, limits: Limits) -> Self {
-        let log = GuestLog::new(identity, limits.log_rate);
         let stdio = Stdio::new(identity, limits.log_rate);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
@@ -59,19 +60,31 @@ impl Guest {
             wasi: empty_wasi(&stdio),
             budget: Budget::new(limits.memory),
             limits,
-            log,
             stdio,
             timer: CallTimer::default(),
             started: identity.started,
             output: VecDeque::new(),
             // All of it fits into one array: a comma or bracket for each value is counted with it.
             output_rate: Rate::new(limits.data_flush.saturating_sub(2), DATA_FLUSH),
+            refusals: Refusals::default(),
         }
     }
 
     /// Whether another value or event has room.
     pub fn has_room_for_output(&self) -> bool {
         self.output.len() < MAX_OUTPUT
+    }
+
+    /// Counts a handle that there was no room for.
+    pub fn no_handle(&mut self) -> Error {
+        self.refusals.handles += 1;
+        Error::Limit(format!("no more than {} handles at a time", self.limits.handles))
+    }
+
+    /// What was refused since the last call of this.
+    pub fn take_refusals(&mut self) -> Refusals {
+        let counted = std::mem::take(&mut self.refusals);
+        Refusals { memory: self.budget.take_refusals(), log_lines: self.stdio.take_refusals(), ..counted }
     }
 }
 
@@ -84,6 +97,7 @@ fn empty_wasi(stdio: &Stdio) -> WasiCtx {
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
+        .max_random_size(MAX_RANDOM)
         .build()
 }
 
