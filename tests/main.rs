@@ -3,6 +3,7 @@
 mod channels;
 mod cli;
 mod connections;
+mod egress;
 mod examples;
 mod harness;
 mod inputs;

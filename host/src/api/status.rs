@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::session::{ControlMeter, FeedMeter, Phase, Stream};
+use crate::session::{ControlMeter, FeedMeter, HttpMeter, Phase, Stream};
 
 /// A stream at one moment.
 #[derive(Serialize, ToSchema)]
@@ -128,6 +128,40 @@ struct Guest {
     memory_bytes: u64,
     /// Values and events that it sent.
     outputs: u64,
+    http: Http,
+}
+
+/// Requests of the processor.
+#[derive(Serialize, ToSchema)]
+struct Http {
+    /// Let through.
+    requests: u64,
+    /// Not let through: host, address, method, size or number.
+    refused: u64,
+    /// Let through, without a whole answer.
+    failed: u64,
+    /// Under way.
+    in_flight: u64,
+    /// Of bodies.
+    bytes_sent: u64,
+    /// Of bodies.
+    bytes_received: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_refusal: Option<String>,
+}
+
+impl From<&HttpMeter> for Http {
+    fn from(meter: &HttpMeter) -> Self {
+        Self {
+            requests: meter.sent.get(),
+            refused: meter.refused.get(),
+            failed: meter.failed.get(),
+            in_flight: meter.in_flight(),
+            bytes_sent: meter.bytes_sent.get(),
+            bytes_received: meter.bytes_received.get(),
+            last_refusal: meter.last_refusal(),
+        }
+    }
 }
 
 /// Of one picture, over the last 512.
@@ -280,6 +314,7 @@ impl Status {
                 time_ms: GuestTime { p50: guest_p50, p99: guest_p99 },
                 memory_bytes: meters.guest_memory(),
                 outputs: meters.guest_outputs.get(),
+                http: (&*meters.http).into(),
             },
             channels: Channels {
                 control: config.control.as_ref().map(|_| (&meters.channels.control).into()),

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use thiserror::Error;
 
-use super::engine::Engine;
+use super::engine::{Component, Engine};
+use super::http::HttpAccess;
 use super::instance::{Identity, Instance};
 use super::limits::Limits;
 use crate::registry::{CompileError as Refusal, Compiler, Description};
@@ -41,13 +42,33 @@ pub fn compile(wasm: &Path, code: &Path) -> Result<Description, CompileError> {
     let engine = Engine::start(Limits::default()).map_err(anyhow::Error::from)?;
     let (compiled, component) = engine.precompile(&bytes).map_err(|error| CompileError::Refused(error.to_string()))?;
     std::fs::write(code, compiled).map_err(anyhow::Error::from)?;
-    let identity = Identity { stream: "upload".to_owned(), processor: "describe".to_owned(), started: Instant::now() };
-    let describe = async move {
+    let identity = Identity {
+        stream: "upload".to_owned(),
+        processor: "describe".to_owned(),
+        started: Instant::now(),
+        http: HttpAccess::none(),
+    };
+    let describe = async {
         let mut instance = Instance::new(&engine, &component, &identity).await?;
         instance.describe().await
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(anyhow::Error::from)?;
-    runtime.block_on(describe).map_err(|failure| CompileError::Refused(format!("`describe`: {failure}")))
+    let described = runtime.block_on(describe);
+    let description = described.map_err(|failure| CompileError::Refused(format!("`describe`: {failure}")))?;
+    check_imports(&engine, &component, &description)?;
+    Ok(description)
+}
+
+/// What a component imports and the operator must grant, it asks for in its description.
+fn check_imports(engine: &Engine, component: &Component, description: &Description) -> Result<(), CompileError> {
+    let asks = description.capabilities.iter().any(|name| name == "http" || name.starts_with("http:"));
+    match component.import_of(engine, "wasi:http/") {
+        Some(import) if !asks => Err(CompileError::Refused(format!(
+            "the component imports {import} and does not ask for it: add the capability `http:HOST`, `http:{{KEY OF A PARAM}}` or \
+             `http` to its description"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn limit_process() -> Result<(), anyhow::Error> {

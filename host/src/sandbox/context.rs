@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use super::imports::http::Http;
 use super::imports::log::GuestLog;
 use super::imports::stdio::Stdio;
 use super::instance::Identity;
@@ -33,6 +34,7 @@ pub enum GuestOutput {
 pub struct Guest {
     pub table: ResourceTable,
     pub wasi: WasiCtx,
+    pub http: Http,
     pub budget: Budget,
     pub limits: Limits,
     pub log: GuestLog,
@@ -54,6 +56,7 @@ impl Guest {
         Self {
             table,
             wasi: empty_wasi(&stdio),
+            http: Http::new(identity.http.clone()),
             budget: Budget::new(limits.memory),
             limits,
             log,

@@ -11,6 +11,7 @@ use super::bindings::LiveProcessor;
 use super::bindings::exports::rillbox::processor::processor as wit;
 use super::context::{Guest, GuestOutput};
 use super::engine::{Component, Engine};
+use super::http::HttpAccess;
 use super::imports::{audio, video};
 use crate::registry::{Description, Isolation, PixelFormatName};
 
@@ -21,8 +22,8 @@ const START: Duration = Duration::from_secs(2);
 const UPDATE: Duration = Duration::from_millis(100);
 const STOP: Duration = Duration::from_millis(100);
 
-/// Whose instance it is, for logs.
-#[derive(Clone, Debug)]
+/// Whose instance it is, and what it may call.
+#[derive(Clone)]
 pub struct Identity {
     /// The stream's id.
     pub stream: String,
@@ -30,6 +31,8 @@ pub struct Identity {
     pub processor: String,
     /// When the stream started.
     pub started: Instant,
+    /// Where its requests may go.
+    pub http: HttpAccess,
 }
 
 /// Why a call gave no result.

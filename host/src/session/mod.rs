@@ -19,12 +19,14 @@ mod meters;
 mod pace;
 mod params;
 mod pipeline;
+mod places;
 mod processor;
 mod strain;
 mod stream;
 mod streams;
 mod totals;
 
+pub use crate::sandbox::HttpMeter;
 pub use channels::{ChannelMeters, ControlMeter, FeedMeter};
 pub use histogram::Distribution;
 pub use host::{Host, Prepared, StartRejected};
