@@ -16,7 +16,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use wasmtime_wasi_http::Error;
 
-use super::meter::HttpMeter;
+use super::meter::{Flight, HttpMeter};
 use crate::egress::{Host, Policy, Target};
 
 /// Requests of all streams that are under way.
@@ -82,13 +82,15 @@ impl HttpClient {
         &self,
         target: &Target,
         granted: &Policy,
+        flight: &Arc<Flight>,
         meter: &HttpMeter,
         deadline: Instant,
     ) -> Result<Box<dyn Wire>, Error> {
-        let addresses = granted.addresses(&target.host, target.port, look_up(target).await?).map_err(|refusal| {
-            meter.refuse(refusal.to_string());
-            Error::DestinationIpProhibited
-        })?;
+        let addresses =
+            granted.addresses(&target.host, target.port, look_up(target, flight).await?).map_err(|refusal| {
+                meter.refuse(refusal.to_string());
+                Error::DestinationIpProhibited
+            })?;
         let stream = first(&addresses, deadline).await?;
         if !target.tls {
             return Ok(Box::new(stream));
@@ -101,16 +103,24 @@ impl HttpClient {
     }
 }
 
-async fn look_up(target: &Target) -> Result<Vec<SocketAddr>, Error> {
-    match &target.host {
-        Host::Address(address) => Ok(vec![SocketAddr::new(*address, target.port)]),
-        Host::Name(name) => match lookup_host((name.as_str(), target.port)).await {
-            Ok(found) => Ok(found.collect()),
-            Err(error) => {
-                tracing::debug!(%error, name, "a processor asks for a host that cannot be resolved");
-                Err(Error::DnsError { rcode: Some("cannot resolve the host".to_owned()), info_code: None })
-            }
-        },
+async fn look_up(target: &Target, flight: &Arc<Flight>) -> Result<Vec<SocketAddr>, Error> {
+    let (name, port) = match &target.host {
+        Host::Address(address) => return Ok(vec![SocketAddr::new(*address, target.port)]),
+        Host::Name(name) => (name.clone(), target.port),
+    };
+    // The system's lookup holds a thread and cannot be ended. It keeps the request's place until it is done, whatever becomes of
+    // the request: else a guest could pile up lookups of slow names.
+    let place = flight.clone();
+    let looking = tokio::spawn(async move {
+        let found = lookup_host((name.as_str(), port)).await.map(Vec::from_iter);
+        drop(place);
+        found
+    });
+    match looking.await {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(_)) | Err(_) => {
+            Err(Error::DnsError { rcode: Some("cannot resolve the host".to_owned()), info_code: None })
+        }
     }
 }
 

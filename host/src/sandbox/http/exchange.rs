@@ -67,7 +67,7 @@ pub struct Exchange {
     pub request: Request<SizedBody>,
     pub times: Times,
     /// Given up when all is over.
-    pub flight: Flight,
+    pub flight: Arc<Flight>,
     pub meter: Arc<HttpMeter>,
 }
 
@@ -78,11 +78,11 @@ impl Exchange {
         head: oneshot::Sender<Result<Response<End>, Error>>,
         pieces: mpsc::Sender<Result<Bytes, Error>>,
     ) {
-        let Self { client, granted, target, request, times, flight: _flight, meter } = self;
+        let Self { client, granted, target, request, times, flight, meter } = self;
         let deadline = Instant::now() + TOTAL;
         let is_head = *request.method() == Method::HEAD;
         let answered = async {
-            let (answer, driver) = ask(&client, &granted, &target, request, times, &meter).await?;
+            let (answer, driver) = ask(&client, &granted, &target, request, times, (&flight, &meter)).await?;
             checked(answer, is_head).map(|answer| (answer, driver))
         };
         let (answer, _driver) = match timeout_at(deadline, answered).await.unwrap_or(Err(Error::ConnectionReadTimeout))
@@ -115,10 +115,10 @@ async fn ask(
     target: &Target,
     request: Request<SizedBody>,
     times: Times,
-    meter: &HttpMeter,
+    (flight, meter): (&Arc<Flight>, &HttpMeter),
 ) -> Result<(Response<Incoming>, AbortOnDropHandle<()>), Error> {
     let deadline = Instant::now() + times.connect;
-    let connected = timeout_at(deadline, client.connect(target, granted, meter, deadline));
+    let connected = timeout_at(deadline, client.connect(target, granted, flight, meter, deadline));
     let wire = connected.await.unwrap_or(Err(Error::ConnectionTimeout))?;
     let handshake = http1::Builder::new().max_buf_size(BUFFER).max_headers(HEADERS).handshake(TokioIo::new(wire));
     let (mut sender, connection) = handshake.await.map_err(|error| failure(&error))?;

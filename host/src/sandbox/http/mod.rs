@@ -150,14 +150,14 @@ impl HttpAccess {
     }
 
     /// A place among the requests that are under way.
-    fn flight(&self, client: &HttpClient) -> Result<Flight, Error> {
+    fn flight(&self, client: &HttpClient) -> Result<Arc<Flight>, Error> {
         let Inner { slots, meter, .. } = &*self.0;
         let place = slots.clone().try_acquire_owned().ok().zip(client.place());
         let Some((own, shared)) = place else {
             meter.refuse(format!("more than {AT_ONCE} requests at once, or too many of all streams"));
             return Err(Error::ConnectionLimitReached);
         };
-        Ok(Flight::new(meter.clone(), own, shared))
+        Ok(Arc::new(Flight::new(meter.clone(), own, shared)))
     }
 }
 
