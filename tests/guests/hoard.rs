@@ -19,6 +19,10 @@ impl Processor for Hoard {
     const MEDIA: Media = Media::VideoAndAudio;
     const ISOLATION: Isolation = Isolation::Split;
 
+    fn start(&mut self, _: NoParams) -> Result<()> {
+        Ok(())
+    }
+
     fn process_video(&mut self, _: &mut VideoFrame) -> Result<VideoOutcome> {
         self.keep();
         Ok(VideoOutcome::Unchanged)
