@@ -50,12 +50,15 @@ pub(super) struct Stream {
     gathered: (Duration, usize),
 }
 
+#[cfg(feature = "http")]
+type Answer = dyn FnMut(&crate::http::Request) -> crate::Result<crate::http::Response>;
+
 /// What answers a processor's requests.
 #[cfg(feature = "http")]
 pub(super) struct Responder {
     /// How often a request is asked after in vain.
     pub(super) delay: u32,
-    pub(super) answer: Box<dyn FnMut(&crate::http::Request) -> Result<crate::http::Response, crate::Error>>,
+    pub(super) answer: Box<Answer>,
 }
 
 impl Stream {

@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn params_are_checked() {
-        for bad in [json!({ "interval": 0 }), json!({ "strength": 2.0 }), json!({ "url": "ftp://a.example" })] {
+        for bad in [json!({ "interval": 0 }), json!({ "strength": 2.0 }), json!({ "url": 7 })] {
             assert!(Harness::<RemoteApi>::new(bad).is_err());
         }
     }
