@@ -10,9 +10,9 @@ use tempfile::TempDir;
 use crate::harness::sound::Heard;
 use crate::harness::{CLIP_FRAMES, clip, media, picture, program, root};
 
-/// Two ports that were free a moment ago.
-fn free_ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+/// Ports that were free a moment ago.
+fn free_ports() -> [u16; 3] {
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
@@ -27,12 +27,13 @@ struct Ran {
 fn run(example: &str) -> Ran {
     let directory = TempDir::new().unwrap();
     let recorded = directory.path().join("output.ts");
-    let [api, trickle] = free_ports();
+    let [api, trickle, service] = free_ports();
     let output = Command::new(root().join("examples").join(example).join("run"))
         .arg(&recorded)
         .env("RILLBOX", program())
         .env("API_PORT", api.to_string())
         .env("TRICKLE_PORT", trickle.to_string())
+        .env("SERVICE_PORT", service.to_string())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -105,4 +106,26 @@ fn two_hosts_turn_a_whole_clip_green() {
     assert_eq!((&status["state"], &status["input"]["frames"]), (&json!("ENDED"), &json!(CLIP_FRAMES)), "{status}");
     let shown = ran.green_pictures(CLIP_FRAMES * 9 / 10);
     assert_eq!(shown.len() as u64, status["output"]["frames"].as_u64().unwrap(), "{status}");
+}
+
+/// Catches a start without its grant, a refusal that does not say what to grant, and answers that never show.
+#[test]
+fn remote_api_blends_what_the_service_answers() {
+    let ran = run("remote-api");
+    assert!(ran.said.contains("asks for HTTP to localhost:"), "{}", ran.said);
+    let http = &ran.status()["guest"]["http"];
+    let (requests, received) = (http["requests"].as_u64().unwrap(), http["bytes_received"].as_u64().unwrap());
+    // A request may be on its way.
+    assert!(requests >= 2 && received >= (requests - 1) * 160 * 90, "{http}");
+    assert_eq!((&http["refused"], &http["failed"]), (&json!(0), &json!(0)), "{http}");
+    let shown = media::pictures(&ran.recorded, 1280, 720);
+    // The middle of a run of frames and its source: blended with the negative, what was bright is dark.
+    let source = media::pictures(&clip(), 1280, 720);
+    let likeness = |pictures: &[Vec<u8>]| {
+        let (shown, source) = (&pictures[60][..1280 * 720], &source[60][..1280 * 720]);
+        let mean = |luma: &[u8]| luma.iter().map(|&sample| f64::from(sample)).sum::<f64>() / luma.len() as f64;
+        let (own, theirs) = (mean(shown), mean(source));
+        shown.iter().zip(source).map(|(a, b)| (f64::from(*a) - own) * (f64::from(*b) - theirs)).sum::<f64>()
+    };
+    assert!(likeness(&source) > 0.0 && likeness(&shown) < 0.0, "the pictures are not the clip's negative");
 }

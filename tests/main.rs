@@ -4,6 +4,7 @@ mod changes;
 mod channels;
 mod cli;
 mod connections;
+mod egress;
 mod examples;
 mod harness;
 mod inputs;

@@ -9,17 +9,19 @@ use crate::harness::root;
 const MAX_LINES: usize = 800;
 
 /// Rooms of the host, and which of them, and of the crates, each may import.
-const ROOMS: [(&str, &[&str]); 6] = [
-    ("registry", &[]),
-    ("sandbox", &["registry", "rillbox_media"]),
-    ("session", &["registry", "sandbox", "rillbox_media", "rillbox_trickle"]),
+const ROOMS: [(&str, &[&str]); 7] = [
+    ("egress", &[]),
+    ("registry", &["egress"]),
+    ("sandbox", &["egress", "registry", "rillbox_media"]),
+    ("session", &["egress", "registry", "sandbox", "rillbox_media", "rillbox_trickle"]),
     ("clip", &["session", "rillbox_media", "rillbox_trickle"]),
     ("api", &["session", "registry", "telemetry"]),
     ("telemetry", &[]),
 ];
 
 /// Every name that a room could import.
-const IMPORTABLE: [&str; 11] = [
+const IMPORTABLE: [&str; 12] = [
+    "egress",
     "registry",
     "sandbox",
     "session",

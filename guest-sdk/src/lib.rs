@@ -70,6 +70,8 @@ pub mod clock;
 pub mod data;
 mod error;
 mod export;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod log;
 mod params;
 mod planes;

@@ -69,7 +69,8 @@ pub trait Processor: Default + 'static {
     /// Whether video and audio share one instance. It matters only where [`MEDIA`](Self::MEDIA) is both.
     const ISOLATION: Isolation = Isolation::Shared;
 
-    /// Names of what the operator must grant, such as `http`.
+    /// What the operator must grant: `http` for requests to any host that is granted, `http:HOST[:PORT]` to this one or, with
+    /// `*.NAME`, to those below a name, `http:{KEY}` to the host of the URL in the param of this key.
     const CAPABILITIES: &'static [&'static str] = &[];
 
     /// Work done once an instance, before a stream starts: tables, models. At most 30 s.

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod cli;
 pub mod clip;
+pub mod egress;
 pub mod registry;
 pub mod sandbox;
 pub mod serve;

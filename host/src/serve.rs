@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rillbox_media::{InputConfig, OutputConfig};
-use rillbox_trickle::{Client, ClientConfig, Server, ServerConfig};
+use rillbox_trickle::{Client, ClientConfig, Guard, Server, ServerConfig};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
+use crate::egress::{Grants, Host as Name, Places};
 use crate::registry::{Registry, UploadError};
-use crate::sandbox::{ChildCompiler, Engine, Limits};
+use crate::sandbox::{ChildCompiler, Engine, HttpClient, Limits};
 use crate::session::{Host, StreamTimes, Streams};
 
 /// Everything that `serve` needs to know.
@@ -49,6 +51,12 @@ pub struct HostConfig {
     pub loading: bool,
     /// Speaking trickle to others.
     pub client: ClientConfig,
+    /// Where channels may be; anywhere, where there is none.
+    pub places: Option<Places>,
+    /// What processors may call.
+    pub grants: Grants,
+    /// Authorities of what they call, beside the web's: PEM texts.
+    pub http_authorities: Vec<Vec<u8>>,
     /// Streams at once.
     pub max_streams: usize,
     /// How long they wait.
@@ -71,7 +79,7 @@ pub struct Serving {
 
 impl Serving {
     /// Opens what the host needs and binds its addresses, without answering yet.
-    pub async fn bind(config: Config) -> anyhow::Result<Self> {
+    pub async fn bind(mut config: Config) -> anyhow::Result<Self> {
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let server = match config.trickle {
@@ -82,6 +90,11 @@ impl Serving {
                     .with_context(|| format!("cannot listen on {address} for trickle (--trickle, --no-trickle)"))?,
             ),
         };
+        let reaches_others = !listener.local_addr()?.ip().is_loopback();
+        if reaches_others && config.host.places.is_none() {
+            // Who is on this machine reaches by itself what a stream would; others are not to reach more through the host.
+            config.host.places = Some(Places::public_and(server.as_ref().map(Server::local_addr)));
+        }
         // After the addresses are ours: another host on the same directory would have them.
         let host = host(config.host).await?;
         Ok(Self {
@@ -127,17 +140,32 @@ pub async fn host(config: HostConfig) -> anyhow::Result<Host> {
     let engine = Engine::start(config.limits)?;
     let compiler = ChildCompiler::new(engine.clone(), config.program);
     let registry = Registry::open(&config.data_dir, compiler)?;
+    let places = config.places.map(Arc::new);
+    let client = ClientConfig { guard: places.clone().map(guard), ..config.client };
     let default_processor = default_processor(&registry, config.processor.as_deref()).await?;
     Ok(Host {
         engine,
         registry,
-        client: Client::new(config.client)?,
+        client: Client::new(client)?,
+        http: HttpClient::new(Handle::current(), &config.http_authorities).context("--http-ca")?,
+        grants: config.grants,
+        places,
         default_processor,
         input: config.input,
         output: config.output,
         loading: config.loading,
         max_streams: config.max_streams,
         times: config.times,
+    })
+}
+
+/// Checks connections to channels by the rules for their URLs.
+fn guard(places: Arc<Places>) -> Guard {
+    Guard::new(move |host, port, found| {
+        let host = Name::parse(host).map_err(|error| error.to_string())?;
+        places
+            .addresses(&host, port, found)
+            .map_err(|refusal| format!("{refusal}; the operator allows URLs with --allow-url PATTERN"))
     })
 }
 

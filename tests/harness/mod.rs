@@ -4,6 +4,7 @@ pub mod channels;
 pub mod host;
 pub mod media;
 pub mod picture;
+pub mod service;
 pub mod sound;
 pub mod source;
 pub mod tls;
@@ -29,7 +30,8 @@ pub const CLIP_FRAMES: usize = 132;
 
 /// A component of `guests/`, built by `make guests`.
 pub fn guest(name: &str) -> PathBuf {
-    built(&format!("{name}.wasm"))
+    // Cargo names a library so.
+    built(&format!("{}.wasm", name.replace('-', "_")))
 }
 
 /// A component of `tests/guests/`, built along with them.

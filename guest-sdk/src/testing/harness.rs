@@ -52,7 +52,12 @@ impl<P: Processor> Harness<P> {
         let schema = schema::<P::Params>();
         check_schema(&schema)?;
         let params = merge(&schema, &Map::new(), params)?;
-        let stream = Rc::default();
+        let stream: Rc<RefCell<Stream>> = Rc::default();
+        #[cfg(feature = "http")]
+        {
+            stream.borrow_mut().asks_for_http =
+                P::CAPABILITIES.iter().any(|name| *name == "http" || name.starts_with("http:"));
+        }
         let processor = stream::during(&stream, || {
             let mut processor = P::default();
             processor.load()?;
@@ -114,6 +119,17 @@ impl<P: Processor> Harness<P> {
     /// Moves the processor's clock, which stands still otherwise.
     pub fn advance(&mut self, time: Duration) {
         self.stream.borrow_mut().now += time;
+    }
+
+    /// Answers the processor's requests from now on, those before included, each after it was polled `delay` times in vain. Until
+    /// this is called, none is answered.
+    #[cfg(feature = "http")]
+    pub fn answer_http(
+        &mut self,
+        delay: u32,
+        answer: impl FnMut(&crate::http::Request) -> Result<crate::http::Response> + 'static,
+    ) {
+        self.stream.borrow_mut().responder = Some(stream::Responder { delay, answer: Box::new(answer) });
     }
 
     /// Ends the stream and gives the processor back, to look into it.

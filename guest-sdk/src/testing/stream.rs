@@ -40,8 +40,25 @@ pub(super) struct Stream {
     pub(super) published: Vec<Value>,
     pub(super) events: Vec<Event>,
     pub(super) now: Duration,
+    /// Whether the processor asks for HTTP in its description.
+    #[cfg(feature = "http")]
+    pub(super) asks_for_http: bool,
+    /// What answers its requests.
+    #[cfg(feature = "http")]
+    pub(super) responder: Option<Responder>,
     /// Since when data is gathered, and its bytes.
     gathered: (Duration, usize),
+}
+
+#[cfg(feature = "http")]
+type Answer = dyn FnMut(&crate::http::Request) -> crate::Result<crate::http::Response>;
+
+/// What answers a processor's requests.
+#[cfg(feature = "http")]
+pub(super) struct Responder {
+    /// How often a request is asked after in vain.
+    pub(super) delay: u32,
+    pub(super) answer: Box<Answer>,
 }
 
 impl Stream {

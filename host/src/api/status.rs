@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::session::{ControlMeter, FeedMeter, Phase, Stream};
+use crate::session::{ControlMeter, FeedMeter, HttpMeter, Phase, Stream};
 
 /// A stream at one moment.
 #[derive(Serialize, ToSchema)]
@@ -141,6 +141,7 @@ struct Guest {
     outputs: u64,
     overrun_ms: Overrun,
     refused: Refused,
+    http: Http,
 }
 
 /// How long the last 512 overruns held up their frames.
@@ -162,6 +163,39 @@ struct Refused {
     outputs: u64,
     /// Lines of the log.
     log_lines: u64,
+}
+
+/// Requests of the processor.
+#[derive(Serialize, ToSchema)]
+struct Http {
+    /// Let through.
+    requests: u64,
+    /// Not let through: host, address, method, size or number.
+    refused: u64,
+    /// Let through, without a whole answer.
+    failed: u64,
+    /// Under way.
+    in_flight: u64,
+    /// Of bodies.
+    bytes_sent: u64,
+    /// Of bodies.
+    bytes_received: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_refusal: Option<String>,
+}
+
+impl From<&HttpMeter> for Http {
+    fn from(meter: &HttpMeter) -> Self {
+        Self {
+            requests: meter.sent.get(),
+            refused: meter.refused.get(),
+            failed: meter.failed.get(),
+            in_flight: meter.in_flight(),
+            bytes_sent: meter.bytes_sent.get(),
+            bytes_received: meter.bytes_received.get(),
+            last_refusal: meter.last_refusal(),
+        }
+    }
 }
 
 /// Of one picture, over the last 512.
@@ -323,6 +357,7 @@ impl Status {
                     outputs: meters.guest_refused.outputs.get(),
                     log_lines: meters.guest_refused.log_lines.get(),
                 },
+                http: (&*meters.http).into(),
             },
             channels: Channels {
                 control: config.control.as_ref().map(|_| (&meters.channels.control).into()),

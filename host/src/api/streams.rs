@@ -80,6 +80,7 @@ pub fn many() -> OpenApiRouter<Shared> {
     responses(
         (status = 200, description = "Started", body = Started),
         (status = 400, description = "Body, URL, params or id", body = Problem),
+        (status = 403, description = "A URL that is not allowed, or a host that was not granted", body = Problem),
         (status = 404, description = "There is no such processor", body = Problem),
         (status = 409, description = "The id runs", body = Problem),
         (status = 413, description = "The body is too large", body = Problem),
@@ -103,6 +104,7 @@ async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body) ->
     responses(
         (status = 200, description = "Started", body = Started),
         (status = 400, description = "Body, URL, params or id", body = Problem),
+        (status = 403, description = "A URL that is not allowed, or a host that was not granted", body = Problem),
         (status = 404, description = "There is no such processor", body = Problem),
         (status = 409, description = "The id runs", body = Problem),
         (status = 413, description = "The body is too large", body = Problem),
@@ -252,15 +254,9 @@ fn optional(field: &str, text: Option<&str>) -> Result<Option<ChannelUrl>, ApiEr
 
 /// A stream that wrote where it reads would follow itself.
 fn check_distinct(request: &StartRequest) -> Result<(), ApiError> {
-    let channels = [
-        ("subscribe_url", Some(&request.subscribe)),
-        ("publish_url", request.publish.as_ref()),
-        ("control_url", request.control.as_ref()),
-        ("events_url", request.events.as_ref()),
-        ("data_url", request.data.as_ref()),
-    ];
+    let channels: Vec<_> = request.channels().collect();
     for (index, (field, url)) in channels.iter().enumerate() {
-        if let Some((other, _)) = channels[..index].iter().find(|(_, other)| url.is_some() && other == url) {
+        if let Some((other, _)) = channels[..index].iter().find(|(_, other)| other == url) {
             return Err(ApiError::bad_request(format!("{other} and {field} are the same channel")));
         }
     }

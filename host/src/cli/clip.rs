@@ -132,6 +132,9 @@ impl Run {
             output: self.encoder.resolve(),
             loading: false,
             client: ClientConfig::default(),
+            places: None,
+            grants: self.guests.grants(),
+            http_authorities: self.guests.http_authorities()?,
             max_streams: 1,
             times: StreamTimes::default(),
         })

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use rillbox_media::{AudioConfig, AudioEncoding, InputConfig, OutputConfig, RateControl, VideoConfig};
 use rillbox_trickle::Server;
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::descriptors;
 use super::trust::Trust;
+use crate::egress::{Grants, Places};
 use crate::sandbox::Limits;
 use crate::serve::{Config, HostConfig, Serving};
 use crate::session::StreamTimes;
@@ -44,6 +46,10 @@ pub struct Serve {
     /// Seconds that a stream has to send what is under way when its input ends or the host goes down.
     #[arg(long, default_value = "10s", value_parser = seconds)]
     drain: Duration,
+    /// Channels that streams may use: [http[s]://]HOST[:PORT][/PATH], without a scheme HOST[:PORT]; may be repeated. Without
+    /// it, any while --listen is loopback, else public ones and the host's own.
+    #[arg(long, value_name = "PATTERN")]
+    allow_url: Vec<String>,
     #[command(flatten)]
     trust: Trust,
     #[command(flatten)]
@@ -61,6 +67,13 @@ pub struct Guests {
     /// Running time of a processor for each frame, in milliseconds.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     frame_budget: u64,
+    /// Hosts that processors may call where they ask for it: HOST is a name, *.NAME, an address, a range of addresses or *;
+    /// without PORT it is 80 and 443. NAME= grants to one processor alone. May be repeated.
+    #[arg(long, value_name = "[NAME=]HOST[:PORT][,…]")]
+    grant_http: Vec<Grants>,
+    /// PEM file with certificates of authorities that processors' requests trust beside the web's; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    http_ca: Vec<PathBuf>,
 }
 
 impl Guests {
@@ -68,6 +81,17 @@ impl Guests {
     pub fn limits(&self) -> Limits {
         let frame_budget = Duration::from_millis(self.frame_budget);
         Limits { frame_budget, ..Limits::for_pixels(self.max_pixels) }
+    }
+
+    /// What processors may call.
+    pub fn grants(&self) -> Grants {
+        Grants::all(self.grant_http.iter().cloned())
+    }
+
+    /// The texts of `--http-ca`.
+    pub fn http_authorities(&self) -> anyhow::Result<Vec<Vec<u8>>> {
+        let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("--http-ca {}", path.display()));
+        self.http_ca.iter().map(read).collect()
     }
 
     /// What media understands.
@@ -121,6 +145,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 impl Serve {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let allowed = (!self.allow_url.is_empty()).then(|| Places::parse(&self.allow_url));
+        let places = allowed.transpose().context("--allow-url")?;
         let host = HostConfig {
             data_dir: self.data_dir,
             processor: self.processor,
@@ -130,6 +156,9 @@ impl Serve {
             output: self.encoder.resolve(),
             loading: !self.no_loading,
             client: self.trust.resolve()?,
+            places,
+            grants: self.guests.grants(),
+            http_authorities: self.guests.http_authorities()?,
             max_streams: self.max_streams,
             times: StreamTimes { input: self.input_timeout, drain: self.drain },
         };

@@ -5,8 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::egress::Capability;
+
 /// Longest name, in bytes.
 const MAX_NAME: usize = 64;
+
+/// Capabilities that a component may ask for.
+const MAX_CAPABILITIES: usize = 16;
 
 /// The format that a processor reads its pictures in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -78,7 +83,7 @@ pub struct Manifest {
     pub pixel_format: PixelFormatName,
     /// Instances a stream.
     pub isolation: Isolation,
-    /// What the operator must grant.
+    /// What the operator must grant: `http`, `http:HOST[:PORT]` or `http:{KEY OF A PARAM}`.
     pub capabilities: Vec<String>,
 }
 
@@ -86,6 +91,16 @@ impl Manifest {
     /// `NAME@VERSION`.
     pub fn id(&self) -> String {
         format!("{}@{}", self.name, self.version)
+    }
+
+    /// What it asks for. An entry that this host does not know, as a manifest of another host's may have, grants nothing.
+    pub fn asked(&self) -> Vec<Capability> {
+        self.capabilities.iter().filter_map(|text| text.parse().ok()).collect()
+    }
+
+    /// The default of a param, where the schema has one that is text.
+    pub fn default_text(&self, key: &str) -> Option<&str> {
+        self.params_schema.get("properties")?.get(key)?.get("default")?.as_str()
     }
 }
 
@@ -95,6 +110,23 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(legal) {
         let shown: String = name.chars().take(MAX_NAME).collect();
         return Err(format!("the name {shown:?} is not 1 to {MAX_NAME} letters, digits, `-` or `_`"));
+    }
+    Ok(())
+}
+
+/// Checks what a component asks for: each must be something that this host could grant.
+pub(super) fn check_capabilities(capabilities: &[String], params_schema: &Value) -> Result<(), String> {
+    if capabilities.len() > MAX_CAPABILITIES {
+        return Err(format!("the processor asks for more than {MAX_CAPABILITIES} capabilities"));
+    }
+    for text in capabilities {
+        let capability: Capability = text.parse()?;
+        let known = |key: &str| params_schema.get("properties").is_some_and(|properties| properties.get(key).is_some());
+        if let Some(key) = capability.param().filter(|key| !known(key)) {
+            return Err(format!(
+                "the capability {text:?} goes by the param {key:?}, which the params schema does not have"
+            ));
+        }
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use tempfile::{NamedTempFile, TempDir, TempPath};
 use thiserror::Error;
 
-use super::manifest::check_name;
+use super::manifest::{check_capabilities, check_name};
 use super::{CompileError, Compiler, Description, Manifest, ParamsSchema};
 
 /// Largest component, in bytes.
@@ -270,11 +270,9 @@ fn manifest(description: Description, name: Option<&str>, bytes: &[u8]) -> Resul
     if !description.video && !description.audio {
         return Err("the processor asks for neither video nor audio".to_owned());
     }
-    if let Some(capability) = description.capabilities.first() {
-        return Err(format!("the processor asks for the capability {capability:?}, which this host does not offer"));
-    }
     let params_schema = ParamsSchema::parse(&description.params_schema)?;
     ParamsSchema::compile(&params_schema)?;
+    check_capabilities(&description.capabilities, &params_schema)?;
     Ok(Manifest {
         name,
         version,

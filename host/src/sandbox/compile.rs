@@ -10,7 +10,8 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::engine::Engine;
+use super::engine::{Component, Engine};
+use super::http::HttpAccess;
 use super::instance::{Identity, Instance};
 use super::limits::Limits;
 use crate::registry::{CompileError as Refusal, Compiler, Description};
@@ -48,15 +49,22 @@ pub fn compile(wasm: &Path, code: &Path) -> Result<Description, CompileError> {
     let engine = Engine::start(Limits { instances: 1, ..Limits::default() }).map_err(anyhow::Error::from)?;
     let (compiled, component) = engine.precompile(&bytes).map_err(|error| CompileError::Refused(error.to_string()))?;
     std::fs::write(code, compiled).map_err(anyhow::Error::from)?;
-    let identity = Identity { stream: "upload".to_owned(), processor: "describe".to_owned(), started: Instant::now() };
+    let identity = Identity {
+        stream: "upload".to_owned(),
+        processor: "describe".to_owned(),
+        started: Instant::now(),
+        http: HttpAccess::none(),
+    };
     let refused = |what: &str, failure: &dyn std::fmt::Display| CompileError::Refused(format!("{what}: {failure}"));
-    let describe = async move {
+    let describe = async {
         let made = Instance::new(&engine, &component, &identity).await;
         let mut instance = made.map_err(|failure| refused("no instance can be made", &failure))?;
         instance.describe().await.map_err(|failure| refused("`describe`", &failure))
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(anyhow::Error::from)?;
-    check_size(runtime.block_on(describe)?)
+    let description = check_size(runtime.block_on(describe)?)?;
+    check_imports(&engine, &component, &description)?;
+    Ok(description)
 }
 
 /// What a component says of itself is kept, and sent to whoever asks.
@@ -69,6 +77,18 @@ fn check_size(description: Description) -> Result<Description, CompileError> {
         return Err(CompileError::Refused(why));
     }
     Ok(description)
+}
+
+/// What a component imports and the operator must grant, it asks for in its description.
+fn check_imports(engine: &Engine, component: &Component, description: &Description) -> Result<(), CompileError> {
+    let asks = description.capabilities.iter().any(|name| name == "http" || name.starts_with("http:"));
+    match component.import_of(engine, "wasi:http/") {
+        Some(import) if !asks => Err(CompileError::Refused(format!(
+            "the component imports {import} and does not ask for it: add the capability `http:HOST`, `http:{{KEY OF A PARAM}}` or \
+             `http` to its description"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn limit_process() -> Result<(), anyhow::Error> {

@@ -10,6 +10,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::bindings::rillbox::processor::types::Error;
+use super::imports::http::Http;
 use super::imports::stdio::Stdio;
 use super::instance::Identity;
 use super::limits::{Budget, Limits, Refusals};
@@ -37,6 +38,7 @@ pub enum GuestOutput {
 pub struct Guest {
     pub table: ResourceTable,
     pub wasi: WasiCtx,
+    pub http: Http,
     pub budget: Budget,
     pub limits: Limits,
     pub stdio: Stdio,
@@ -58,6 +60,7 @@ impl Guest {
         Self {
             table,
             wasi: empty_wasi(&stdio),
+            http: Http::new(identity.http.clone()),
             budget: Budget::new(limits.memory),
             limits,
             stdio,

@@ -66,6 +66,14 @@ pub struct Component {
     pub(super) pre: LiveProcessorPre<Guest>,
 }
 
+impl Component {
+    /// The first import whose name begins like this.
+    pub(super) fn import_of(&self, engine: &Engine, start: &str) -> Option<String> {
+        let kind = self.pre.instance_pre().component().component_type();
+        kind.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).find(|name| name.starts_with(start))
+    }
+}
+
 impl Engine {
     /// Reserves room for instances, and starts the guests' threads, as many as there are cores, and the ticker.
     pub fn start(limits: Limits) -> Result<Self, LoadError> {

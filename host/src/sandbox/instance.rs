@@ -13,6 +13,7 @@ use super::bindings::rillbox::processor::types::Error as Misuse;
 use super::context::{Guest, GuestOutput};
 use super::engine::{Component, Engine};
 use super::guard::guarded;
+use super::http::HttpAccess;
 use super::imports::{audio, video};
 use super::limits::Refusals;
 use super::rate::SoundCredit;
@@ -26,8 +27,8 @@ const START: Duration = Duration::from_secs(2);
 const UPDATE: Duration = Duration::from_millis(100);
 const STOP: Duration = Duration::from_millis(100);
 
-/// Whose instance it is, for logs.
-#[derive(Clone, Debug)]
+/// Whose instance it is, and what it may call.
+#[derive(Clone)]
 pub struct Identity {
     /// The stream's id.
     pub stream: String,
@@ -35,6 +36,8 @@ pub struct Identity {
     pub processor: String,
     /// When the stream started.
     pub started: Instant,
+    /// Where its requests may go.
+    pub http: HttpAccess,
 }
 
 /// Why a call gave no result.

@@ -15,7 +15,7 @@ use super::params::ParamsRejected;
 use super::processor::NotTaken;
 use super::streams::{Stream, Streams, UnknownStream};
 use crate::registry::ParamsSchema;
-use crate::sandbox::{Failure, Identity};
+use crate::sandbox::Failure;
 
 /// A processor that a stream is to have.
 #[derive(Clone, Debug)]
@@ -96,7 +96,9 @@ impl Streams {
         let processor = lease.id();
         let schema = ParamsSchema::compile(&lease.params_schema).map_err(StartRejected::Load)?;
         let params = stream.params.proposal(&request.params, &schema, &processor).await?;
-        let identity = Identity { stream: stream.id.clone(), processor: processor.clone(), started: stream.began };
+        let identity = host
+            .identity(&stream.id, stream.began, &lease, &params, &stream.meters.http)
+            .map_err(StartRejected::from)?;
         let role = host.start_role(lease, &identity, params.guest_json()).await?;
         let sample = stream.direction.sample().await.ok_or(ChangeRejected::Ended)?;
         let role = role.probe(sample).await.map_err(|why| ChangeRejected::not_taken(processor, why))?;

@@ -1,5 +1,6 @@
 //! What streams need of the host, and how one is made ready before anything flows.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use rillbox_media::{InputConfig, OutputConfig};
@@ -11,8 +12,9 @@ use super::params::{Params, ParamsRejected};
 use super::pipeline::{PipelineConfig, PipelineError};
 use super::processor::{Cast, Role, StartError};
 use super::stream::StreamTimes;
-use crate::registry::{CompileError, Lease, NotFound, ParamsSchema, Registry};
-use crate::sandbox::{ChildCompiler, Engine, Identity, LoadError};
+use crate::egress::{self, Grants, NotGranted, Places};
+use crate::registry::{CompileError, Lease, NotFound, ParamsError, ParamsSchema, Registry};
+use crate::sandbox::{ChildCompiler, Engine, HttpAccess, HttpClient, HttpMeter, Identity, LoadError};
 
 /// What streams need of the host.
 pub struct Host {
@@ -22,6 +24,12 @@ pub struct Host {
     pub registry: Registry<ChildCompiler>,
     /// Speaks trickle.
     pub client: Client,
+    /// Makes processors' requests.
+    pub http: HttpClient,
+    /// What processors may call where they ask for it.
+    pub grants: Grants,
+    /// Where channels may be; anywhere, where there is none.
+    pub places: Option<Arc<Places>>,
     /// For streams that name no processor.
     pub default_processor: Option<String>,
     /// How input is decoded, before a stream's own params.
@@ -57,6 +65,19 @@ pub enum StartRejected {
     /// The params do not fit.
     #[error(transparent)]
     Params(#[from] ParamsRejected),
+    /// The processor asks for what it was not granted.
+    #[error(transparent)]
+    NotGranted(NotGranted),
+    /// A channel is where none may be.
+    #[error("{field}: {url} is not allowed: {reason}; the operator allows URLs with --allow-url PATTERN")]
+    Place {
+        /// Of the request.
+        field: &'static str,
+        /// The channel.
+        url: String,
+        /// Why it may not be there.
+        reason: String,
+    },
     /// The processor did not start.
     #[error("{processor} did not start: {source}")]
     Processor {
@@ -68,6 +89,18 @@ pub enum StartRejected {
     /// The host's own trouble.
     #[error("the processor could not be loaded: {0}")]
     Load(String),
+}
+
+impl From<NotGranted> for StartRejected {
+    fn from(error: NotGranted) -> Self {
+        match error {
+            NotGranted::Url { key, error } => {
+                let error = ParamsError { pointer: format!("/{key}"), message: error.to_string() };
+                Self::Params(error.into())
+            }
+            error => Self::NotGranted(error),
+        }
+    }
 }
 
 impl From<LoadError> for StartRejected {
@@ -100,6 +133,8 @@ pub struct Prepared {
     pub params: Params,
     /// What they are checked against.
     pub schema: ParamsSchema,
+    /// Counts the processor's requests.
+    pub http: Arc<HttpMeter>,
 }
 
 impl Host {
@@ -116,8 +151,8 @@ impl Host {
         let schema = ParamsSchema::compile(&lease.params_schema).map_err(StartRejected::Load)?;
         let params = Params::default().merged(params)?;
         let asked = params.check(&schema)?;
-        let began = Instant::now();
-        let identity = Identity { stream: id.to_owned(), processor: lease.id(), started: began };
+        let (began, http) = (Instant::now(), Arc::default());
+        let identity = self.identity(id, began, &lease, &params, &http)?;
         let role = self.start_role(lease, &identity, params.guest_json()).await?;
         let input = InputConfig { geometry: asked.geometry, max_framerate: asked.max_framerate, ..self.input };
         let pipeline = PipelineConfig {
@@ -128,7 +163,20 @@ impl Host {
             show_loading: asked.show_loading,
             data: None,
         };
-        Ok(Prepared { role, began, pipeline, params, schema })
+        Ok(Prepared { role, began, pipeline, params, schema, http })
+    }
+
+    /// Whose instances they are, and what they may call; `meter` counts it.
+    pub(super) fn identity(
+        &self,
+        stream: &str,
+        started: Instant,
+        lease: &Lease,
+        params: &Params,
+        meter: &Arc<HttpMeter>,
+    ) -> Result<Identity, NotGranted> {
+        let http = self.http_access(lease, params, meter)?;
+        Ok(Identity { stream: stream.to_owned(), processor: lease.id(), started, http })
     }
 
     /// Loads a processor, and starts the instances that it needs.
@@ -143,5 +191,25 @@ impl Host {
             .await
             .map_err(|source| StartRejected::Processor { processor: lease.id(), source })?;
         Ok(Role { cast, lease })
+    }
+
+    /// What a processor may call: what it asks for, all of which must have been granted.
+    fn http_access(
+        &self,
+        lease: &Lease,
+        params: &Params,
+        meter: &Arc<HttpMeter>,
+    ) -> Result<HttpAccess, NotGranted> {
+        let capabilities = lease.asked();
+        if capabilities.is_empty() {
+            return Ok(HttpAccess::none());
+        }
+        let granted = self.grants.of(&lease.name, &lease.id());
+        let param = |key: &str| match params.all().get(key) {
+            None => lease.default_text(key).map(str::to_owned),
+            given => given.and_then(Value::as_str).map(str::to_owned),
+        };
+        egress::check((&lease.name, lease.id()), &capabilities, &granted, param)?;
+        Ok(HttpAccess::new(self.http.clone(), granted, egress::asked(&capabilities), meter.clone()))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use rillbox_media::InputStats;
@@ -10,9 +10,8 @@ use tokio::sync::{broadcast, watch};
 
 use super::channels::ChannelMeters;
 use super::happenings::{ErrorLimits, Happening, Origin, Told, clipped};
-
 use super::histogram::{GUEST_TIME, Histogram, LATENCY};
-use crate::sandbox::Refusals;
+use crate::sandbox::{HttpMeter, Refusals};
 
 /// Events that a condition remembers.
 const EVENTS: usize = 32;
@@ -85,6 +84,8 @@ pub struct Meters {
     error_limits: Mutex<ErrorLimits>,
     /// Of the control, events and data channels.
     pub channels: ChannelMeters,
+    /// Of the processor's requests.
+    pub http: Arc<HttpMeter>,
     /// Pictures decoded and handed on.
     pub frames_in: Counter,
     /// Pictures encoded.
@@ -163,6 +164,7 @@ impl Meters {
             told: broadcast::Sender::new(TOLD),
             error_limits: Mutex::default(),
             channels: ChannelMeters::default(),
+            http: Arc::default(),
             frames_in: Counter::default(),
             frames_out: Counter::default(),
             frames_dropped: Counter::default(),
@@ -199,6 +201,11 @@ impl Meters {
             guest_times: Window::default(),
             overruns: Window::default(),
         }
+    }
+
+    /// These, with a processor's requests among them.
+    pub fn with_http(self, http: Arc<HttpMeter>) -> Self {
+        Self { http, ..self }
     }
 
     /// The condition, and every change of it.

@@ -20,6 +20,7 @@ mod meters;
 mod pace;
 mod params;
 mod pipeline;
+mod places;
 mod processor;
 mod strain;
 mod stream;
@@ -27,6 +28,7 @@ mod streams;
 mod totals;
 
 pub use change::{ChangeRejected, ChangeRequest};
+pub use crate::sandbox::HttpMeter;
 pub use channels::{ChannelMeters, ControlMeter, FeedMeter};
 pub use histogram::Distribution;
 pub use host::{Host, Prepared, StartRejected};

@@ -17,6 +17,7 @@ use super::host::{Host, StartRejected};
 use super::live_params::LiveParams;
 use super::meters::{Meters, Phase};
 use super::pipeline::Pipeline;
+use super::places;
 use super::processor::Direction;
 use super::stream::{self, StreamConfig};
 use super::totals::{ByProcessor, Census, Tenure};
@@ -49,6 +50,20 @@ pub struct StartRequest {
     pub events: Option<ChannelUrl>,
     /// Where data goes.
     pub data: Option<ChannelUrl>,
+}
+
+impl StartRequest {
+    /// All channels that it names, by the names of their fields.
+    pub fn channels(&self) -> impl Iterator<Item = (&'static str, &ChannelUrl)> {
+        let channels = [
+            ("subscribe_url", Some(&self.subscribe)),
+            ("publish_url", self.publish.as_ref()),
+            ("control_url", self.control.as_ref()),
+            ("events_url", self.events.as_ref()),
+            ("data_url", self.data.as_ref()),
+        ];
+        channels.into_iter().filter_map(|(field, url)| Some((field, url?)))
+    }
 }
 
 /// No stream of that id is known.
@@ -170,6 +185,9 @@ impl Streams {
             Some(id) => id.clone(),
             None => uuid::Uuid::new_v4().to_string(),
         };
+        if let Some(allowed) = &self.host.places {
+            places::check(allowed, &request).await?;
+        }
         let reservation = self.reserve(&id)?;
         let stream = self.launch(id, request, reservation.stop.clone()).await?;
         reservation.fill(stream.clone());
@@ -316,7 +334,7 @@ impl Streams {
         stop: CancellationToken,
     ) -> Result<Arc<Stream>, StartRejected> {
         let mut prepared = self.host.prepare(&id, request.processor.as_deref(), &request.params, true).await?;
-        let meters = Arc::new(Meters::new());
+        let meters = Arc::new(Meters::new().with_http(prepared.http.clone()));
         let config = StreamConfig {
             subscribe: request.subscribe,
             publish: request.publish,

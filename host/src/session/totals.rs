@@ -26,7 +26,7 @@ pub struct Count {
 
 /// Everything that streams count.
 #[rustfmt::skip]
-pub const COUNTS: [Count; 39] = [
+pub const COUNTS: [Count; 42] = [
     Count { name: "input_bytes", help: "Bytes of MPEG-TS read.", read: |_, input| input.bytes },
     Count { name: "input_segments", help: "Segments read.", read: |meters, _| meters.segments_in.get() },
     Count { name: "input_segments_missed", help: "Segments that the server had no more.", read: |meters, _| meters.segments_missed.get() },
@@ -53,6 +53,9 @@ pub const COUNTS: [Count; 39] = [
     Count { name: "guest_overruns", help: "Calls of the processor that took too long.", read: |meters, _| meters.guest_overruns.get() },
     Count { name: "guest_outputs", help: "Values and events that the processor sent.", read: |meters, _| meters.guest_outputs.get() },
     Count { name: "guest_refusals", help: "Memory, handles, output and log lines refused to the processor.", read: |meters, _| meters.guest_refused.sum() },
+    Count { name: "guest_http_requests", help: "Requests of the processor that were let through.", read: |meters, _| meters.http.sent.get() },
+    Count { name: "guest_http_refused", help: "Requests of the processor that were refused.", read: |meters, _| meters.http.refused.get() },
+    Count { name: "guest_http_failed", help: "Requests of the processor that got no whole answer.", read: |meters, _| meters.http.failed.get() },
     Count { name: "control_segments", help: "Segments of the control channel read.", read: |meters, _| meters.channels.control.segments.get() },
     Count { name: "control_segments_skipped", help: "Segments of the control channel that the server had no more.", read: |meters, _| meters.channels.control.skipped.get() },
     Count { name: "control_updates", help: "Messages of the control channel taken as params.", read: |meters, _| meters.channels.control.updates.get() },

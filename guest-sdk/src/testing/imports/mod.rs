@@ -3,5 +3,7 @@
 pub(crate) mod audio;
 pub(crate) mod clock;
 pub(crate) mod data;
+#[cfg(feature = "http")]
+pub(crate) mod http;
 pub(crate) mod log;
 pub(crate) mod video;

@@ -3,6 +3,8 @@
 pub(crate) mod audio;
 pub(crate) mod clock;
 pub(crate) mod data;
+#[cfg(feature = "http")]
+pub(crate) mod http;
 pub(crate) mod log;
 mod types;
 pub(crate) mod video;

@@ -24,7 +24,7 @@ mod url;
 
 pub use self::{
     backoff::Backoff,
-    client::{Authorities, Client, ClientConfig, ClientError, ConnectError, TransportError},
+    client::{Authorities, Client, ClientConfig, ClientError, ConnectError, Guard, TransportError},
     control::{ControlError, create, delete, next_seq},
     publisher::{PublishError, Publisher, PublisherConfig, PublisherStats},
     server::{Server, ServerConfig},

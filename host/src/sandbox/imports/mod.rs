@@ -3,6 +3,7 @@
 pub mod audio;
 pub mod clock;
 pub mod data;
+pub mod http;
 pub mod log;
 pub mod stdio;
 pub mod video;
@@ -20,6 +21,7 @@ pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     processor::log::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     processor::data::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     processor::clock::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    http::add_to_linker(linker)?;
     video::add_uncopied(linker)
 }
 

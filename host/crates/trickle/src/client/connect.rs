@@ -1,6 +1,6 @@
 //! A new connection to a server.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -21,6 +21,9 @@ pub enum ConnectError {
     /// The host's name has no address.
     #[error("cannot resolve the host")]
     Resolve(#[source] io::Error),
+    /// The [`Guard`] lets nobody connect to it; the reason.
+    #[error("refused: {0}")]
+    Refused(String),
     /// No address took the connection.
     #[error("cannot connect")]
     Connect(#[source] io::Error),
@@ -38,6 +41,36 @@ pub enum ConnectError {
     Http(#[source] TransportError),
 }
 
+/// Says which of a host's addresses may be connected to, or why none. It is asked once a name has been looked up, and what it
+/// gives is connected to without another lookup, so that no name can lead elsewhere than where it was seen to lead.
+#[derive(Clone)]
+pub struct Guard(Arc<Check>);
+
+type Check = dyn Fn(&str, u16, Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> + Send + Sync;
+
+impl Guard {
+    /// `check` is given the host as the URL has it, without brackets, its port, and its addresses.
+    pub fn new(
+        check: impl Fn(&str, u16, Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(check))
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").finish_non_exhaustive()
+    }
+}
+
+/// How connections are made.
+pub(super) struct Connector {
+    pub(super) tls: TlsConnector,
+    /// Of name lookup, TCP and TLS together.
+    pub(super) timeout: Duration,
+    pub(super) guard: Option<Guard>,
+}
+
 /// One HTTP/1.1 connection; it closes when dropped.
 pub(crate) struct Connection {
     pub(super) sender: SendRequest<RequestBody>,
@@ -45,21 +78,33 @@ pub(crate) struct Connection {
     _driver: AbortOnDropHandle<()>,
 }
 
-impl Connection {
-    pub(super) async fn open(origin: &Origin, tls: &TlsConnector, limit: Duration) -> Result<Self, ConnectError> {
-        let deadline = Instant::now() + limit;
-        timeout_at(deadline, Self::open_before(origin, tls, deadline)).await.map_err(|_| ConnectError::Timeout)?
+impl Connector {
+    pub(super) async fn open(&self, origin: &Origin) -> Result<Connection, ConnectError> {
+        let deadline = Instant::now() + self.timeout;
+        timeout_at(deadline, self.open_before(origin, deadline)).await.map_err(|_| ConnectError::Timeout)?
     }
 
-    async fn open_before(origin: &Origin, tls: &TlsConnector, deadline: Instant) -> Result<Self, ConnectError> {
-        let stream = tcp(origin, deadline).await?;
+    async fn open_before(&self, origin: &Origin, deadline: Instant) -> Result<Connection, ConnectError> {
+        let stream = self.tcp(origin, deadline).await?;
         if !origin.tls {
-            return Self::over(stream).await;
+            return Connection::over(stream).await;
         }
         let name = ServerName::try_from(origin.host.clone()).map_err(|_| ConnectError::ServerName)?;
-        Self::over(tls.connect(name, stream).await.map_err(ConnectError::Tls)?).await
+        Connection::over(self.tls.connect(name, stream).await.map_err(ConnectError::Tls)?).await
     }
 
+    /// Tries the host's addresses one after the other, each with its share of the time that is left.
+    async fn tcp(&self, origin: &Origin, deadline: Instant) -> Result<TcpStream, ConnectError> {
+        let found = lookup_host((origin.host.as_str(), origin.port)).await.map_err(ConnectError::Resolve)?;
+        let mut addresses: Vec<SocketAddr> = found.collect();
+        if let Some(Guard(check)) = &self.guard {
+            addresses = check(&origin.host, origin.port, addresses).map_err(ConnectError::Refused)?;
+        }
+        first(&addresses, deadline).await
+    }
+}
+
+impl Connection {
     async fn over<S>(stream: S) -> Result<Self, ConnectError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -76,10 +121,7 @@ impl Connection {
     }
 }
 
-/// Tries the host's addresses one after the other, each with its share of the time that is left.
-async fn tcp(origin: &Origin, deadline: Instant) -> Result<TcpStream, ConnectError> {
-    let found = lookup_host((origin.host.as_str(), origin.port)).await.map_err(ConnectError::Resolve)?;
-    let addresses: Vec<SocketAddr> = found.collect();
+async fn first(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ConnectError> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for (tried, address) in addresses.iter().enumerate() {
         let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);

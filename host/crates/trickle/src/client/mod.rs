@@ -16,13 +16,15 @@ use std::{
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use tokio_rustls::TlsConnector;
 
-use self::pool::Pool;
-pub use self::{connect::ConnectError, tls::Authorities};
 pub(crate) use self::{
     connect::Connection,
     exchange::{Reply, RequestError, request},
+};
+use self::{connect::Connector, pool::Pool};
+pub use self::{
+    connect::{ConnectError, Guard},
+    tls::Authorities,
 };
 use crate::{publisher::OutboxBody, url::Origin};
 
@@ -35,11 +37,13 @@ pub struct ClientConfig {
     pub authorities: Vec<Authorities>,
     /// Accepts any certificate, for orchestrators that sign their own. Default false.
     pub insecure: bool,
+    /// Says which addresses may be connected to. Default: any.
+    pub guard: Option<Guard>,
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(5), authorities: Vec::new(), insecure: false }
+        Self { connect_timeout: Duration::from_secs(5), authorities: Vec::new(), insecure: false, guard: None }
     }
 }
 
@@ -66,8 +70,7 @@ pub struct Client {
 }
 
 struct Shared {
-    tls: TlsConnector,
-    connect_timeout: Duration,
+    connector: Connector,
     pool: Pool,
 }
 
@@ -83,7 +86,8 @@ impl Client {
     /// TLS cannot be set up.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let tls = tls::connector(&config)?;
-        let shared = Shared { tls, connect_timeout: config.connect_timeout, pool: Pool::default() };
+        let connector = Connector { tls, timeout: config.connect_timeout, guard: config.guard };
+        let shared = Shared { connector, pool: Pool::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -94,7 +98,7 @@ impl Client {
         {
             return Ok((connection, true));
         }
-        let opened = Connection::open(origin, &self.shared.tls, self.shared.connect_timeout).await;
+        let opened = self.shared.connector.open(origin).await;
         if opened.is_err() {
             self.shared.pool.forget(origin);
         }

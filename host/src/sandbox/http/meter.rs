@@ -1,0 +1,77 @@
+//! What requests are counted by.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Tally(AtomicU64);
+
+impl Tally {
+    pub(super) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// The number.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The requests of one stream's processor.
+#[derive(Debug, Default)]
+pub struct HttpMeter {
+    /// Requests that were let through.
+    pub sent: Tally,
+    /// Requests that were not: host, address, method, size or number.
+    pub refused: Tally,
+    /// Requests that were let through and got no whole answer.
+    pub failed: Tally,
+    /// Bytes of bodies sent.
+    pub bytes_sent: Tally,
+    /// Bytes of bodies received.
+    pub bytes_received: Tally,
+    in_flight: AtomicU64,
+    last_refusal: Mutex<Option<String>>,
+}
+
+impl HttpMeter {
+    /// Requests under way.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Why a request was refused last.
+    pub fn last_refusal(&self) -> Option<String> {
+        self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn refuse(&self, why: String) {
+        self.refused.add(1);
+        if self.refused.get().is_power_of_two() {
+            tracing::warn!(why, count = self.refused.get(), "a processor's request was refused");
+        }
+        *self.last_refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+}
+
+/// A request under way, with its places among the others.
+pub struct Flight {
+    meter: Arc<HttpMeter>,
+    _places: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+}
+
+impl Flight {
+    pub fn new(meter: Arc<HttpMeter>, own: OwnedSemaphorePermit, shared: OwnedSemaphorePermit) -> Self {
+        meter.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self { meter, _places: (own, shared) }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.meter.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
