@@ -5,8 +5,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::ParamsSchema;
+use super::digest::{is_sha256, sha256};
+
+/// Largest component, in bytes.
+pub(super) const MAX_UPLOAD: usize = 32 << 20;
+
 /// Longest name, in bytes.
 const MAX_NAME: usize = 64;
+
+/// Longest version, in bytes.
+const MAX_VERSION: usize = 64;
 
 /// The format that a processor reads its pictures in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -83,6 +92,45 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Of a component that has described itself, under its own name or another. An error says what the host does not take.
+    pub(super) fn new(description: Description, name: Option<&str>, component: &[u8]) -> Result<Self, String> {
+        let name = name.unwrap_or(&description.name).to_owned();
+        check_name(&name)?;
+        let version = parse_version(&description.version)?;
+        if !description.video && !description.audio {
+            return Err("the processor asks for neither video nor audio".to_owned());
+        }
+        if let Some(capability) = description.capabilities.first() {
+            return Err(format!(
+                "the processor asks for the capability {capability:?}, which this host does not offer"
+            ));
+        }
+        let params_schema = ParamsSchema::parse(&description.params_schema)?;
+        ParamsSchema::compile(&params_schema)?;
+        Ok(Self {
+            name,
+            version,
+            sha256: sha256(component),
+            size: component.len() as u64,
+            params_schema,
+            video: description.video,
+            audio: description.audio,
+            pixel_format: description.pixel_format,
+            isolation: description.isolation,
+            capabilities: description.capabilities,
+        })
+    }
+
+    /// Reads a stored one, which says itself that it is the one of `id`.
+    pub(super) fn read(json: &[u8], id: &str) -> Result<Self, String> {
+        let manifest: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        check_name(&manifest.name)?;
+        if manifest.id() != id || !is_sha256(&manifest.sha256) {
+            return Err("its files do not belong together".to_owned());
+        }
+        Ok(manifest)
+    }
+
     /// `NAME@VERSION`.
     pub fn id(&self) -> String {
         format!("{}@{}", self.name, self.version)
@@ -97,4 +145,11 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
         return Err(format!("the name {shown:?} is not 1 to {MAX_NAME} letters, digits, `-` or `_`"));
     }
     Ok(())
+}
+
+fn parse_version(text: &str) -> Result<Version, String> {
+    if text.len() > MAX_VERSION {
+        return Err(format!("a version of {} bytes is longer than {MAX_VERSION}", text.len()));
+    }
+    Version::parse(text).map_err(|error| format!("{text:?} is not a semantic version such as 1.2.0: {error}"))
 }
