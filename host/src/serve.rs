@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use bytes::Bytes;
 use rillbox_media::{InputConfig, OutputConfig};
 use rillbox_trickle::{Client, ClientConfig, Guard, Server, ServerConfig};
 use tokio::net::TcpListener;
@@ -95,7 +96,7 @@ impl Serving {
             // Who is on this machine reaches by itself what a stream would; others are not to reach more through the host.
             config.host.places = Some(Places::public_and(server.as_ref().map(Server::local_addr)));
         }
-        // After the addresses are ours: another host on the same directory would have them.
+        // After the addresses are ours: a host that has them already is the clearer thing to be told of.
         let host = host(config.host).await?;
         Ok(Self {
             api: listener.local_addr()?,
@@ -139,7 +140,7 @@ pub async fn host(config: HostConfig) -> anyhow::Result<Host> {
     rillbox_media::init();
     let engine = Engine::start(config.limits)?;
     let compiler = ChildCompiler::new(engine.clone(), config.program);
-    let registry = Registry::open(&config.data_dir, compiler)?;
+    let registry = Registry::open(&config.data_dir, compiler).await?;
     let places = config.places.map(Arc::new);
     let client = ClientConfig { guard: places.clone().map(guard), ..config.client };
     let default_processor = default_processor(&registry, config.processor.as_deref()).await?;
@@ -176,7 +177,7 @@ async fn default_processor(
     processor: Option<&str>,
 ) -> anyhow::Result<Option<String>> {
     let Some(processor) = processor else { return Ok(None) };
-    if registry.get(processor).is_ok() {
+    if registry.find(processor).is_ok() {
         return Ok(Some(processor.to_owned()));
     }
     let path = Path::new(processor);
@@ -187,11 +188,11 @@ async fn default_processor(
         tracing::warn!(processor, "the default processor is not there yet; upload it");
         return Ok(Some(processor.to_owned()));
     }
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {processor}"))?;
-    let uploaded = match registry.upload(&bytes, None).await {
+    let bytes = Bytes::from(std::fs::read(path).with_context(|| format!("cannot read {processor}"))?);
+    let uploaded = match registry.upload(bytes.clone(), None).await {
         Err(UploadError::Exists(earlier)) => {
-            registry.delete(&earlier)?;
-            registry.upload(&bytes, None).await
+            registry.delete(&earlier).await?;
+            registry.upload(bytes, None).await
         }
         uploaded => uploaded,
     };

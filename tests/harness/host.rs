@@ -124,6 +124,15 @@ impl Host {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
+    /// As [`Host::send`] to a host that may be killed meanwhile: `None` if no whole answer came.
+    pub async fn try_send(&self, method: Method, path: &str, body: Vec<u8>) -> Option<(StatusCode, Value)> {
+        let request = self.http.request(method, format!("{}{path}", self.api)).body(body);
+        let response =
+            timeout(PATIENCE, request.send()).await.expect("an answer, or a broken connection, in time").ok()?;
+        let status = response.status();
+        Some((status, serde_json::from_slice(&response.bytes().await.ok()?).ok()?))
+    }
+
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         self.send(Method::GET, path, "").await
     }
@@ -322,6 +331,14 @@ impl Host {
         let signalled = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(signalled.success());
         self.child.wait().unwrap()
+    }
+}
+
+impl Host {
+    /// Ends the process as `kill -9` does.
+    pub fn kill(&self) {
+        let signalled = Command::new("kill").args(["-KILL", &self.child.id().to_string()]).status().unwrap();
+        assert!(signalled.success());
     }
 }
 

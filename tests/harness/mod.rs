@@ -1,6 +1,8 @@
 //! The one harness: a host as its users run it, what feeds it, and what reads it.
 
 pub mod channels;
+pub mod component;
+pub mod disk;
 pub mod host;
 pub mod media;
 pub mod picture;

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::registry::{DeleteError, NotFound, UploadError};
+use crate::registry::{ChooseError, DeleteError, NotFound, UploadError};
 use crate::session::{ChangeRejected, StartRejected, UnknownStream, UpdateRejected};
 
 /// An answer that says what is wrong and what to do.
@@ -165,6 +165,16 @@ impl From<DeleteError> for ApiError {
             DeleteError::NotFound(_) => StatusCode::NOT_FOUND,
             DeleteError::InUse(_) => StatusCode::CONFLICT,
             DeleteError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::of(status, &error)
+    }
+}
+
+impl From<ChooseError> for ApiError {
+    fn from(error: ChooseError) -> Self {
+        let status = match error {
+            ChooseError::NotFound(_) => StatusCode::NOT_FOUND,
+            ChooseError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::of(status, &error)
     }

@@ -15,6 +15,7 @@ mod server;
 mod status;
 mod streams;
 mod system;
+mod versions;
 
 use std::sync::Arc;
 
@@ -52,7 +53,11 @@ struct Shared {
 /// All routes.
 pub fn router(streams: Arc<Streams>, limits: &Limits) -> Router {
     let known = || streams::single().merge(live::routes()).merge(system::routes()).merge(metrics::routes());
-    let ours = streams::many().merge(change::routes()).merge(processors::routes()).merge(document::routes());
+    let ours = streams::many()
+        .merge(change::routes())
+        .merge(processors::routes())
+        .merge(versions::routes())
+        .merge(document::routes());
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .nest("/api", known().merge(ours))
         .merge(known())

@@ -50,7 +50,7 @@ async fn upload(
     Payload(bytes): Payload<MAX_UPLOAD>,
 ) -> Result<(StatusCode, Json<Manifest>), ApiError> {
     let Query(query) = query.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
-    let processor = streams.host().registry.upload(&bytes, query.name.as_deref()).await?;
+    let processor = streams.host().registry.upload(bytes, query.name.as_deref()).await?;
     tracing::info!(processor = processor.id(), sha256 = processor.sha256, "processor uploaded");
     Ok((StatusCode::CREATED, Json((*processor).clone())))
 }
@@ -59,7 +59,7 @@ async fn upload(
 #[utoipa::path(get, path = "/processors", operation_id = "list_processors", tag = "processors",
     responses((status = 200, description = "Their manifests", body = ProcessorList)))]
 async fn list(State(streams): App) -> Json<ProcessorList> {
-    let processors = streams.host().registry.list().iter().map(|lease| (**lease).clone()).collect();
+    let processors = streams.host().registry.list().iter().map(|manifest| (**manifest).clone()).collect();
     Json(ProcessorList { processors })
 }
 
@@ -67,32 +67,34 @@ async fn list(State(streams): App) -> Json<ProcessorList> {
 ///
 /// Its manifest; with `.wasm` behind the name, the component itself.
 #[utoipa::path(get, path = "/processors/{name}", operation_id = "processor", tag = "processors",
-    params(("name" = String, Path, description = "`NAME`, for its newest version, or `NAME@VERSION`")),
+    params(("name" = String, Path, description = "`NAME`, for its default version, else its newest, or `NAME@VERSION`")),
     responses(
         (status = 200, description = "Its manifest", body = Manifest),
         (status = 404, description = "There is no such processor", body = Problem)))]
 async fn one(State(streams): App, Named(name): Named) -> Result<Response, ApiError> {
     let registry = &streams.host().registry;
     let Some(reference) = name.strip_suffix(".wasm") else {
-        return Ok(Json((*registry.get(&name)?).clone()).into_response());
+        return Ok(Json((*registry.find(&name)?).clone()).into_response());
     };
-    let lease = registry.get(reference)?;
-    let bytes = tokio::fs::read(registry.component(&lease)).await.map_err(|error| {
-        tracing::error!(processor = lease.id(), %error, "a component is not readable");
-        ApiError::not_found(format!("the component of {} is not readable", lease.id()))
+    let processor = registry.find(reference)?;
+    let bytes = registry.component(&processor).await.map_err(|error| {
+        tracing::error!(processor = processor.id(), %error, "a component is not readable");
+        ApiError::internal(format!("the component of {} is not readable: {error}", processor.id()))
     })?;
     Ok(([(header::CONTENT_TYPE, "application/wasm")], bytes).into_response())
 }
 
-/// Remove a processor.
+/// Remove one version of a processor.
+///
+/// If it was the default version, the name stands for the newest one again.
 #[utoipa::path(delete, path = "/processors/{name}", operation_id = "delete_processor", tag = "processors",
-    params(("name" = String, Path, description = "`NAME`, for its newest version, or `NAME@VERSION`")),
+    params(("name" = String, Path, description = "`NAME`, for its default version, else its newest, or `NAME@VERSION`")),
     responses(
         (status = 200, description = "The manifest of what is gone", body = Manifest),
         (status = 404, description = "There is no such processor", body = Problem),
         (status = 409, description = "A stream uses it", body = Problem)))]
 async fn delete(State(streams): App, Named(name): Named) -> Result<Json<Manifest>, ApiError> {
-    let lease = streams.host().registry.delete(&name)?;
-    tracing::info!(processor = lease.id(), "processor deleted");
-    Ok(Json((*lease).clone()))
+    let manifest = streams.host().registry.delete(&name).await?;
+    tracing::info!(processor = manifest.id(), "processor deleted");
+    Ok(Json(manifest))
 }

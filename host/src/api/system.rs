@@ -159,7 +159,7 @@ async fn version(State(streams): App) -> Json<Version> {
 #[utoipa::path(get, path = "/app-version", tag = "system",
     responses((status = 200, description = "Always", body = AppVersion)))]
 async fn app_version(State(streams): App) -> Json<AppVersion> {
-    let default = streams.host().registry.get(&model_id(&streams));
+    let default = streams.host().registry.find(&model_id(&streams));
     Json(AppVersion { version: default.map_or_else(|_| VERSION.to_owned(), |lease| lease.version.to_string()) })
 }
 

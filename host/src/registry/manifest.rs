@@ -5,13 +5,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::ParamsSchema;
+use super::digest::{is_sha256, sha256};
 use crate::egress::Capability;
+
+/// Largest component, in bytes.
+pub(super) const MAX_UPLOAD: usize = 32 << 20;
 
 /// Longest name, in bytes.
 const MAX_NAME: usize = 64;
 
 /// Capabilities that a component may ask for.
 const MAX_CAPABILITIES: usize = 16;
+/// Longest version, in bytes.
+const MAX_VERSION: usize = 64;
 
 /// The format that a processor reads its pictures in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -88,6 +95,41 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Of a component that has described itself, under its own name or another. An error says what the host does not take.
+    pub(super) fn new(description: Description, name: Option<&str>, component: &[u8]) -> Result<Self, String> {
+        let name = name.unwrap_or(&description.name).to_owned();
+        check_name(&name)?;
+        let version = parse_version(&description.version)?;
+        if !description.video && !description.audio {
+            return Err("the processor asks for neither video nor audio".to_owned());
+        }
+        let params_schema = ParamsSchema::parse(&description.params_schema)?;
+        ParamsSchema::compile(&params_schema)?;
+        check_capabilities(&description.capabilities, &params_schema)?;
+        Ok(Self {
+            name,
+            version,
+            sha256: sha256(component),
+            size: component.len() as u64,
+            params_schema,
+            video: description.video,
+            audio: description.audio,
+            pixel_format: description.pixel_format,
+            isolation: description.isolation,
+            capabilities: description.capabilities,
+        })
+    }
+
+    /// Reads a stored one, which says itself that it is the one of `id`.
+    pub(super) fn read(json: &[u8], id: &str) -> Result<Self, String> {
+        let manifest: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        check_name(&manifest.name)?;
+        if manifest.id() != id || !is_sha256(&manifest.sha256) {
+            return Err("its files do not belong together".to_owned());
+        }
+        Ok(manifest)
+    }
+
     /// `NAME@VERSION`.
     pub fn id(&self) -> String {
         format!("{}@{}", self.name, self.version)
@@ -115,7 +157,7 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
 }
 
 /// Checks what a component asks for: each must be something that this host could grant.
-pub(super) fn check_capabilities(capabilities: &[String], params_schema: &Value) -> Result<(), String> {
+fn check_capabilities(capabilities: &[String], params_schema: &Value) -> Result<(), String> {
     if capabilities.len() > MAX_CAPABILITIES {
         return Err(format!("the processor asks for more than {MAX_CAPABILITIES} capabilities"));
     }
@@ -129,4 +171,11 @@ pub(super) fn check_capabilities(capabilities: &[String], params_schema: &Value)
         }
     }
     Ok(())
+}
+
+fn parse_version(text: &str) -> Result<Version, String> {
+    if text.len() > MAX_VERSION {
+        return Err(format!("a version of {} bytes is longer than {MAX_VERSION}", text.len()));
+    }
+    Version::parse(text).map_err(|error| format!("{text:?} is not a semantic version such as 1.2.0: {error}"))
 }

@@ -1,15 +1,27 @@
-//! Processors on disk: uploads, versions, manifests and compiled code.
+//! Processors: uploads, versions, what is stored, and compiled code.
 //!
-//! Under the data directory, `processors/NAME@VERSION/` holds `component.wasm` and `manifest.json`, moved into place as a
-//! whole; `compiled/` holds native code under the digest of its component and the compatibility of the engine. The code is
-//! a cache: it is made anew when it is missing, or does not match the digest beside it.
+//! A [`Registry`] owns a data directory. `processors/` and `defaults/` in it are what is stored (`storage`); `compiled/` is a
+//! cache of native code, sealed with the host's `key` (`cache`, `seal`); `incoming/` is for what is being made, and `lock`
+//! says that a host is at work (`directory`). What is stored is known in memory too (`index`), and both change together
+//! (`shelf`).
 
+mod cache;
 mod compiler;
+mod digest;
+mod directory;
+mod error;
+mod index;
+mod leftovers;
 mod manifest;
 mod params;
+mod seal;
+mod shelf;
+mod storage;
 mod store;
 
 pub use compiler::{CompileError, Compiler};
+pub use error::{ChooseError, DeleteError, NotFound, OpenError, StorageError, UploadError};
+pub use index::{Lease, Versions};
 pub use manifest::{Description, Isolation, Manifest, PixelFormatName};
 pub use params::{HOST_KEYS, ParamsError, ParamsSchema};
-pub use store::{DeleteError, Lease, NotFound, OpenError, Registry, UploadError};
+pub use store::Registry;

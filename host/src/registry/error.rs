@@ -1,0 +1,101 @@
+//! What goes wrong, by what was asked.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::manifest::MAX_UPLOAD;
+
+/// Why the registry did not open.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The directory, or what is in it.
+    #[error("cannot use {path} for processors: {source}")]
+    Directory {
+        /// Of the registry, or within it.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another host has it.
+    #[error("another host is using {0}; end it first, or give this one a --data-dir of its own")]
+    Locked(PathBuf),
+    /// The processors cannot be listed.
+    #[error("cannot list the processors: {0}")]
+    Storage(#[from] StorageError),
+}
+
+impl OpenError {
+    pub(super) fn directory(path: &Path) -> impl Fn(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Directory { path: path.clone(), source }
+    }
+}
+
+/// Why something was not stored, read or removed.
+#[derive(Debug, Error)]
+pub enum StorageError {
+    /// The store itself.
+    #[error(transparent)]
+    Store(#[from] object_store::Error),
+    /// What is there is not what was put there.
+    #[error("the stored {0} is damaged; delete it, then upload it again")]
+    Damaged(String),
+    /// There is something else in its place.
+    #[error("{0} is taken by files that are no processor; remove them from the data directory")]
+    Blocked(String),
+}
+
+/// Why an upload was not taken.
+#[derive(Debug, Error)]
+pub enum UploadError {
+    /// More bytes than are taken.
+    #[error("a component of {0} bytes is larger than {MAX_UPLOAD}")]
+    TooLarge(usize),
+    /// Not what it should be; the reason.
+    #[error("{0}")]
+    Refused(String),
+    /// The same name and version stands for another component.
+    #[error("{0} exists with other content: raise the version, or delete it first")]
+    Exists(String),
+    /// The host's own trouble.
+    #[error("the upload could not be stored: {0}")]
+    Failed(String),
+}
+
+impl UploadError {
+    pub(super) fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// No processor of that name, or no such version.
+#[derive(Debug, Error)]
+#[error("there is no processor {0:?}; upload one with POST /api/processors?name=NAME")]
+pub struct NotFound(pub String);
+
+/// Why a processor was not deleted.
+#[derive(Debug, Error)]
+pub enum DeleteError {
+    /// It is not there.
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
+    /// A stream runs it.
+    #[error("{0} is in use by a stream; stop it first")]
+    InUse(String),
+    /// Its files are still there.
+    #[error("the files could not be removed: {0}")]
+    Failed(String),
+}
+
+/// Why a version did not become the default one.
+#[derive(Debug, Error)]
+pub enum ChooseError {
+    /// It is not there.
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
+    /// The host's own trouble.
+    #[error("the choice could not be stored: {0}")]
+    Failed(String),
+}
