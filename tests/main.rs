@@ -1,5 +1,6 @@
 //! Tests of the whole: the real program, server, codecs and components, on loopback.
 
+mod access;
 mod changes;
 mod channels;
 mod cli;
@@ -16,3 +17,4 @@ mod rest;
 mod sound;
 mod system;
 mod tidy;
+mod tls;

@@ -9,17 +9,19 @@ use crate::harness::root;
 const MAX_LINES: usize = 800;
 
 /// Rooms of the host, and which of them, and of the crates, each may import.
-const ROOMS: [(&str, &[&str]); 6] = [
+const ROOMS: [(&str, &[&str]); 7] = [
+    ("access", &[]),
     ("registry", &[]),
     ("sandbox", &["registry", "rillbox_media"]),
     ("session", &["registry", "sandbox", "rillbox_media", "rillbox_trickle"]),
     ("clip", &["session", "rillbox_media", "rillbox_trickle"]),
-    ("api", &["session", "registry", "telemetry"]),
+    ("api", &["session", "registry", "telemetry", "access"]),
     ("telemetry", &[]),
 ];
 
 /// Every name that a room could import.
-const IMPORTABLE: [&str; 11] = [
+const IMPORTABLE: [&str; 12] = [
+    "access",
     "registry",
     "sandbox",
     "session",

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{GateConfig, Opened, is_loopback};
 use crate::api;
 use crate::registry::{Registry, UploadError};
 use crate::sandbox::{ChildCompiler, Engine, Limits};
@@ -26,6 +27,8 @@ pub struct Config {
     pub trickle: Option<SocketAddr>,
     /// How that server behaves.
     pub server: ServerConfig,
+    /// Who may call the REST surface, and over what.
+    pub access: GateConfig,
     /// What streams share.
     pub host: HostConfig,
 }
@@ -65,6 +68,7 @@ pub struct Serving {
     /// Where the trickle server is.
     pub trickle: Option<SocketAddr>,
     listener: TcpListener,
+    access: Opened,
     server: Option<Server>,
     streams: Arc<Streams>,
 }
@@ -72,6 +76,7 @@ pub struct Serving {
 impl Serving {
     /// Opens what the host needs and binds its addresses, without answering yet.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
+        let access = config.access.open(config.listen)?;
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let server = match config.trickle {
@@ -88,6 +93,7 @@ impl Serving {
             api: listener.local_addr()?,
             trickle: server.as_ref().map(Server::local_addr),
             listener,
+            access,
             server,
             streams: Arc::new(Streams::new(host)),
         })
@@ -98,10 +104,14 @@ impl Serving {
         let trickle_stop = CancellationToken::new();
         let trickle: Option<JoinHandle<()>> = self.server.map(|server| tokio::spawn(server.run(trickle_stop.clone())));
         let trickle_address = self.trickle.map(|address| address.to_string());
-        tracing::info!(api = %self.api, trickle = trickle_address, "ready");
+        if let Some(address) = self.trickle {
+            warn_of_open_trickle(address);
+        }
+        let Opened { gate, tls, keepers } = self.access;
+        tracing::info!(api = %self.api, tls = tls.is_some(), trickle = trickle_address, "ready");
         let limits = api::Limits::default();
-        let router = api::router(self.streams.clone(), &limits);
-        let mut served = tokio::spawn(api::serve(self.listener, router, limits, stop.clone()));
+        let router = api::router(self.streams.clone(), gate, &limits);
+        let mut served = tokio::spawn(api::serve(self.listener, tls, router, limits, stop.clone()));
         let ended = tokio::select! {
             ended = &mut served => Some(ended),
             () = stop.cancelled() => None,
@@ -113,11 +123,20 @@ impl Serving {
             None => tokio::time::timeout(CLOSE, &mut served).await.unwrap_or(Ok(())),
         };
         served.abort();
+        // Nobody is asked who he is any more.
+        drop(keepers);
         trickle_stop.cancel();
         if let Some(trickle) = trickle {
             trickle.await?;
         }
         Ok(ended?)
+    }
+}
+
+/// Trickle has no tokens: who reaches its server is the network's affair.
+pub fn warn_of_open_trickle(address: SocketAddr) {
+    if !is_loopback(address) {
+        tracing::warn!(%address, "trickle asks nobody who he is: whoever reaches this address may read and write every channel");
     }
 }
 

@@ -9,10 +9,11 @@ use rillbox_media::{AudioConfig, AudioEncoding, InputConfig, OutputConfig, RateC
 use rillbox_trickle::Server;
 use tokio_util::sync::CancellationToken;
 
+use super::access::Access;
 use super::descriptors;
 use super::trust::Trust;
 use crate::sandbox::Limits;
-use crate::serve::{Config, HostConfig, Serving};
+use crate::serve::{self, Config, HostConfig, Serving};
 use crate::session::StreamTimes;
 
 #[derive(Debug, Args)]
@@ -20,7 +21,8 @@ pub struct Serve {
     /// Address of the REST surface.
     #[arg(long, default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
-    /// Address of the embedded trickle server.
+    /// Address of the embedded trickle server, which asks nobody who he is: beyond loopback, let only those reach it who may
+    /// read and write every channel.
     #[arg(long, default_value = "127.0.0.1:3389")]
     trickle: SocketAddr,
     /// Serve no trickle channels: they are elsewhere.
@@ -44,6 +46,8 @@ pub struct Serve {
     /// Seconds that a stream has to send what is under way when its input ends or the host goes down.
     #[arg(long, default_value = "10s", value_parser = seconds)]
     drain: Duration,
+    #[command(flatten)]
+    access: Access,
     #[command(flatten)]
     trust: Trust,
     #[command(flatten)]
@@ -137,6 +141,7 @@ impl Serve {
             listen: self.listen,
             trickle: (!self.no_trickle).then_some(self.trickle),
             server: descriptors::server_config(),
+            access: self.access.resolve(),
             host,
         };
         Serving::bind(config).await?.run(stop).await
@@ -145,7 +150,8 @@ impl Serve {
 
 #[derive(Debug, Args)]
 pub struct Trickle {
-    /// Address of the server.
+    /// Address of the server, which asks nobody who he is: beyond loopback, let only those reach it who may read and write
+    /// every channel.
     #[arg(long, default_value = "127.0.0.1:3389")]
     listen: SocketAddr,
 }
@@ -153,6 +159,7 @@ pub struct Trickle {
 impl Trickle {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let server = Server::bind(self.listen, descriptors::server_config()).await?;
+        serve::warn_of_open_trickle(server.local_addr());
         tracing::info!(trickle = %server.local_addr(), "ready");
         server.run(stop).await;
         Ok(())
