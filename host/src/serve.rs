@@ -123,7 +123,6 @@ impl Serving {
             None => tokio::time::timeout(CLOSE, &mut served).await.unwrap_or(Ok(())),
         };
         served.abort();
-        // Nobody is asked who he is any more.
         drop(keepers);
         trickle_stop.cancel();
         if let Some(trickle) = trickle {
@@ -136,7 +135,7 @@ impl Serving {
 /// Trickle has no tokens: who reaches its server is the network's affair.
 pub fn warn_of_open_trickle(address: SocketAddr) {
     if !is_loopback(address) {
-        tracing::warn!(%address, "trickle asks nobody who he is: whoever reaches this address may read and write every channel");
+        tracing::warn!(%address, "trickle asks for no token: whoever reaches this address may read and write every channel");
     }
 }
 

@@ -21,8 +21,8 @@ pub struct Serve {
     /// Address of the REST surface.
     #[arg(long, default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
-    /// Address of the embedded trickle server, which asks nobody who he is: beyond loopback, let only those reach it who may
-    /// read and write every channel.
+    /// Address of the embedded trickle server, which asks for no token: beyond loopback, let only those reach it who may read
+    /// and write every channel.
     #[arg(long, default_value = "127.0.0.1:3389")]
     trickle: SocketAddr,
     /// Serve no trickle channels: they are elsewhere.
@@ -150,8 +150,8 @@ impl Serve {
 
 #[derive(Debug, Args)]
 pub struct Trickle {
-    /// Address of the server, which asks nobody who he is: beyond loopback, let only those reach it who may read and write
-    /// every channel.
+    /// Address of the server, which asks for no token: beyond loopback, let only those reach it who may read and write every
+    /// channel.
     #[arg(long, default_value = "127.0.0.1:3389")]
     listen: SocketAddr,
 }
