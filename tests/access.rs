@@ -282,7 +282,8 @@ fn token_files_are_private_and_whole() {
     }
 }
 
-/// Catches a host that starts with a token file that others can use or that it does not understand, or that repeats what is in it.
+/// Catches a host that starts with a token file that others can use or that it does not understand, or that repeats what is
+/// in it.
 #[test]
 fn a_bad_token_file_is_refused_by_name_and_line() {
     let tokens = Tokens::new();
@@ -322,7 +323,7 @@ fn a_bad_token_file_is_refused_by_name_and_line() {
     assert!(serve().contains(tokens.file()));
 }
 
-/// Catches a host that others reach and that asks nobody, unless its operator said so; and one that takes that for an accident
+/// Catches a host that others reach and that asks for no token, unless its operator said so; and one that takes that for an accident
 /// when he did.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_tokens_the_host_stays_on_loopback() {
@@ -349,8 +350,8 @@ async fn without_tokens_the_host_stays_on_loopback() {
     assert!(!host.log().contains("WARN"), "{}", host.log());
 }
 
-/// Catches a page in a browser on the host's machine that may call a host without tokens: from another origin, or under a name that
-/// its owner made lead here.
+/// Catches a page in a browser on the host's machine that may call a host without tokens: from another origin, or under a name
+/// that its owner made lead here.
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_other_sites_may_not_call() {
     let tokens = Tokens::new();

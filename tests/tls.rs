@@ -70,7 +70,8 @@ async fn plain_http_on_the_tls_port_is_400() {
     assert!(ask(&mut certificate.connect(host.api_address()).await.unwrap(), "/health", "").await.contains("IDLE"));
 }
 
-/// Catches connections that are held by a handshake that does not come to its end, and a host that waits for one when it goes down.
+/// Catches connections that are held by a handshake that does not come to its end, and a host that waits for one when it goes
+/// down.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_handshake_is_cut_off() {
     let certificate = Certificate::new();

@@ -15,7 +15,8 @@ use crate::access::TlsConfig;
 const HANDSHAKE: u8 = 0x16;
 
 /// The answer to whoever speaks HTTP without TLS.
-const PLAIN: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 82\r\n\r\n\
+const PLAIN: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n\
+    Content-Length: 82\r\n\r\n\
     {\"status\":\"error\",\"message\":\"this port speaks TLS; call it with https, not http\"}\n";
 
 /// What a connection turns out to speak.
