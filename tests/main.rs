@@ -1,5 +1,6 @@
 //! Tests of the whole: the real program, server, codecs and components, on loopback.
 
+mod access;
 mod changes;
 mod channels;
 mod cli;
@@ -19,4 +20,5 @@ mod rest;
 mod sound;
 mod system;
 mod tidy;
+mod tls;
 mod versions;

@@ -10,17 +10,19 @@ const MAX_LINES: usize = 800;
 
 /// Rooms of the host, and which of them, and of the crates, each may import.
 const ROOMS: [(&str, &[&str]); 7] = [
+    ("access", &[]),
     ("egress", &[]),
     ("registry", &["egress"]),
     ("sandbox", &["egress", "registry", "rillbox_media"]),
     ("session", &["egress", "registry", "sandbox", "rillbox_media", "rillbox_trickle"]),
     ("clip", &["session", "rillbox_media", "rillbox_trickle"]),
-    ("api", &["session", "registry", "telemetry"]),
+    ("api", &["session", "registry", "telemetry", "access"]),
     ("telemetry", &[]),
 ];
 
 /// Every name that a room could import.
 const IMPORTABLE: [&str; 12] = [
+    "access",
     "egress",
     "registry",
     "sandbox",

@@ -3,6 +3,7 @@
 //! It subscribes to a live stream over the trickle protocol, decodes it, gives every frame to a user's processor (a sandboxed
 //! WebAssembly component), encodes what comes back and publishes it. ARCHITECTURE.md has the map.
 
+pub mod access;
 pub mod api;
 pub mod cli;
 pub mod clip;

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{GateConfig, Opened, is_loopback};
 use crate::api;
 use crate::egress::{Grants, Host as Name, Places};
 use crate::registry::{Registry, UploadError};
@@ -29,6 +30,8 @@ pub struct Config {
     pub trickle: Option<SocketAddr>,
     /// How that server behaves.
     pub server: ServerConfig,
+    /// Who may call the REST surface, and over what.
+    pub access: GateConfig,
     /// What streams share.
     pub host: HostConfig,
 }
@@ -74,6 +77,7 @@ pub struct Serving {
     /// Where the trickle server is.
     pub trickle: Option<SocketAddr>,
     listener: TcpListener,
+    access: Opened,
     server: Option<Server>,
     streams: Arc<Streams>,
 }
@@ -81,6 +85,7 @@ pub struct Serving {
 impl Serving {
     /// Opens what the host needs and binds its addresses, without answering yet.
     pub async fn bind(mut config: Config) -> anyhow::Result<Self> {
+        let access = config.access.open(config.listen)?;
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let server = match config.trickle {
@@ -102,6 +107,7 @@ impl Serving {
             api: listener.local_addr()?,
             trickle: server.as_ref().map(Server::local_addr),
             listener,
+            access,
             server,
             streams: Arc::new(Streams::new(host)),
         })
@@ -112,10 +118,14 @@ impl Serving {
         let trickle_stop = CancellationToken::new();
         let trickle: Option<JoinHandle<()>> = self.server.map(|server| tokio::spawn(server.run(trickle_stop.clone())));
         let trickle_address = self.trickle.map(|address| address.to_string());
-        tracing::info!(api = %self.api, trickle = trickle_address, "ready");
+        if let Some(address) = self.trickle {
+            warn_of_open_trickle(address);
+        }
+        let Opened { gate, tls, keepers } = self.access;
+        tracing::info!(api = %self.api, tls = tls.is_some(), trickle = trickle_address, "ready");
         let limits = api::Limits::default();
-        let router = api::router(self.streams.clone(), &limits);
-        let mut served = tokio::spawn(api::serve(self.listener, router, limits, stop.clone()));
+        let router = api::router(self.streams.clone(), gate, &limits);
+        let mut served = tokio::spawn(api::serve(self.listener, tls, router, limits, stop.clone()));
         let ended = tokio::select! {
             ended = &mut served => Some(ended),
             () = stop.cancelled() => None,
@@ -127,11 +137,19 @@ impl Serving {
             None => tokio::time::timeout(CLOSE, &mut served).await.unwrap_or(Ok(())),
         };
         served.abort();
+        drop(keepers);
         trickle_stop.cancel();
         if let Some(trickle) = trickle {
             trickle.await?;
         }
         Ok(ended?)
+    }
+}
+
+/// Trickle has no tokens: who reaches its server is the network's affair.
+pub fn warn_of_open_trickle(address: SocketAddr) {
+    if !is_loopback(address) {
+        tracing::warn!(%address, "trickle asks for no token: whoever reaches this address may read and write every channel");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +27,8 @@ pub struct Host {
     trickle: String,
     pub client: Client,
     http: reqwest::Client,
+    token: Option<String>,
+    log: Arc<Mutex<String>>,
     _data: Option<TempDir>,
 }
 
@@ -61,10 +64,22 @@ impl Host {
         Self::spawn(data, flags, &[])
     }
 
+    /// As [`Host::start_with`], with everything in the log that can be.
+    pub fn start_telling_all(flags: &[&str]) -> Self {
+        let data = TempDir::new().unwrap();
+        let mut host = Self::spawn(data.path(), flags, &[("RUST_LOG", "trace")]);
+        host._data = Some(data);
+        host
+    }
+
     fn spawn(data: &Path, flags: &[&str], variables: &[(&str, &str)]) -> Self {
-        let trickle: &[&str] = if flags.contains(&"--no-trickle") { &[] } else { &["--trickle", "127.0.0.1:0"] };
+        let given = |flag| flags.contains(&flag);
+        let trickle: &[&str] =
+            if given("--no-trickle") || given("--trickle") { &[] } else { &["--trickle", "127.0.0.1:0"] };
+        let listen: &[&str] = if given("--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
         let mut child = Command::new(program())
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(["serve", "--log-format", "json"])
+            .args(listen)
             .args(trickle)
             .arg("--data-dir")
             .arg(data)
@@ -75,21 +90,34 @@ impl Host {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log = Arc::new(Mutex::new(String::new()));
+        let kept = log.clone();
+        let keep = move |line: &str| *kept.lock().unwrap() += &format!("{line}\n");
         let ready = loop {
             let line = lines.next().expect("the host ended before it was ready").unwrap();
+            keep(&line);
             let Ok(line) = serde_json::from_str::<Value>(&line) else { panic!("the host says: {line}") };
             if line["message"] == "ready" {
                 break line;
             }
         };
         // The host's log goes on to the test's own output.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("host: {line}")));
-        let address = |key: &str| format!("http://{}", ready[key].as_str().unwrap_or_default());
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| {
+                keep(&line);
+                println!("host: {line}");
+            });
+        });
+        // Whatever it listens on is reached over loopback.
+        let reached = |key: &str| ready[key].as_str().unwrap_or_default().replace("0.0.0.0", "127.0.0.1");
+        let address = |key: &str| format!("http://{}", reached(key));
         Self {
             api: address("api"),
             trickle: address("trickle"),
             client: Client::new(ClientConfig::default()).unwrap(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            token: None,
+            log,
             child,
             _data: None,
         }
@@ -100,9 +128,40 @@ impl Host {
         self.send_for(None, method, path, body).await
     }
 
+    /// Presents a token from now on.
+    pub fn present(&mut self, token: &str) {
+        self.token = Some(token.to_owned());
+    }
+
+    /// What the host has logged.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// A request with the token that is presented, if there is one.
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.api));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
     /// Sends a request; gives the answer whole.
     pub async fn answer(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> reqwest::Response {
-        let request = self.http.request(method, format!("{}{path}", self.api)).body(body);
+        self.answer_with(method, path, &[], body).await
+    }
+
+    /// As [`Host::answer`], with more headers.
+    pub async fn answer_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::Response {
+        let request = self.request(method, path).body(body);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         timeout(PATIENCE, request.send()).await.expect("an answer in time").unwrap()
     }
 
@@ -114,7 +173,7 @@ impl Host {
         path: &str,
         body: impl Into<reqwest::Body>,
     ) -> (StatusCode, Value) {
-        let mut request = self.http.request(method, format!("{}{path}", self.api)).body(body);
+        let mut request = self.request(method, path).body(body);
         if let Some(stream) = stream {
             request = request.header("X-Stream-Id", stream);
         }
@@ -143,7 +202,7 @@ impl Host {
 
     /// Bytes of a path.
     pub async fn fetch(&self, path: &str) -> Bytes {
-        self.http.get(format!("{}{path}", self.api)).send().await.unwrap().bytes().await.unwrap()
+        self.request(Method::GET, path).send().await.unwrap().bytes().await.unwrap()
     }
 
     /// Uploads a component under a name; it must be taken.

@@ -49,6 +49,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
 /// The new one is loaded, started, and tried with a copy of the stream's last frame while the old one goes on; then it takes over
 /// between two frames, and none is lost. Answers when the old one has stopped. On any error the old one stays, with its params.
 #[utoipa::path(post, path = "/streams/{id}/processor", operation_id = "change_processor", tag = "streams",
+    security(("token" = ["streams:control"])),
     request_body = Change, params(("id" = String, Path, description = "The stream's id")),
     responses(
         (status = 200, description = "Changed", body = Changed),

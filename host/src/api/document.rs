@@ -9,7 +9,7 @@ use utoipa::openapi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Shared;
+use super::{Shared, scopes};
 
 /// What the page may do: run what is in it, and speak to this host.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
@@ -37,6 +37,7 @@ impl DocumentJson {
                 without_ids(item);
             }
         }
+        scopes::describe(&mut document);
         Self(document.to_json().unwrap_or_default().into())
     }
 }
@@ -54,6 +55,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
 
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", tag = "system",
+    security(("token" = ["read"])),
     responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
 async fn document(State(DocumentJson(json)): State<DocumentJson>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], json)
@@ -61,6 +63,7 @@ async fn document(State(DocumentJson(json)): State<DocumentJson>) -> impl IntoRe
 
 /// A page to read and try the routes.
 #[utoipa::path(get, path = "/docs", tag = "system",
+    security(()),
     responses((status = 200, description = "A page", body = String, content_type = "text/html")))]
 async fn page() -> impl IntoResponse {
     ([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(include_str!("docs.html")))

@@ -14,6 +14,8 @@ use crate::session::{ChangeRejected, StartRejected, UnknownStream, UpdateRejecte
 pub struct ApiError {
     status: StatusCode,
     message: String,
+    /// How a caller could make itself known.
+    challenge: Option<HeaderValue>,
 }
 
 /// Why nothing was done.
@@ -27,11 +29,15 @@ pub struct Problem {
 
 impl ApiError {
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), challenge: None }
     }
 
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    pub fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, message)
     }
 
     pub fn forbidden(message: impl Into<String>) -> Self {
@@ -62,6 +68,11 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
+    /// With the header `WWW-Authenticate`.
+    pub fn with_challenge(self, challenge: HeaderValue) -> Self {
+        Self { challenge: Some(challenge), ..self }
+    }
+
     /// The status, and what is wrong.
     pub fn into_parts(self) -> (StatusCode, String) {
         (self.status, self.message)
@@ -82,6 +93,9 @@ impl IntoResponse for ApiError {
         if matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
             // What was not read of the body would be taken for the next request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));

@@ -1,19 +1,27 @@
-//! What holds for every route: panics become 500, OPTIONS answers, and pages of other sites change nothing.
+//! What holds for every route: panics become 500, only those are let in who may, OPTIONS answers, and pages of other sites
+//! change nothing.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::authentication::{Doorkeeper, admit};
 use super::error::ApiError;
 
 /// The routes, guarded.
-pub fn guard(router: Router) -> Router {
-    router.layer(from_fn(same_site)).layer(from_fn(options)).layer(CatchPanicLayer::custom(panicked))
+pub fn guard(router: Router, keeper: Doorkeeper) -> Router {
+    let keeper = from_fn_with_state(Arc::new(keeper), admit);
+    harden(router.layer(from_fn(same_site)).layer(from_fn(options)).layer(keeper))
+}
+
+fn harden(router: Router) -> Router {
+    router.layer(CatchPanicLayer::custom(panicked))
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
@@ -54,7 +62,7 @@ mod tests {
     /// Catches a panic that takes the connection, and with it the answer, down.
     #[tokio::test]
     async fn a_panic_is_a_500() {
-        let router = guard(Router::new().route("/", get(|| async { panic!("on purpose") as &str })));
+        let router = harden(Router::new().route("/", get(|| async { panic!("on purpose") as &str })));
         let answer = TowerToHyperService::new(router).call(Request::new(Body::empty())).await.unwrap();
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }

@@ -92,7 +92,9 @@ pub fn routes() -> OpenApiRouter<Shared> {
 /// Start a stream, for orchestrators.
 ///
 /// Does what `/api/stream/start` does, in the shape of Livepeer's own workers.
-#[utoipa::path(post, path = "/live-video-to-video", tag = "streams", request_body = LiveVideoToVideo,
+#[utoipa::path(post, path = "/live-video-to-video", tag = "streams",
+    security(("token" = ["streams:control"])),
+    request_body = LiveVideoToVideo,
     responses(
         (status = 200, description = "Started", body = LiveVideoToVideoStarted),
         (status = 400, description = "Something is wrong with the request", body = LiveVideoToVideoProblem),

@@ -3,18 +3,23 @@
 //! Everything is under `/api/…`; the routes that gateways and PyTrickle's users know answer without the prefix too. A handler's
 //! declaration makes its route and its part of the OpenAPI document.
 
+mod authentication;
 mod body;
 mod change;
 mod document;
 mod error;
 mod guard;
 mod live;
+mod loopback;
 mod metrics;
 mod processors;
+mod scopes;
 mod server;
 mod status;
 mod streams;
 mod system;
+mod tls;
+mod uploads;
 mod versions;
 
 use std::sync::Arc;
@@ -24,9 +29,13 @@ use axum::extract::FromRef;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+use self::authentication::Doorkeeper;
 use self::body::Bodies;
 use self::document::{Document, DocumentJson};
 use self::error::ApiError;
+use self::scopes::Needs;
+use self::uploads::Uploads;
+use crate::access::Gate;
 use crate::session::Streams;
 use crate::telemetry::Gpus;
 
@@ -46,27 +55,32 @@ type App = axum::extract::State<Arc<Streams>>;
 struct Shared {
     streams: Arc<Streams>,
     bodies: Bodies,
+    uploads: Uploads,
     gpus: Gpus,
     document: DocumentJson,
 }
 
-/// All routes.
-pub fn router(streams: Arc<Streams>, limits: &Limits) -> Router {
+/// All routes, as they are declared.
+fn declared() -> OpenApiRouter<Shared> {
     let known = || streams::single().merge(live::routes()).merge(system::routes()).merge(metrics::routes());
     let ours = streams::many()
         .merge(change::routes())
         .merge(processors::routes())
         .merge(versions::routes())
         .merge(document::routes());
-    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
-        .nest("/api", known().merge(ours))
-        .merge(known())
-        .split_for_parts();
+    OpenApiRouter::with_openapi(Document::openapi()).nest("/api", known().merge(ours)).merge(known())
+}
+
+/// All routes, for those whom the gate lets in.
+pub fn router(streams: Arc<Streams>, gate: Gate, limits: &Limits) -> Router {
+    let (router, document) = declared().split_for_parts();
+    let needs = Needs::of(&document);
     let document = DocumentJson::new(document);
-    let shared = Shared { streams, bodies: Bodies::new(limits), gpus: Gpus::new(), document };
+    let (bodies, uploads) = (Bodies::new(limits), Uploads::new(limits));
+    let shared = Shared { streams, bodies, uploads, gpus: Gpus::new(), document };
     let router = router
         .fallback(|| async { ApiError::not_found("there is no such route; GET /api/openapi.json has all of them") })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .with_state(shared);
-    guard::guard(router)
+    guard::guard(router, Doorkeeper { gate, needs })
 }

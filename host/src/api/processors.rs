@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 
 use super::body::{Named, Payload};
 use super::error::{ApiError, Problem};
+use super::uploads::Uploads;
 use super::{App, MAX_UPLOAD, Shared};
 use crate::registry::Manifest;
 
@@ -37,19 +38,24 @@ pub fn routes() -> OpenApiRouter<Shared> {
 /// Upload a processor.
 ///
 /// The body is a component, as it is. It is compiled, and asked to describe itself, before the answer.
-#[utoipa::path(post, path = "/processors", operation_id = "upload_processor", tag = "processors", params(UploadQuery),
+#[utoipa::path(post, path = "/processors", operation_id = "upload_processor", tag = "processors",
+    security(("token" = ["processors:write"])),
+    params(UploadQuery),
     request_body(content_type = "application/wasm", description = "A component"),
     responses(
         (status = 201, description = "Taken, now or before", body = Manifest),
         (status = 409, description = "That version exists with other content", body = Problem),
         (status = 413, description = "The component is too large", body = Problem),
-        (status = 422, description = "Refused, and why", body = Problem)))]
+        (status = 422, description = "Refused, and why", body = Problem),
+        (status = 503, description = "Too many are uploaded at once", body = Problem)))]
 async fn upload(
     State(streams): App,
+    State(uploads): State<Uploads>,
     query: Result<Query<UploadQuery>, QueryRejection>,
     Payload(bytes): Payload<MAX_UPLOAD>,
 ) -> Result<(StatusCode, Json<Manifest>), ApiError> {
     let Query(query) = query.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
+    let _turn = uploads.turn().await?;
     let processor = streams.host().registry.upload(bytes, query.name.as_deref()).await?;
     tracing::info!(processor = processor.id(), sha256 = processor.sha256, "processor uploaded");
     Ok((StatusCode::CREATED, Json((*processor).clone())))
@@ -57,6 +63,7 @@ async fn upload(
 
 /// All processors.
 #[utoipa::path(get, path = "/processors", operation_id = "list_processors", tag = "processors",
+    security(("token" = ["read"])),
     responses((status = 200, description = "Their manifests", body = ProcessorList)))]
 async fn list(State(streams): App) -> Json<ProcessorList> {
     let processors = streams.host().registry.list().iter().map(|manifest| (**manifest).clone()).collect();
@@ -67,6 +74,7 @@ async fn list(State(streams): App) -> Json<ProcessorList> {
 ///
 /// Its manifest; with `.wasm` behind the name, the component itself.
 #[utoipa::path(get, path = "/processors/{name}", operation_id = "processor", tag = "processors",
+    security(("token" = ["read"])),
     params(("name" = String, Path, description = "`NAME`, for its default version, else its newest, or `NAME@VERSION`")),
     responses(
         (status = 200, description = "Its manifest", body = Manifest),
@@ -88,6 +96,7 @@ async fn one(State(streams): App, Named(name): Named) -> Result<Response, ApiErr
 ///
 /// If it was the default version, the name stands for the newest one again.
 #[utoipa::path(delete, path = "/processors/{name}", operation_id = "delete_processor", tag = "processors",
+    security(("token" = ["processors:write"])),
     params(("name" = String, Path, description = "`NAME`, for its default version, else its newest, or `NAME@VERSION`")),
     responses(
         (status = 200, description = "The manifest of what is gone", body = Manifest),

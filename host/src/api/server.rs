@@ -1,6 +1,7 @@
 //! The listener: connections, so many at most, none of which may take its time.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+
+use super::tls::{self, Spoken};
+use crate::access::{Current, TlsConfig};
 
 /// Bytes of a request's head at most; beyond it the answer is 431.
 const MAX_HEAD: usize = 64 << 10;
@@ -33,6 +37,8 @@ const LINGER_BYTES: u64 = 1 << 20;
 pub struct Limits {
     /// Connections at once; further ones wait until one closes.
     pub connections: usize,
+    /// Longest that a TLS handshake may take.
+    pub handshake: Duration,
     /// Longest that a request's head may take, and that a connection may wait for the next request.
     pub head: Duration,
     /// Longest that a client may send nothing more of a body, or take nothing more of an answer.
@@ -41,17 +47,46 @@ pub struct Limits {
     pub body: Duration,
     /// Bytes of bodies at once, of all requests together.
     pub bodies: usize,
+    /// Uploads that are compiled at once; further ones wait.
+    pub uploads: usize,
+    /// Longest that an upload waits for its turn.
+    pub upload_wait: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         let second = Duration::from_secs(1);
-        Self { connections: 256, head: 30 * second, stall: 30 * second, body: 600 * second, bodies: 128 << 20 }
+        Self {
+            connections: 256,
+            handshake: 10 * second,
+            head: 30 * second,
+            stall: 30 * second,
+            body: 600 * second,
+            bodies: 128 << 20,
+            uploads: 4,
+            upload_wait: 30 * second,
+        }
     }
 }
 
-/// Answers until `stop`, and then what has been asked by then.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: CancellationToken) {
+/// What every connection needs.
+#[derive(Clone)]
+struct Surface {
+    router: Router,
+    tls: Option<Current<TlsConfig>>,
+    limits: Limits,
+    stop: CancellationToken,
+}
+
+/// Answers, over TLS if it is given, until `stop`, and then what has been asked by then.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Current<TlsConfig>>,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let surface = Surface { router, tls, limits, stop: stop.clone() };
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     loop {
@@ -60,7 +95,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             // A connection that has ended is forgotten.
             Some(_) = connections.join_next() => {}
             (stream, place) = accept(&listener, &places) => {
-                let connection = connection(stream, router.clone(), limits, stop.clone());
+                let connection = surface.clone().connection(stream);
                 connections.spawn(async move {
                     connection.await;
                     drop(place);
@@ -87,31 +122,57 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, 
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: Limits, stop: CancellationToken) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "no TCP_NODELAY");
-    }
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limits.stall));
-    let routes = TowerToHyperService::new(router);
-    // Pinned: a connection that is to hand its stream back must be movable.
-    let service = service_fn(move |request| Box::pin(routes.call(request)));
-    let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service);
-    let served = tokio::select! {
-        served = poll_fn(|cx| connection.poll_without_shutdown(cx)) => served,
-        () = stop.cancelled() => {
-            Pin::new(&mut connection).graceful_shutdown();
-            poll_fn(|cx| connection.poll_without_shutdown(cx)).await
+impl Surface {
+    async fn connection(self, stream: TcpStream) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
         }
-    };
-    if let Err(error) = served {
-        tracing::debug!(%error, "connection failed");
+        let Some(tls) = &self.tls else { return self.answer(self.timed(stream)).await };
+        let spoken = async {
+            let begins = tls::begins_with_tls(&stream, self.limits.handshake).await;
+            tls::accept(self.timed(stream), begins, tls.get(), self.limits.handshake).await
+        };
+        // A host that goes down waits for nobody who has not asked yet.
+        let spoken = tokio::select! {
+            spoken = spoken => spoken,
+            () = self.stop.cancelled() => return,
+        };
+        match spoken {
+            Spoken::Tls(stream) => self.answer(stream).await,
+            Spoken::Plain(stream) => linger(stream).await,
+            Spoken::Nothing => {}
+        }
     }
-    linger(connection.into_parts().io.into_inner()).await;
+
+    /// Cut off when the client takes nothing for too long.
+    fn timed(&self, stream: TcpStream) -> Pin<Box<TimeoutStream<TcpStream>>> {
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.limits.stall));
+        Box::pin(stream)
+    }
+
+    /// Speaks HTTP until one side has enough.
+    async fn answer(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let routes = TowerToHyperService::new(self.router.clone());
+        // Pinned: a connection that is to hand its stream back must be movable.
+        let service = service_fn(move |request| Box::pin(routes.call(request)));
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head)
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(stream), service);
+        let served = tokio::select! {
+            served = poll_fn(|cx| connection.poll_without_shutdown(cx)) => served,
+            () = self.stop.cancelled() => {
+                Pin::new(&mut connection).graceful_shutdown();
+                poll_fn(|cx| connection.poll_without_shutdown(cx)).await
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(%error, "connection failed");
+        }
+        linger(connection.into_parts().io.into_inner()).await;
+    }
 }
 
 /// Says that nothing more comes, then listens for a moment until the client has closed too.
@@ -168,7 +229,7 @@ mod tests {
                 .route("/wait", post(wait));
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            let task = tokio::spawn(serve(listener, router, limits, stop.clone()));
+            let task = tokio::spawn(serve(listener, None, router, limits, stop.clone()));
             Self { address, waits, go, stop, task }
         }
 

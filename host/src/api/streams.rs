@@ -75,7 +75,9 @@ pub fn many() -> OpenApiRouter<Shared> {
 /// Start a stream.
 ///
 /// Answers when the processor has started, before any network. The header `X-Stream-Id` goes before `gateway_request_id`.
-#[utoipa::path(post, path = "/stream/start", tag = "streams", request_body = Start,
+#[utoipa::path(post, path = "/stream/start", tag = "streams",
+    security(("token" = ["streams:control"])),
+    request_body = Start,
     params(("X-Stream-Id" = Option<String>, Header, description = "The stream's id")),
     responses(
         (status = 200, description = "Started", body = Started),
@@ -100,7 +102,9 @@ async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body) ->
 }
 
 /// Start a stream, as `/api/stream/start` does.
-#[utoipa::path(post, path = "/streams", operation_id = "create_stream", tag = "streams", request_body = Start,
+#[utoipa::path(post, path = "/streams", operation_id = "create_stream", tag = "streams",
+    security(("token" = ["streams:control"])),
+    request_body = Start,
     responses(
         (status = 200, description = "Started", body = Started),
         (status = 400, description = "Body, URL, params or id", body = Problem),
@@ -135,7 +139,9 @@ pub async fn start_stream(streams: &Streams, headers: &HeaderMap, start: Start) 
 /// Change params of a stream.
 ///
 /// The body is merged into the params: all of it or nothing. Its key `gateway_request_id` may name the stream.
-#[utoipa::path(post, path = "/stream/params", tag = "streams", request_body = Object,
+#[utoipa::path(post, path = "/stream/params", tag = "streams",
+    security(("token" = ["streams:control"])),
+    request_body = Object,
     params(("X-Stream-Id" = Option<String>, Header, description = "The stream; needed only while several run")),
     responses(
         (status = 200, description = "Changed", body = Done),
@@ -155,7 +161,9 @@ async fn params(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -
 }
 
 /// Change params of the stream of this id.
-#[utoipa::path(post, path = "/streams/{id}/params", operation_id = "stream_params", tag = "streams", request_body = Object,
+#[utoipa::path(post, path = "/streams/{id}/params", operation_id = "stream_params", tag = "streams",
+    security(("token" = ["streams:control"])),
+    request_body = Object,
     params(("id" = String, Path, description = "The stream's id")),
     responses(
         (status = 200, description = "Changed", body = Done),
@@ -177,6 +185,7 @@ async fn update(stream: &Stream, params: Map<String, Value>) -> Result<Json<Done
 ///
 /// Of the one that is named or runs alone; of the one that ended last when none runs.
 #[utoipa::path(get, path = "/stream/status", tag = "streams",
+    security(("token" = ["read"])),
     params(("X-Stream-Id" = Option<String>, Header, description = "The stream; needed only while several run")),
     responses(
         (status = 200, description = "Its status", body = Status),
@@ -196,7 +205,9 @@ async fn status(State(streams): App, headers: HeaderMap) -> Result<Json<Status>,
 ///
 /// May be repeated. Takes any body, since a gateway sends what its client sent, an error's text, or nothing; the key
 /// `gateway_request_id` of a JSON object may name the stream.
-#[utoipa::path(post, path = "/stream/stop", tag = "streams", request_body = Option<Object>,
+#[utoipa::path(post, path = "/stream/stop", tag = "streams",
+    security(("token" = ["streams:control"])),
+    request_body = Option<Object>,
     params(("X-Stream-Id" = Option<String>, Header, description = "The stream; needed only while several run")),
     responses(
         (status = 200, description = "It has ended, or none runs", body = Done),
@@ -214,6 +225,7 @@ async fn stop(State(streams): App, headers: HeaderMap, body: Result<Body, ApiErr
 
 /// End the stream of this id.
 #[utoipa::path(delete, path = "/streams/{id}", operation_id = "stop_stream", tag = "streams",
+    security(("token" = ["streams:control"])),
     params(("id" = String, Path, description = "The stream's id")),
     responses(
         (status = 200, description = "It has ended", body = Done),
@@ -229,6 +241,7 @@ async fn stop_stream(streams: &Streams, id: &str) -> Result<Json<Done>, ApiError
 
 /// All streams.
 #[utoipa::path(get, path = "/streams", operation_id = "list_streams", tag = "streams",
+    security(("token" = ["read"])),
     responses((status = 200, description = "Their statuses", body = StreamList)))]
 async fn list(State(streams): App) -> Json<StreamList> {
     let mut statuses = Vec::new();
@@ -240,6 +253,7 @@ async fn list(State(streams): App) -> Json<StreamList> {
 
 /// Status of the stream of this id.
 #[utoipa::path(get, path = "/streams/{id}", operation_id = "stream", tag = "streams",
+    security(("token" = ["read"])),
     params(("id" = String, Path, description = "The stream's id")),
     responses(
         (status = 200, description = "Its status", body = Status),

@@ -138,7 +138,9 @@ pub fn routes() -> OpenApiRouter<Shared> {
 }
 
 /// Health.
-#[utoipa::path(get, path = "/health", tag = "system", responses((status = 200, description = "Always", body = Healthy)))]
+#[utoipa::path(get, path = "/health", tag = "system",
+    security(()),
+    responses((status = 200, description = "Always", body = Healthy)))]
 async fn health(State(streams): App) -> Json<Healthy> {
     let status = match streams.health() {
         Health::Ok => "OK",
@@ -150,13 +152,16 @@ async fn health(State(streams): App) -> Json<Healthy> {
 }
 
 /// Version of the host.
-#[utoipa::path(get, path = "/version", tag = "system", responses((status = 200, description = "Always", body = Version)))]
+#[utoipa::path(get, path = "/version", tag = "system",
+    security(("token" = ["read"])),
+    responses((status = 200, description = "Always", body = Version)))]
 async fn version(State(streams): App) -> Json<Version> {
     Json(Version { pipeline: PIPELINE, model_id: model_id(&streams), version: VERSION })
 }
 
 /// Version of the default processor.
 #[utoipa::path(get, path = "/app-version", tag = "system",
+    security(("token" = ["read"])),
     responses((status = 200, description = "Always", body = AppVersion)))]
 async fn app_version(State(streams): App) -> Json<AppVersion> {
     let default = streams.host().registry.find(&model_id(&streams));
@@ -165,6 +170,7 @@ async fn app_version(State(streams): App) -> Json<AppVersion> {
 
 /// GPUs.
 #[utoipa::path(get, path = "/hardware/info", tag = "system",
+    security(("token" = ["read"])),
     responses((status = 200, description = "Always", body = HardwareInfo)))]
 async fn hardware_info(State(streams): App, State(gpus): State<Gpus>) -> Json<HardwareInfo> {
     Json(HardwareInfo { pipeline: PIPELINE, model_id: model_id(&streams), gpu_info: by_index(&gpus).await })
@@ -172,6 +178,7 @@ async fn hardware_info(State(streams): App, State(gpus): State<Gpus>) -> Json<Ha
 
 /// GPUs at work.
 #[utoipa::path(get, path = "/hardware/stats", tag = "system",
+    security(("token" = ["read"])),
     responses((status = 200, description = "Always", body = HardwareStats)))]
 async fn hardware_stats(State(streams): App, State(gpus): State<Gpus>) -> Json<HardwareStats> {
     Json(HardwareStats { pipeline: PIPELINE, model_id: model_id(&streams), gpu_stats: by_index(&gpus).await })

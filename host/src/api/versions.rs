@@ -45,6 +45,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
 
 /// Versions of a processor.
 #[utoipa::path(get, path = "/processors/{name}/versions", operation_id = "processor_versions", tag = "processors",
+    security(("token" = ["read"])),
     params(("name" = String, Path, description = "`NAME`")),
     responses(
         (status = 200, description = "All of them, and the one that the bare name stands for", body = VersionList),
@@ -57,6 +58,7 @@ async fn versions(State(streams): App, Named(name): Named) -> Result<Json<Versio
 ///
 /// Streams that name the processor without a version get it from now on; those that run keep what they have.
 #[utoipa::path(put, path = "/processors/{name}/default", operation_id = "choose_version", tag = "processors",
+    security(("token" = ["processors:write"])),
     params(("name" = String, Path, description = "`NAME`")), request_body = Choice,
     responses(
         (status = 200, description = "All versions, as they are now", body = VersionList),
@@ -73,6 +75,7 @@ async fn choose(
 
 /// Let the newest version be the default one again.
 #[utoipa::path(delete, path = "/processors/{name}/default", operation_id = "reset_version", tag = "processors",
+    security(("token" = ["processors:write"])),
     params(("name" = String, Path, description = "`NAME`")),
     responses(
         (status = 200, description = "All versions, as they are now", body = VersionList),

@@ -1,8 +1,10 @@
 //! The command line: flags in, a resolved configuration out, and one room called.
 
+mod access;
 mod clip;
 mod descriptors;
 mod serve;
+mod token;
 mod trust;
 
 use std::path::PathBuf;
@@ -37,6 +39,9 @@ enum Command {
     Record(clip::Record),
     /// Put a file through a processor.
     Run(clip::Run),
+    /// Make, list and revoke the tokens that open the REST surface.
+    #[command(subcommand)]
+    Token(token::Tokens),
     /// Compile a component; the host runs this as a child.
     #[command(hide = true)]
     Compile { wasm: PathBuf, code: PathBuf },
@@ -68,6 +73,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Publish(command) => command.run(stop).await,
             Command::Record(command) => command.run(stop).await,
             Command::Run(command) => command.run(stop).await,
+            Command::Token(command) => command.run(),
             // Handled before there was a runtime.
             Command::Compile { .. } => Ok(()),
         }

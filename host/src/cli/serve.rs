@@ -10,11 +10,12 @@ use rillbox_media::{AudioConfig, AudioEncoding, InputConfig, OutputConfig, RateC
 use rillbox_trickle::Server;
 use tokio_util::sync::CancellationToken;
 
+use super::access::Access;
 use super::descriptors;
 use super::trust::Trust;
 use crate::egress::{Grants, Places};
 use crate::sandbox::Limits;
-use crate::serve::{Config, HostConfig, Serving};
+use crate::serve::{self, Config, HostConfig, Serving};
 use crate::session::StreamTimes;
 
 #[derive(Debug, Args)]
@@ -22,7 +23,8 @@ pub struct Serve {
     /// Address of the REST surface.
     #[arg(long, default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
-    /// Address of the embedded trickle server.
+    /// Address of the embedded trickle server, which asks for no token: beyond loopback, let only those reach it who may read
+    /// and write every channel.
     #[arg(long, default_value = "127.0.0.1:3389")]
     trickle: SocketAddr,
     /// Serve no trickle channels: they are elsewhere.
@@ -50,6 +52,8 @@ pub struct Serve {
     /// it, any while --listen is loopback, else public ones and the host's own.
     #[arg(long, value_name = "PATTERN")]
     allow_url: Vec<String>,
+    #[command(flatten)]
+    access: Access,
     #[command(flatten)]
     trust: Trust,
     #[command(flatten)]
@@ -166,6 +170,7 @@ impl Serve {
             listen: self.listen,
             trickle: (!self.no_trickle).then_some(self.trickle),
             server: descriptors::server_config(),
+            access: self.access.resolve(),
             host,
         };
         Serving::bind(config).await?.run(stop).await
@@ -174,7 +179,8 @@ impl Serve {
 
 #[derive(Debug, Args)]
 pub struct Trickle {
-    /// Address of the server.
+    /// Address of the server, which asks for no token: beyond loopback, let only those reach it who may read and write every
+    /// channel.
     #[arg(long, default_value = "127.0.0.1:3389")]
     listen: SocketAddr,
 }
@@ -182,6 +188,7 @@ pub struct Trickle {
 impl Trickle {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let server = Server::bind(self.listen, descriptors::server_config()).await?;
+        serve::warn_of_open_trickle(server.local_addr());
         tracing::info!(trickle = %server.local_addr(), "ready");
         server.run(stop).await;
         Ok(())

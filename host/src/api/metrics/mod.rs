@@ -37,6 +37,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
 
 /// Metrics for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "system",
+    security(("token" = ["read"])),
     responses((status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain")))]
 async fn metrics(State(streams): App) -> Result<Response, ApiError> {
     // Off the threads that carry the streams' bytes: it is some thousand lines with many streams.
