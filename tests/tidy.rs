@@ -9,7 +9,7 @@ use crate::harness::root;
 const MAX_LINES: usize = 800;
 
 /// Rooms of the host, and which of them, and of the crates, each may import.
-const ROOMS: [(&str, &[&str]); 7] = [
+const ROOMS: [(&str, &[&str]); 8] = [
     ("access", &[]),
     ("egress", &[]),
     ("registry", &["egress"]),
@@ -21,7 +21,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
 ];
 
 /// Every name that a room could import.
-const IMPORTABLE: [&str; 12] = [
+const IMPORTABLE: [&str; 13] = [
     "access",
     "egress",
     "registry",

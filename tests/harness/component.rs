@@ -36,7 +36,7 @@ pub fn tiny(version: &str, mark: &str) -> Vec<u8> {
     ComponentEncoder::default()
         .validate(true)
         .module(&module)
-        .and_then(|encoder| encoder.encode())
+        .and_then(|mut encoder| encoder.encode())
         .expect("a component")
 }
 

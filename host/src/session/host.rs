@@ -194,12 +194,7 @@ impl Host {
     }
 
     /// What a processor may call: what it asks for, all of which must have been granted.
-    fn http_access(
-        &self,
-        lease: &Lease,
-        params: &Params,
-        meter: &Arc<HttpMeter>,
-    ) -> Result<HttpAccess, NotGranted> {
+    fn http_access(&self, lease: &Lease, params: &Params, meter: &Arc<HttpMeter>) -> Result<HttpAccess, NotGranted> {
         let capabilities = lease.asked();
         if capabilities.is_empty() {
             return Ok(HttpAccess::none());

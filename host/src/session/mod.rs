@@ -27,8 +27,8 @@ mod stream;
 mod streams;
 mod totals;
 
-pub use change::{ChangeRejected, ChangeRequest};
 pub use crate::sandbox::HttpMeter;
+pub use change::{ChangeRejected, ChangeRequest};
 pub use channels::{ChannelMeters, ControlMeter, FeedMeter};
 pub use histogram::Distribution;
 pub use host::{Host, Prepared, StartRejected};

@@ -206,7 +206,12 @@ mod tests {
     }
 
     fn access(granted: &[&str], asked: &[&str]) -> HttpAccess {
-        HttpAccess::new(HttpClient::new(Handle::current(), &[]).unwrap(), policy(granted), policy(asked), Arc::default())
+        HttpAccess::new(
+            HttpClient::new(Handle::current(), &[]).unwrap(),
+            policy(granted),
+            policy(asked),
+            Arc::default(),
+        )
     }
 
     fn request(method: &str, url: &str) -> Request<WasiBody> {
