@@ -7,7 +7,7 @@ use wasmtime::component::Linker;
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
-use crate::sandbox::Limits;
+use crate::sandbox::{HttpAccess, Limits};
 use crate::sandbox::context::Guest;
 use crate::sandbox::engine::{Component, Engine};
 use crate::sandbox::instance::{Identity, Instance};
@@ -58,6 +58,11 @@ pub fn compiled(engine: &Engine, component: &[u8]) -> Component {
 }
 
 pub async fn instance(engine: &Engine, component: &Component) -> Instance {
-    let identity = Identity { stream: "test".to_owned(), processor: "test@1.0.0".to_owned(), started: Instant::now() };
+    let identity = Identity {
+        stream: "test".to_owned(),
+        processor: "test@1.0.0".to_owned(),
+        started: Instant::now(),
+        http: HttpAccess::none(),
+    };
     Instance::new(engine, component, &identity).await.unwrap()
 }
