@@ -20,7 +20,7 @@ test: build guests ## Build and run every test
 	cd guests && cargo test --locked --no-fail-fast
 	cargo test --workspace --locked --no-fail-fast
 
-bench: setup guests ## Measure a release build, all of it: 23 minutes
+bench: setup guests ## Measure a release build, all of it: 24 minutes
 	cargo build --release --locked --package rillbox
 	scripts/bench all
 

@@ -7,6 +7,7 @@ mod connections;
 mod examples;
 mod harness;
 mod inputs;
+mod limits;
 mod live;
 mod many;
 mod misbehaving;

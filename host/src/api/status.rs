@@ -139,6 +139,7 @@ struct Guest {
     memory_bytes: u64,
     /// Values and events that it sent.
     outputs: u64,
+    refused: Refused,
     overrun_ms: Overrun,
 }
 
@@ -148,6 +149,19 @@ struct Overrun {
     p50: f64,
     p99: f64,
     max: f64,
+}
+
+/// What was refused to the processor, because it asked for more than it may have.
+#[derive(Serialize, ToSchema)]
+struct Refused {
+    /// Growths of memories and tables, and retained frames.
+    memory: u64,
+    /// Handles.
+    handles: u64,
+    /// Values and events.
+    outputs: u64,
+    /// Lines of the log.
+    log_lines: u64,
 }
 
 /// Of one picture, over the last 512.
@@ -303,6 +317,12 @@ impl Status {
                 memory_bytes: meters.guest_memory(),
                 outputs: meters.guest_outputs.get(),
                 overrun_ms: Overrun { p50: overrun_p50, p99: overrun_p99, max: overrun_max },
+                refused: Refused {
+                    memory: meters.guest_refused.memory.get(),
+                    handles: meters.guest_refused.handles.get(),
+                    outputs: meters.guest_refused.outputs.get(),
+                    log_lines: meters.guest_refused.log_lines.get(),
+                },
             },
             channels: Channels {
                 control: config.control.as_ref().map(|_| (&meters.channels.control).into()),

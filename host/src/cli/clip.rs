@@ -127,7 +127,7 @@ impl Run {
             data_dir: directory.path().to_owned(),
             processor: self.wasm.to_str().map(str::to_owned),
             program: std::env::current_exe()?,
-            limits: self.guests.limits(),
+            limits: self.guests.limits().for_streams(1),
             input: self.guests.input(),
             output: self.encoder.resolve(),
             loading: false,

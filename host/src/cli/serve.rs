@@ -125,7 +125,7 @@ impl Serve {
             data_dir: self.data_dir,
             processor: self.processor,
             program: std::env::current_exe()?,
-            limits: self.guests.limits(),
+            limits: self.guests.limits().for_streams(self.max_streams),
             input: self.guests.input(),
             output: self.encoder.resolve(),
             loading: !self.no_loading,

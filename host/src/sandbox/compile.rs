@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::engine::Engine;
 use super::instance::{Identity, Instance};
@@ -19,6 +20,12 @@ const TIME: Duration = Duration::from_secs(30);
 
 /// Writable memory of the child.
 const MEMORY: u64 = 2 << 30;
+
+/// Bytes of everything that a component says of itself.
+const MAX_DESCRIPTION: usize = 256 << 10;
+
+/// Bytes that are read of each of the child's outputs: a description, with every byte of it escaped.
+const MAX_OUTPUT: u64 = 2 << 20;
 
 /// Why the child did not compile.
 #[derive(Debug, Error)]
@@ -38,16 +45,30 @@ pub enum CompileError {
 pub fn compile(wasm: &Path, code: &Path) -> Result<Description, CompileError> {
     limit_process()?;
     let bytes = std::fs::read(wasm).map_err(anyhow::Error::from)?;
-    let engine = Engine::start(Limits::default()).map_err(anyhow::Error::from)?;
+    let engine = Engine::start(Limits { instances: 1, ..Limits::default() }).map_err(anyhow::Error::from)?;
     let (compiled, component) = engine.precompile(&bytes).map_err(|error| CompileError::Refused(error.to_string()))?;
     std::fs::write(code, compiled).map_err(anyhow::Error::from)?;
     let identity = Identity { stream: "upload".to_owned(), processor: "describe".to_owned(), started: Instant::now() };
+    let refused = |what: &str, failure: &dyn std::fmt::Display| CompileError::Refused(format!("{what}: {failure}"));
     let describe = async move {
-        let mut instance = Instance::new(&engine, &component, &identity).await?;
-        instance.describe().await
+        let made = Instance::new(&engine, &component, &identity).await;
+        let mut instance = made.map_err(|failure| refused("no instance can be made", &failure))?;
+        instance.describe().await.map_err(|failure| refused("`describe`", &failure))
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(anyhow::Error::from)?;
-    runtime.block_on(describe).map_err(|failure| CompileError::Refused(format!("`describe`: {failure}")))
+    check_size(runtime.block_on(describe)?)
+}
+
+/// What a component says of itself is kept, and sent to whoever asks.
+fn check_size(description: Description) -> Result<Description, CompileError> {
+    let Description { name, version, params_schema, capabilities, .. } = &description;
+    let names: usize = capabilities.iter().map(|capability| capability.len() + size_of::<String>()).sum();
+    let bytes = name.len() + version.len() + params_schema.len() + names;
+    if bytes > MAX_DESCRIPTION {
+        let why = format!("the component says {bytes} bytes of itself, more than {MAX_DESCRIPTION}");
+        return Err(CompileError::Refused(why));
+    }
+    Ok(description)
 }
 
 fn limit_process() -> Result<(), anyhow::Error> {
@@ -82,7 +103,7 @@ impl Compiler for ChildCompiler {
     }
 
     async fn compile(&self, wasm: &Path, code: &Path) -> Result<Description, Refusal> {
-        let child = tokio::process::Command::new(&self.program)
+        let spawned = tokio::process::Command::new(&self.program)
             .arg("compile")
             .args([wasm, code])
             .env_clear()
@@ -90,24 +111,40 @@ impl Compiler for ChildCompiler {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
-            .output();
-        let output = match tokio::time::timeout(TIME, child).await {
-            Err(_elapsed) => return Err(Refusal::Refused(format!("compiling took longer than {} s", TIME.as_secs()))),
-            Ok(Err(error)) if error.kind() == ErrorKind::NotFound => {
+            .spawn();
+        let failed = |error: std::io::Error| Refusal::Failed(error.to_string());
+        let mut child = match spawned {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(Refusal::Failed(format!("{} is not there to compile with", self.program.display())));
             }
-            Ok(output) => output.map_err(|error| Refusal::Failed(error.to_string()))?,
+            spawned => spawned.map_err(failed)?,
         };
-        if output.status.success() {
-            return serde_json::from_slice(&output.stdout).map_err(|error| Refusal::Failed(error.to_string()));
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let ended = async { tokio::join!(said(stdout), said(stderr), child.wait()) };
+        let Ok((description, complaint, status)) = tokio::time::timeout(TIME, ended).await else {
+            return Err(Refusal::Refused(format!("compiling took longer than {} s", TIME.as_secs())));
+        };
+        let status = status.map_err(failed)?;
+        if status.success() {
+            return serde_json::from_slice(&description).map_err(|error| Refusal::Failed(error.to_string()));
         }
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(match output.status.code() {
-            Some(REFUSED) => Refusal::Refused(said),
-            Some(_) => Refusal::Failed(said),
-            None => Refusal::Refused(format!("compiling was ended by the system ({}): too large", output.status)),
+        let complaint = String::from_utf8_lossy(&complaint).trim().to_owned();
+        Err(match status.code() {
+            Some(REFUSED) => Refusal::Refused(complaint),
+            Some(_) => Refusal::Failed(complaint),
+            None => Refusal::Refused(format!("compiling was ended by the system ({status}): too large")),
         })
     }
+}
+
+/// What the child writes into a pipe, which is closed on it when it writes too much: it has run a guest's code.
+async fn said(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(pipe) = pipe {
+        // What was read before an error is all there is.
+        let _ = pipe.take(MAX_OUTPUT).read_to_end(&mut bytes).await;
+    }
+    bytes
 }
 
 /// Exit status of the child when the upload is at fault.

@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::imports::log::GuestLog;
+use super::bindings::rillbox::processor::types::Error;
 use super::imports::stdio::Stdio;
 use super::instance::Identity;
-use super::limits::{Budget, Limits, Rate};
+use super::limits::{Budget, Limits, Refusals};
+use super::rate::Rate;
 
 /// Values and events beyond this many are refused until the stream has taken some.
 const MAX_OUTPUT: usize = 256;
@@ -38,7 +39,6 @@ pub struct Guest {
     pub wasi: WasiCtx,
     pub budget: Budget,
     pub limits: Limits,
-    pub log: GuestLog,
     pub stdio: Stdio,
     pub timer: CallTimer,
     pub started: Instant,
@@ -46,11 +46,12 @@ pub struct Guest {
     pub output: VecDeque<GuestOutput>,
     /// Bytes that may be sent within one flush of the data channel.
     pub output_rate: Rate,
+    /// What was refused to the guest and is counted nowhere else.
+    pub refusals: Refusals,
 }
 
 impl Guest {
     pub fn new(identity: &Identity, limits: Limits) -> Self {
-        let log = GuestLog::new(identity, limits.log_rate);
         let stdio = Stdio::new(identity, limits.log_rate);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
@@ -59,19 +60,35 @@ impl Guest {
             wasi: empty_wasi(&stdio),
             budget: Budget::new(limits.memory),
             limits,
-            log,
             stdio,
             timer: CallTimer::default(),
             started: identity.started,
             output: VecDeque::new(),
             // All of it fits into one array: a comma or bracket for each value is counted with it.
             output_rate: Rate::new(limits.data_flush.saturating_sub(2), DATA_FLUSH),
+            refusals: Refusals::default(),
         }
     }
 
     /// Whether another value or event has room.
     pub fn has_room_for_output(&self) -> bool {
         self.output.len() < MAX_OUTPUT
+    }
+
+    /// Counts a handle that there was no room for.
+    pub fn no_handle(&mut self) -> Error {
+        self.refusals.handles += 1;
+        Error::Limit(format!("no more than {} handles at a time", self.limits.handles))
+    }
+
+    /// What was refused since the last call of this.
+    pub fn take_refusals(&mut self) -> Refusals {
+        let counted = std::mem::take(&mut self.refusals);
+        Refusals {
+            memory: self.budget.take_refusals(),
+            log_lines: self.stdio.take_refusals(),
+            ..counted
+        }
     }
 }
 

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
-use wasmtime::Config;
 use wasmtime::component::Linker;
+use wasmtime::{Config, InstanceAllocationStrategy, WasmFeatures};
 
 use super::bindings::LiveProcessorPre;
 use super::context::Guest;
 use super::imports;
 use super::limits::Limits;
+use super::pool::pool;
 use super::ticker::{Activity, Ticker};
 
 /// Stack of a guest's WebAssembly code.
@@ -66,11 +67,20 @@ pub struct Component {
 }
 
 impl Engine {
-    /// Starts the guests' threads, as many as there are cores, and the ticker.
+    /// Reserves room for instances, and starts the guests' threads, as many as there are cores, and the ticker.
     pub fn start(limits: Limits) -> Result<Self, LoadError> {
+        Self::start_with(limits, |_| Ok(()))
+    }
+
+    /// As [`start`](Self::start), with `extend` to change what guests are offered.
+    pub(super) fn start_with(
+        limits: Limits,
+        extend: impl FnOnce(&mut Linker<Guest>) -> wasmtime::Result<()>,
+    ) -> Result<Self, LoadError> {
         let failed = |error: &dyn std::fmt::Display| LoadError::Start(error.to_string());
-        let engine = wasmtime::Engine::new(&config()).map_err(|error| failed(&error))?;
-        let linker = linker(&engine).map_err(|error| failed(&error))?;
+        let engine = wasmtime_engine(&limits).map_err(|error| failed(&error))?;
+        let mut linker = linker(&engine).map_err(|error| failed(&error))?;
+        extend(&mut linker).map_err(|error| failed(&error))?;
         let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16));
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
@@ -124,7 +134,11 @@ impl Engine {
 
     /// Compiles a component, and checks that it imports what is offered and exports what is asked.
     pub(super) fn precompile(&self, wasm: &[u8]) -> Result<(Vec<u8>, Component), LoadError> {
-        let refused = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
+        // What a component may have at most is a property of the pool, of which whoever uploads one need not know.
+        let refused = |error: wasmtime::Error| {
+            let why = format!("{error:#}").replace(" in this pooling allocator configuration", "");
+            LoadError::Contract(why)
+        };
         let component = wasmtime::component::Component::new(&self.0.engine, wasm).map_err(refused)?;
         let prepared = self.prepare(&component)?;
         Ok((component.serialize().map_err(refused)?, prepared))
@@ -145,15 +159,44 @@ impl Engine {
     }
 }
 
-/// Untrusted code on a small surface: WebAssembly 2 with SIMD and components; no threads, no 64-bit memories, no garbage
-/// collection, no exceptions.
+/// An engine with a pool, or, on a machine that cannot reserve one, without.
+fn wasmtime_engine(limits: &Limits) -> wasmtime::Result<wasmtime::Engine> {
+    let mut pooled = config();
+    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+    // The pool is reserved here, so that this is where it shows whether it can be.
+    wasmtime::Engine::new(&pooled).or_else(|error| {
+        let instances = limits.instances;
+        tracing::warn!(
+            error = format!("{error:#}"),
+            instances,
+            "no room can be reserved for instances of processors: each is made on demand, which takes longer. Allow the process \
+             more address space (`ulimit -v`, overcommit), or ask for fewer streams"
+        );
+        wasmtime::Engine::new(&config())
+    })
+}
+
+/// What code may not use, said outright: most of it is not even compiled into this build of wasmtime.
+const OFF: WasmFeatures = WasmFeatures::GC
+    .union(WasmFeatures::EXCEPTIONS)
+    .union(WasmFeatures::LEGACY_EXCEPTIONS)
+    .union(WasmFeatures::THREADS)
+    .union(WasmFeatures::SHARED_EVERYTHING_THREADS)
+    .union(WasmFeatures::MEMORY64)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::CUSTOM_PAGE_SIZES)
+    .union(WasmFeatures::FUNCTION_REFERENCES)
+    .union(WasmFeatures::STACK_SWITCHING)
+    .union(WasmFeatures::CM_ASYNC)
+    .union(WasmFeatures::CM_THREADING);
+
+/// Untrusted code on a small surface: WebAssembly 2 with SIMD and components, and nothing of [`OFF`].
 fn config() -> Config {
     let mut config = Config::new();
     config
         .concurrency_support(false)
         .epoch_interruption(true)
-        .wasm_memory64(false)
-        .wasm_multi_memory(false)
+        .wasm_features(OFF, false)
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(FIBER_STACK)
         .async_stack_zeroing(true);

@@ -4,14 +4,18 @@ use std::time::{Duration, Instant};
 
 use rillbox_media::{AudioFrame, Picture, VideoFrame};
 use thiserror::Error;
-use wasmtime::component::Resource;
+use wasmtime::component::{Resource, ResourceTableError};
 use wasmtime::{Store, Trap, UpdateDeadline};
 
 use super::bindings::LiveProcessor;
 use super::bindings::exports::rillbox::processor::processor as wit;
+use super::bindings::rillbox::processor::types::Error as Misuse;
 use super::context::{Guest, GuestOutput};
 use super::engine::{Component, Engine};
+use super::guard::guarded;
 use super::imports::{audio, video};
+use super::limits::Refusals;
+use super::rate::SoundCredit;
 use super::ticker::TICK;
 use crate::registry::{Description, Isolation, PixelFormatName};
 
@@ -78,6 +82,7 @@ pub struct Instance {
     engine: Engine,
     store: Store<Guest>,
     exports: LiveProcessor,
+    sound: SoundCredit,
 }
 
 impl Instance {
@@ -86,6 +91,8 @@ impl Instance {
         let mut store = Store::new(engine.wasmtime(), Guest::new(identity, engine.limits()));
         store.limiter(|guest| &mut guest.budget);
         store.set_hostcall_fuel(engine.limits().copied);
+        // Handles of the guest's own making cost the host memory, too.
+        store.set_max_component_handles(engine.limits().handles);
         store.epoch_deadline_callback(|mut store| {
             let guest = store.data_mut();
             if guest.timer.left().is_zero() {
@@ -95,8 +102,9 @@ impl Instance {
         });
         let exports =
             run(engine, &mut store, INSTANTIATE, async |store| component.pre.instantiate_async(store).await.map(Ok))
-                .await?;
-        Ok(Self { engine: engine.clone(), store, exports })
+                .await
+                .map_err(|failure| declared(failure, &store))?;
+        Ok(Self { engine: engine.clone(), store, exports, sound: SoundCredit::new() })
     }
 
     /// What the processor says of itself.
@@ -135,13 +143,14 @@ impl Instance {
     /// Gives the guest a picture.
     pub async fn video(&mut self, frame: &VideoFrame) -> Result<VideoResult, Failure> {
         let own = video::Frame { picture: frame.picture.clone(), pts: frame.pts, staged: None, retained: None };
-        let own = self.store.data_mut().table.push(own).map_err(no_handle)?;
+        let guest = self.store.data_mut();
+        let own = guest.table.push(own).map_err(|_| full(guest.no_handle()))?;
         let borrow = || Resource::new_borrow(own.rep());
         let (exports, budget) = (self.exports.rillbox_processor_processor(), self.engine.limits().frame_budget);
         let outcome =
             run(&self.engine, &mut self.store, budget, async |store| exports.call_process_video(store, borrow()).await)
                 .await;
-        let frame = self.store.data_mut().table.delete(own).map_err(no_handle)?;
+        let frame = self.store.data_mut().table.delete(own).map_err(|error| Failure::Trap(error.to_string()))?;
         Ok(match (outcome?, frame.staged) {
             (wit::VideoOutcome::Replaced, Some(picture)) => VideoResult::Replaced(picture),
             (wit::VideoOutcome::Replaced, None) => {
@@ -154,8 +163,9 @@ impl Instance {
 
     /// Gives the guest samples, and takes what is to be heard instead.
     pub async fn audio(&mut self, samples: AudioFrame) -> Result<Vec<AudioFrame>, Failure> {
-        let own = audio::Frame { samples, counted: 0, retained: false };
-        let own = self.store.data_mut().table.push(own).map_err(no_handle)?;
+        self.sound.earn(seconds(&samples));
+        // Counted as if it were retained, for the guest may keep it.
+        let own = audio::push(self.store.data_mut(), samples, false).map_err(full)?;
         let rep = own.rep();
         let (exports, budget) = (self.exports.rillbox_processor_processor(), self.engine.limits().frame_budget);
         let frames = run(&self.engine, &mut self.store, budget, async |store| {
@@ -163,14 +173,21 @@ impl Instance {
         })
         .await?;
         let guest = self.store.data_mut();
-        frames
+        let taken: Result<Vec<AudioFrame>, _> = frames
             .into_iter()
             .map(|frame| {
-                let frame = guest.table.delete(frame).map_err(no_handle)?;
+                let frame = guest.table.delete(frame)?;
                 guest.budget.release(frame.counted);
-                Ok(frame.samples)
+                Ok::<_, ResourceTableError>(frame.samples)
             })
-            .collect()
+            .collect();
+        let taken = taken.map_err(|error| Failure::Trap(error.to_string()))?;
+        let heard = taken.iter().map(seconds).sum();
+        if !self.sound.spend(heard) {
+            let left = self.sound.left();
+            return Err(Failure::Reported(format!("{heard:.2} s of sound, of which only {left:.2} s were given before")));
+        }
+        Ok(taken)
     }
 
     /// What the guest sent since the last call of this.
@@ -182,6 +199,11 @@ impl Instance {
     /// Running time of the call that has just ended: its imports count, waiting for a turn does not.
     pub fn ran(&self) -> Duration {
         self.store.data().timer.ran()
+    }
+
+    /// What was refused to the guest since the last call of this.
+    pub fn take_refusals(&mut self) -> Refusals {
+        self.store.data_mut().take_refusals()
     }
 
     /// Bytes of the guest's memories, tables and retained frames.
@@ -197,18 +219,21 @@ async fn run<T>(
     budget: Duration,
     call: impl AsyncFnOnce(&mut Store<Guest>) -> wasmtime::Result<Result<T, String>>,
 ) -> Result<T, Failure> {
-    store.data_mut().timer.begin(budget);
+    let guest = store.data_mut();
+    guest.timer.begin(budget);
+    guest.budget.begin();
     store.set_epoch_deadline(1);
     // A guest that runs is seen to be out of time at its next turn.
     let wall = (budget * 2).saturating_sub(TICK.min(budget));
     let ended = {
         let _running = engine.activity().enter();
-        tokio::time::timeout(wall, call(store)).await
+        guarded(tokio::time::timeout(wall, call(store))).await
     };
     match ended {
-        Err(_elapsed) => Err(Failure::Overrun(wall)),
-        Ok(Ok(result)) => result.map_err(|message| Failure::Reported(clip(message))),
-        Ok(Err(error)) => Err(classify(&error, store.data_mut(), budget)),
+        Err(panic) => Err(Failure::Trap(clip(format!("the host panicked in a call of it: {panic}")))),
+        Ok(Err(_elapsed)) => Err(Failure::Overrun(wall)),
+        Ok(Ok(Ok(result))) => result.map_err(|message| Failure::Reported(clip(message))),
+        Ok(Ok(Err(error))) => Err(classify(&error, store.data_mut(), budget)),
     }
 }
 
@@ -219,7 +244,7 @@ fn classify(error: &wasmtime::Error, guest: &mut Guest, budget: Duration) -> Fai
     let last_words = guest.stdio.take_last_words();
     let cause = error.root_cause().to_string();
     let detail = clip(if last_words.is_empty() { cause } else { format!("{last_words} ({cause})") });
-    if guest.budget.take_refused() {
+    if guest.budget.wanted().is_some() {
         Failure::Memory { limit: guest.limits.memory, detail }
     } else {
         Failure::Trap(detail)
@@ -232,8 +257,25 @@ fn clip(mut message: String) -> String {
     message
 }
 
-fn no_handle(error: wasmtime::component::ResourceTableError) -> Failure {
-    Failure::Reported(format!("no handle for the frame: {error}"))
+/// An instance that runs out of memory before any of its code has asked for some was declared too large.
+fn declared(failure: Failure, store: &Store<Guest>) -> Failure {
+    match (failure, store.data().budget.wanted()) {
+        (Failure::Memory { limit, .. }, Some(wanted)) => {
+            let detail = format!("the component declares memories and tables of {wanted} bytes or more");
+            Failure::Memory { limit, detail }
+        }
+        (failure, _) => failure,
+    }
+}
+
+/// The guest holds so much that it cannot be given a frame.
+fn full(misuse: Misuse) -> Failure {
+    let (Misuse::Limit(why) | Misuse::Invalid(why) | Misuse::Unsupported(why)) = misuse;
+    Failure::Reported(format!("the frame could not be handed over: {why}"))
+}
+
+fn seconds(samples: &AudioFrame) -> f64 {
+    samples.samples() as f64 / f64::from(samples.rate.max(1))
 }
 
 fn description(described: wit::Description) -> Description {

@@ -1,12 +1,14 @@
 //! What one instance may use.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-/// Bounds of one instance. The same for all instances of a host.
+/// Bounds of one instance, the same for all instances of a host, and how many there may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
+    /// Instances alive at once, those included that are being made or thrown away. Without a pool there is no such bound.
+    pub instances: u32,
     /// Bytes in all linear memories, tables and retained frames together.
     pub memory: usize,
     /// Bytes that one call may make the host copy out of the guest.
@@ -27,6 +29,7 @@ impl Limits {
     /// The usual bounds, for pictures of this many pixels at most.
     pub fn for_pixels(pixels: u64) -> Self {
         Self {
+            instances: 1_024,
             memory: 256 << 20,
             // A picture in the widest format, and a quarter of it for everything else.
             copied: usize::try_from(pixels.saturating_mul(5)).unwrap_or(usize::MAX),
@@ -37,6 +40,12 @@ impl Limits {
             pixels,
         }
     }
+
+    /// Room for so many streams: a stream may have an instance for pictures and one for sound, and as many again while one
+    /// takes the other's place; some more describe uploads.
+    pub fn for_streams(self, streams: usize) -> Self {
+        Self { instances: u32::try_from(streams).unwrap_or(u32::MAX).saturating_mul(4).saturating_add(16), ..self }
+    }
 }
 
 impl Default for Limits {
@@ -45,24 +54,43 @@ impl Default for Limits {
     }
 }
 
+/// Core instances, memories and tables that one instance may have: a component can consist of many core modules.
+pub const MAX_PARTS: u32 = 64;
+pub const MAX_MEMORIES: u32 = 4;
+pub const MAX_TABLES: u32 = 16;
+
+/// Elements of one table.
+pub const MAX_TABLE_ELEMENTS: usize = 1 << 16;
+
 /// Bytes that a table's element takes in the host.
 const TABLE_ELEMENT: usize = 8;
 
-/// Memories and tables that one instance may have: a component can consist of many core instances.
-const MAX_PARTS: usize = 64;
+/// What was refused to a guest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// Growths of memories and tables, and retained frames, that had no room.
+    pub memory: u64,
+    /// Handles beyond the most there may be.
+    pub handles: u64,
+    /// Values and events beyond what may be sent.
+    pub outputs: u64,
+    /// Lines beyond what may be logged.
+    pub log_lines: u64,
+}
 
 /// Counts an instance's bytes as one sum, whatever they are used for.
 #[derive(Debug)]
 pub struct Budget {
     limit: usize,
     used: usize,
-    /// A growth was refused since this was last asked.
-    refused: bool,
+    /// What would be in use had the last refusal been none.
+    wanted: Option<usize>,
+    refusals: u64,
 }
 
 impl Budget {
     pub fn new(limit: usize) -> Self {
-        Self { limit, used: 0, refused: false }
+        Self { limit, used: 0, wanted: None, refusals: 0 }
     }
 
     /// Bytes in use.
@@ -70,18 +98,30 @@ impl Budget {
         self.used
     }
 
-    /// Whether memory was refused since the last call of this.
-    pub fn take_refused(&mut self) -> bool {
-        std::mem::take(&mut self.refused)
+    /// Forgets what was refused: what comes now has other reasons.
+    pub fn begin(&mut self) {
+        self.wanted = None;
+    }
+
+    /// If memory was refused since [`begin`](Self::begin): bytes that would be in use with it.
+    pub fn wanted(&self) -> Option<usize> {
+        self.wanted
+    }
+
+    /// How often something was refused since the last call of this.
+    pub fn take_refusals(&mut self) -> u64 {
+        std::mem::take(&mut self.refusals)
     }
 
     /// Counts `bytes` more if there is room.
     pub fn reserve(&mut self, bytes: usize) -> bool {
-        let fits = self.used.checked_add(bytes).is_some_and(|used| used <= self.limit);
+        let sum = self.used.saturating_add(bytes);
+        let fits = sum <= self.limit;
         if fits {
-            self.used += bytes;
+            self.used = sum;
         } else {
-            self.refused = true;
+            self.wanted = Some(sum);
+            self.refusals += 1;
         }
         fits
     }
@@ -90,63 +130,37 @@ impl Budget {
     pub fn release(&mut self, bytes: usize) {
         self.used = self.used.saturating_sub(bytes);
     }
+
+    /// Counts the growth of a memory or table, unless it has a maximum of its own that forbids it.
+    ///
+    /// A growth that is granted counts even if the system then has no memory for it: the engine tells of failures that were
+    /// never granted, too, and to take those back would count too little.
+    fn grow(&mut self, current: usize, desired: usize, maximum: Option<usize>, unit: usize) -> bool {
+        maximum.is_none_or(|maximum| desired <= maximum)
+            && self.reserve(desired.saturating_sub(current).saturating_mul(unit))
+    }
 }
 
 impl ResourceLimiter for Budget {
-    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.reserve(desired.saturating_sub(current)))
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.grow(current, desired, maximum, 1))
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.reserve(desired.saturating_sub(current).saturating_mul(TABLE_ELEMENT)))
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let maximum = maximum.unwrap_or(usize::MAX).min(MAX_TABLE_ELEMENTS);
+        Ok(self.grow(current, desired, Some(maximum), TABLE_ELEMENT))
     }
 
     fn instances(&self) -> usize {
-        MAX_PARTS
+        MAX_PARTS as usize
     }
 
     fn tables(&self) -> usize {
-        MAX_PARTS
+        MAX_TABLES as usize
     }
 
     fn memories(&self) -> usize {
-        MAX_PARTS
-    }
-}
-
-/// Lets through so many bytes within a span, and counts what it does not.
-#[derive(Debug)]
-pub struct Rate {
-    bytes: usize,
-    span: Duration,
-    began: Instant,
-    passed: usize,
-    refused: u64,
-}
-
-impl Rate {
-    pub fn new(bytes: usize, span: Duration) -> Self {
-        Self { bytes, span, began: Instant::now(), passed: 0, refused: 0 }
-    }
-
-    /// Whether `bytes` more pass now.
-    pub fn pass(&mut self, bytes: usize) -> bool {
-        if self.began.elapsed() >= self.span {
-            self.began = Instant::now();
-            self.passed = 0;
-        }
-        let passes = self.passed + bytes <= self.bytes;
-        if passes {
-            self.passed += bytes;
-        } else {
-            self.refused += 1;
-        }
-        passes
-    }
-
-    /// What was refused since the last call of this.
-    pub fn take_refused(&mut self) -> u64 {
-        std::mem::take(&mut self.refused)
+        MAX_MEMORIES as usize
     }
 }
 
@@ -160,7 +174,16 @@ mod tests {
         assert!(budget.memory_growing(0, 600, None).unwrap());
         assert!(budget.table_growing(0, 40, None).unwrap());
         assert!(!budget.memory_growing(0, 100, None).unwrap(), "600 + 320 + 100 is more than 1000");
-        assert!(budget.take_refused());
+        assert_eq!((budget.wanted(), budget.take_refusals()), (Some(1_020), 1));
         assert!(budget.reserve(80));
+    }
+
+    /// Catches growths that cannot be, and count all the same.
+    #[test]
+    fn growth_beyond_a_maximum_is_not_counted() {
+        let mut budget = Budget::new(1_000);
+        assert!(!budget.memory_growing(100, 600, Some(500)).unwrap(), "more than the memory's own maximum");
+        assert!(!budget.table_growing(0, MAX_TABLE_ELEMENTS + 1, None).unwrap());
+        assert_eq!((budget.used(), budget.wanted()), (0, None));
     }
 }

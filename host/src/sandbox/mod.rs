@@ -7,13 +7,18 @@ mod bindings;
 mod compile;
 mod context;
 mod engine;
+mod guard;
 mod imports;
 mod instance;
 mod limits;
+mod pool;
+mod rate;
+#[cfg(test)]
+mod tests;
 mod ticker;
 
 pub use compile::{ChildCompiler, CompileError, REFUSED, compile};
 pub use context::GuestOutput;
 pub use engine::{Component, Engine, LoadError};
 pub use instance::{Failure, Identity, Instance, VideoResult};
-pub use limits::Limits;
+pub use limits::{Limits, Refusals};

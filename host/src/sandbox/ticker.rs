@@ -16,6 +16,9 @@ pub struct Ticker {
 
 struct Shared {
     running: AtomicUsize,
+    /// The thread sleeps until somebody wakes it. Most calls begin while it is awake, and to wake it anyway would be most of
+    /// what a call costs.
+    asleep: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -31,13 +34,16 @@ pub struct Running<'a>(&'a Activity);
 
 impl Ticker {
     pub fn start(engine: &wasmtime::Engine) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { running: AtomicUsize::new(0), stop: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { running: AtomicUsize::new(0), asleep: AtomicBool::new(false), stop: AtomicBool::new(false) });
         let (engine, state) = (engine.clone(), shared.clone());
         let thread = thread::Builder::new().name("epochs".to_owned()).spawn(move || {
             while !state.stop.load(Ordering::Acquire) {
-                if state.running.load(Ordering::Acquire) == 0 {
+                // Said before it is looked at, and looked at after it was said in `enter`: one of the two sees the other.
+                state.asleep.store(true, Ordering::SeqCst);
+                if state.running.load(Ordering::SeqCst) == 0 {
                     thread::park();
                 } else {
+                    state.asleep.store(false, Ordering::SeqCst);
                     thread::park_timeout(TICK);
                     engine.increment_epoch();
                 }
@@ -66,7 +72,8 @@ impl Drop for Ticker {
 impl Activity {
     /// Notes that a guest runs from now until the guard is dropped.
     pub fn enter(&self) -> Running<'_> {
-        if self.shared.running.fetch_add(1, Ordering::AcqRel) == 0 {
+        self.shared.running.fetch_add(1, Ordering::SeqCst);
+        if self.shared.asleep.swap(false, Ordering::SeqCst) {
             self.thread.unpark();
         }
         Running(self)

@@ -12,6 +12,7 @@ use super::channels::ChannelMeters;
 use super::happenings::{ErrorLimits, Happening, Origin, Told, clipped};
 
 use super::histogram::{GUEST_TIME, Histogram, LATENCY};
+use crate::sandbox::Refusals;
 
 /// Events that a condition remembers.
 const EVENTS: usize = 32;
@@ -132,6 +133,8 @@ pub struct Meters {
     pub guest_memory: [Counter; 2],
     /// Values and events that the processor sent.
     pub guest_outputs: Counter,
+    /// What was refused to the processor.
+    pub guest_refused: Refused,
     /// From bytes received to bytes encoded, of every picture.
     pub all_latencies: Histogram,
     /// The guest's time for every picture.
@@ -184,6 +187,7 @@ impl Meters {
             guest_restarts: Moments::default(),
             guest_memory: Default::default(),
             guest_outputs: Counter::default(),
+            guest_refused: Refused::default(),
             all_latencies: Histogram::new(&LATENCY),
             all_guest_times: Histogram::new(&GUEST_TIME),
             inputs: Moments::default(),
@@ -394,6 +398,34 @@ impl Counter {
     /// The number.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
+    }
+}
+
+/// What was refused to a processor, because it asked for more than it may have.
+#[derive(Debug, Default)]
+pub struct Refused {
+    /// Growths of memories and tables, and retained frames.
+    pub memory: Counter,
+    /// Handles.
+    pub handles: Counter,
+    /// Values and events.
+    pub outputs: Counter,
+    /// Lines of the log.
+    pub log_lines: Counter,
+}
+
+impl Refused {
+    /// Counts these, too.
+    pub fn add(&self, more: Refusals) {
+        self.memory.add(more.memory);
+        self.handles.add(more.handles);
+        self.outputs.add(more.outputs);
+        self.log_lines.add(more.log_lines);
+    }
+
+    /// All of them.
+    pub fn sum(&self) -> u64 {
+        [&self.memory, &self.handles, &self.outputs, &self.log_lines].map(Counter::get).iter().sum()
     }
 }
 

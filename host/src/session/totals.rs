@@ -52,6 +52,7 @@ pub const COUNTS: [Count; 38] = [
     Count { name: "guest_traps", help: "Traps of the processor, with those for want of memory.", read: |meters, _| meters.guest_traps.get() },
     Count { name: "guest_overruns", help: "Calls of the processor that took too long.", read: |meters, _| meters.guest_overruns.get() },
     Count { name: "guest_outputs", help: "Values and events that the processor sent.", read: |meters, _| meters.guest_outputs.get() },
+    Count { name: "guest_refusals", help: "Memory, handles, output and log lines refused to the processor.", read: |meters, _| meters.guest_refused.sum() },
     Count { name: "control_segments", help: "Segments of the control channel read.", read: |meters, _| meters.channels.control.segments.get() },
     Count { name: "control_segments_skipped", help: "Segments of the control channel that the server had no more.", read: |meters, _| meters.channels.control.skipped.get() },
     Count { name: "control_updates", help: "Messages of the control channel taken as params.", read: |meters, _| meters.channels.control.updates.get() },

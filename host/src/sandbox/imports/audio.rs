@@ -67,7 +67,18 @@ impl wit::HostAudioFrame for Guest {
         if target.retained {
             return Ok(Err(Error::Invalid("a retained frame cannot be replaced".to_owned())));
         }
-        Ok(split(samples, order, target.samples.channels.len()).map(|channels| target.samples.channels = channels))
+        let bytes = samples.len() * size_of::<f32>();
+        let channels = match split(samples, order, target.samples.channels.len()) {
+            Ok(channels) => channels,
+            Err(error) => return Ok(Err(error)),
+        };
+        // The guest may keep the frame, with whatever is in it.
+        if !self.budget.reserve(bytes.saturating_sub(target.counted)) {
+            return Ok(Err(no_memory(bytes)));
+        }
+        self.budget.release(target.counted.saturating_sub(bytes));
+        (target.counted, target.samples.channels) = (bytes, channels);
+        Ok(Ok(()))
     }
 
     fn derive(
@@ -104,15 +115,20 @@ impl wit::HostAudioFrame for Guest {
     }
 }
 
-fn push(guest: &mut Guest, samples: AudioFrame, retained: bool) -> Result<Resource<Frame>, Error> {
+/// Makes a handle of samples, and counts their bytes.
+pub fn push(guest: &mut Guest, samples: AudioFrame, retained: bool) -> Result<Resource<Frame>, Error> {
     let counted = Frame::bytes(&samples);
     if !guest.budget.reserve(counted) {
-        return Err(Error::Limit(format!("{counted} bytes of samples do not fit into the memory limit")));
+        return Err(no_memory(counted));
     }
     guest.table.push(Frame { samples, counted, retained }).map_err(|_| {
         guest.budget.release(counted);
-        Error::Limit(format!("no more than {} handles at a time", guest.limits.handles))
+        guest.no_handle()
     })
+}
+
+fn no_memory(bytes: usize) -> Error {
+    Error::Limit(format!("{bytes} bytes of samples do not fit into the memory limit"))
 }
 
 fn split(samples: Vec<f32>, order: wit::SampleOrder, channels: usize) -> Result<Vec<Vec<f32>>, Error> {

@@ -23,8 +23,11 @@ const RESERVED: [&str; 8] = [
 
 impl wit::Host for Guest {
     fn publish(&mut self, json: String) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.room(json.len()).and_then(|()| parse(&json)).map(|value| {
-            self.output.push_back(GuestOutput::Data(value.to_string()));
+        Ok(self.parse(&json).and_then(|value| {
+            let text = value.to_string();
+            self.room(text.len())?;
+            self.output.push_back(GuestOutput::Data(text));
+            Ok(())
         }))
     }
 
@@ -35,10 +38,11 @@ impl wit::Host for Guest {
         if RESERVED.contains(&name.as_str()) {
             return Ok(Err(Error::Invalid(format!("`{name}` is an event of the host"))));
         }
-        Ok(self.room(json.len()).and_then(|()| parse(&json)).and_then(|value| {
+        Ok(self.parse(&json).and_then(|value| {
             let Value::Object(fields) = value else {
                 return Err(Error::Invalid("an event's fields are a JSON object".to_owned()));
             };
+            self.room(name.len() + json.len())?;
             self.output.push_back(GuestOutput::Event(name, fields));
             Ok(())
         }))
@@ -46,15 +50,25 @@ impl wit::Host for Guest {
 }
 
 impl Guest {
+    /// Takes room for so many bytes in this flush, and for a comma.
     fn room(&mut self, bytes: usize) -> Result<(), Error> {
-        let limit = self.limits.data_flush;
         if self.has_room_for_output() && self.output_rate.pass(bytes + 1) {
             return Ok(());
         }
-        Err(Error::Limit(format!("{bytes} bytes more than fill a flush of {limit}; try again after it")))
+        Err(self.no_room(bytes))
     }
-}
 
-fn parse(json: &str) -> Result<Value, Error> {
-    serde_json::from_str(json).map_err(|error| Error::Invalid(format!("not JSON: {error}")))
+    fn no_room(&mut self, bytes: usize) -> Error {
+        self.refusals.outputs += 1;
+        let limit = self.limits.data_flush;
+        Error::Limit(format!("{bytes} bytes more than fill a flush of {limit}; try again after it"))
+    }
+
+    /// Reads a value, unless it could not be sent anyway.
+    fn parse(&mut self, json: &str) -> Result<Value, Error> {
+        if json.len() > self.limits.data_flush {
+            return Err(self.no_room(json.len()));
+        }
+        serde_json::from_str(json).map_err(|error| Error::Invalid(format!("not JSON: {error}")))
+    }
 }

@@ -1,20 +1,27 @@
 //! `log`: a guest's lines in the host's log.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use crate::sandbox::bindings::rillbox::processor::log as wit;
 use crate::sandbox::context::Guest;
 use crate::sandbox::instance::Identity;
-use crate::sandbox::limits::Rate;
+use crate::sandbox::rate::Rate;
 
 /// Longest line, in bytes; the rest is cut.
 const MAX_LINE: usize = 8 << 10;
 
-/// Writes lines with the names of their stream and processor, so many bytes a second.
+/// Bytes that a line costs besides its text: its time, level, stream and processor are written too.
+const FRAME: usize = 200;
+
+/// Writes lines with the names of their stream and processor, so many bytes a second, whether they were logged or printed.
 pub struct GuestLog {
     stream: String,
     processor: String,
     rate: Rate,
+    /// Lines dropped since one was written, and since they were last asked for.
+    dropped: u64,
+    refusals: u64,
 }
 
 impl GuestLog {
@@ -23,22 +30,26 @@ impl GuestLog {
             stream: identity.stream.clone(),
             processor: identity.processor.clone(),
             rate: Rate::new(bytes_per_second, Duration::from_secs(1)),
+            dropped: 0,
+            refusals: 0,
         }
     }
 
     /// Writes one line, unless this second's bytes are spent. Control characters are escaped.
     pub fn line(&mut self, level: wit::Level, message: &str, fields: &str) {
-        let message = clip(message);
+        let message = clip(message).escape_debug().to_string();
         let fields = clip(fields);
-        if !self.rate.pass(message.len() + fields.len()) {
+        let frames = if self.dropped > 0 { 2 * FRAME } else { FRAME };
+        if !self.rate.pass(frames + written(&message) + written(fields)) {
+            self.dropped += 1;
+            self.refusals += 1;
             return;
         }
         let (stream, processor) = (&self.stream, &self.processor);
-        let refused = self.rate.take_refused();
+        let refused = std::mem::take(&mut self.dropped);
         if refused > 0 {
             tracing::warn!(target: "guest", stream, processor, refused, "lines were dropped: the guest logs too much");
         }
-        let message = message.escape_debug().to_string();
         match level {
             wit::Level::Error => tracing::error!(target: "guest", stream, processor, fields, "{message}"),
             wit::Level::Warn => tracing::warn!(target: "guest", stream, processor, fields, "{message}"),
@@ -47,16 +58,53 @@ impl GuestLog {
             wit::Level::Trace => tracing::trace!(target: "guest", stream, processor, fields, "{message}"),
         }
     }
+
+    /// How many lines were dropped since the last call of this.
+    pub fn take_refusals(&mut self) -> u64 {
+        std::mem::take(&mut self.refusals)
+    }
+}
+
+/// Bytes of a text where it is written, which escapes it once more.
+fn written(text: &str) -> usize {
+    text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
 fn clip(line: &str) -> &str {
     &line[..line.floor_char_boundary(MAX_LINE)]
 }
 
+/// Key-value pairs as text, no more of them than fill a line: a guest may give millions.
+fn text(fields: &[(String, String)]) -> String {
+    let mut text = String::new();
+    for (key, value) in fields {
+        if text.len() >= MAX_LINE {
+            break;
+        }
+        let gap = if text.is_empty() { "" } else { " " };
+        // Writing into a string does not fail.
+        let _ = write!(text, "{gap}{}={:?}", clip(key), clip(value));
+    }
+    text
+}
+
 impl wit::Host for Guest {
     fn log(&mut self, level: wit::Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
-        let fields: Vec<String> = fields.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
-        self.log.line(level, &message, &fields.join(" "));
+        self.stdio.log(level, &message, &text(&fields));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches text that grows with the pairs of a hostile guest.
+    #[test]
+    fn fields_fill_a_line_and_no_more() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(text(&[pair("a", "1"), pair("b", "x\"y")]), r#"a="1" b="x\"y""#);
+        let endless = vec![pair("k", &"\u{1}".repeat(100_000)); 1_000];
+        assert!(text(&endless).len() < 8 * MAX_LINE);
     }
 }

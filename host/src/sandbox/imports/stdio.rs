@@ -1,20 +1,20 @@
-//! What a guest prints: lines of the log, and the last words before a trap.
+//! What a guest logs and prints: lines of the one log it has, and the last words before a trap.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::sandbox::bindings::rillbox::processor::log::Level;
 use crate::sandbox::imports::log::GuestLog;
 use crate::sandbox::instance::Identity;
 
-/// Longest text without a line break that is kept, in bytes.
+/// Longest text without a line break that is kept, and most that one call may write, in bytes.
 const MAX_PENDING: usize = 4 << 10;
 
-/// Standard output and error of one guest. WASI writes to it through handles of its own, hence the lock; only one of them
+/// The log, standard output and standard error of one guest. WASI writes to it through handles of its own, hence the lock; only one of them
 /// writes at a time.
 #[derive(Clone)]
 pub struct Stdio(Arc<Mutex<Lines>>);
@@ -33,11 +33,25 @@ impl Stdio {
 
     /// The lines printed since the last call of this, as one text: a panic's message when the guest trapped.
     pub fn take_last_words(&self) -> String {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).last)
+        std::mem::take(&mut self.lines().last)
+    }
+
+    /// Writes a line that the guest logs.
+    pub fn log(&self, level: Level, message: &str, fields: &str) {
+        self.lines().log.line(level, message, fields);
+    }
+
+    /// How many lines were dropped since the last call of this.
+    pub fn take_refusals(&self) -> u64 {
+        self.lines().log.take_refusals()
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn print(&self, bytes: &[u8]) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines();
         for byte in bytes {
             if *byte == b'\n' || lines.pending.len() >= MAX_PENDING {
                 lines.end_line();
@@ -85,6 +99,9 @@ impl StdoutStream for Stdio {
 
 impl OutputStream for Stdio {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > MAX_PENDING {
+            return Err(StreamError::trap("more was written than `check-write` allows"));
+        }
         self.print(&bytes);
         Ok(())
     }

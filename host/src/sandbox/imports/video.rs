@@ -80,7 +80,7 @@ impl wit::HostVideoFrame for Guest {
             Ok(handle) => Ok(Ok(handle)),
             Err(_) => {
                 self.budget.release(bytes);
-                Ok(Err(Error::Limit(format!("no more than {} handles at a time", self.limits.handles))))
+                Ok(Err(self.no_handle()))
             }
         }
     }

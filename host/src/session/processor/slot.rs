@@ -119,7 +119,10 @@ impl Slot {
     pub fn take_output(&mut self) -> impl Iterator<Item = GuestOutput> + use<> {
         self.weigh();
         let output = match &mut self.state {
-            State::Ready(instance) => Some(instance.take_output()),
+            State::Ready(instance) => {
+                self.meters.guest_refused.add(instance.take_refusals());
+                Some(instance.take_output())
+            }
             _ => None,
         };
         output.into_iter().flatten()

@@ -1,0 +1,52 @@
+"""The sandbox from inside: programs of the repository that time it, and the same work without it."""
+
+import json
+import os
+import statistics
+
+from . import processes
+from .goals import against
+
+_GOALS = {
+    "instantiate": {"p50_us": "< 100", "p99_us": "< 1000"},
+    "call": {"p99_us": "< 5"},
+    "rgba": {"p99_us": "< 3000"},
+}
+
+# Whether something is slower is asked so often, in turns with what it is slower than: a machine has its moments.
+_TURNS = 3
+
+
+def measure(root, binary, guests, native_target, rounds):
+    """Builds the two programs, and takes their figures in turns."""
+    release = os.path.basename(os.path.dirname(binary)) == "release"
+    ours = _built(root, ["--package", "rillbox", "--bench", "sandbox", *(["--release"] if release else [])])
+    environment = {"RUSTFLAGS": "-C target-cpu=x86-64-v3", "CARGO_TARGET_DIR": native_target}
+    native = _built(os.path.join(root, "guests"), ["--package", "effects", "--bench", "native", "--release"], environment)
+    turns = []
+    for _ in range(_TURNS):
+        inside = json.loads(processes.run([ours, binary, guests, str(rounds)])["output"].splitlines()[-1])
+        outside = json.loads(processes.run([native, str(rounds)])["output"].splitlines()[-1])
+        turns.append(inside | {"native": outside})
+    # Of each figure the middle one.
+    middle = {
+        name: {figure: round(statistics.median(turn[name][figure] for turn in turns), 1) for figure in figures}
+        for name, figures in turns[0].items()
+    }
+    for name, goals in _GOALS.items():
+        middle[name] |= {figure: against(middle[name][figure], goal) for figure, goal in goals.items()}
+    ratio = statistics.median(turn["green"]["p50_us"] / turn["native"]["p50_us"] for turn in turns)
+    return middle | {"green_to_native": against(round(ratio, 3), "<= 1.15")}
+
+
+def _built(directory, arguments, environment=None):
+    """The path of a program that cargo builds."""
+    # Cargo's messages are one JSON object a line; what else it says is between them.
+    command = ["cargo", "build", "--locked", "--message-format", "json", *arguments]
+    names = [f"{name}={value}" for name, value in (environment or {}).items()]
+    output = processes.run(["env", "-C", directory, *names, *command])["output"]
+    messages = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    programs = [message["executable"] for message in messages if message.get("executable")]
+    if not programs:
+        raise RuntimeError(f"{' '.join(command)} built no program")
+    return programs[-1]
