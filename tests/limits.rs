@@ -142,7 +142,8 @@ async fn lists_are_as_long_as_the_largest_frame_and_a_quarter() {
     let host = host(&["--max-pixels", "57600"], "lists").await;
     for way in ["log", "fields", "publish", "event", "error"] {
         let status = run(&host, "lists", "320x180", json!({ "way": way, "bytes": 300_000 })).await;
-        assert_eq!(status["errors"]["traps"], 5, "{way}: {status}");
+        assert!(status["errors"]["traps"].as_u64() > Some(0), "{way}: {status}");
+        assert!(status["last_error"].as_str().unwrap().contains("too much data"), "{way}: {status}");
         let status = run(&host, "lists", "320x180", json!({ "way": way, "bytes": 280_000 })).await;
         assert_eq!(status["errors"]["traps"], 0, "{way}: {status}");
         let (outputs, errors) = (&status["guest"]["refused"]["outputs"], &status["errors"]["reported"]);
@@ -170,10 +171,10 @@ async fn a_guest_that_shouts_is_heard_64_kib_a_second() {
     let host = host(&[], "shout").await;
     let status = run(&host, "shout", "320x180", json!({})).await;
     let refused = status["guest"]["refused"]["log_lines"].as_u64().unwrap();
-    assert!(refused > 1_000, "{status}");
+    assert!(refused > 500, "{status}");
     assert_eq!(status["errors"]["traps"], 0, "{status}");
     let began = Instant::now();
-    let (_, log) = run_clip("shout", &[]);
+    let (_, log) = run_clip("shout", "");
     let seconds = began.elapsed().as_secs_f64();
     let lines: Vec<&str> = log.lines().filter(|line| line.contains(r#""target":"guest""#)).collect();
     let bytes: usize = lines.iter().map(|line| line.len()).sum();
@@ -183,11 +184,15 @@ async fn a_guest_that_shouts_is_heard_64_kib_a_second() {
 }
 
 /// Puts the clip through a guest with `rillbox run`, under a shell's `limits`; gives its exit and its log.
-fn run_clip(name: &str, limits: &[&str]) -> (bool, String) {
+fn run_clip(name: &str, limits: &str) -> (bool, String) {
     let out = TempDir::new().unwrap();
     let output = std::process::Command::new("sh")
-        .args(["-c", &format!("{}; exec \"$@\"", limits.join("; ")), "sh"])
-        .args([program().as_os_str(), "run".as_ref(), if name == "passthrough" { guest(name) } else { hostile(name) }.as_os_str()])
+        .args(["-c", &format!("{limits} exec \"$@\""), "sh"])
+        .args([
+            program().as_os_str(),
+            "run".as_ref(),
+            if name == "passthrough" { guest(name) } else { hostile(name) }.as_os_str(),
+        ])
         .args(["--input".as_ref(), clip().as_os_str()])
         .args(["--output".as_ref(), out.path().join("out.ts").as_os_str()])
         .args(["--log-format", "json", "--frame-budget", "5000"])
@@ -204,7 +209,9 @@ async fn wasi_has_the_same_limits() {
     let host = host(&[], "wasi").await;
     for way in ["timers", "streams", "write", "zeros", "random"] {
         let status = run(&host, "wasi", "320x180", json!({ "way": way })).await;
-        assert_eq!(status["errors"], json!({ "reported": 0, "traps": 5, "overruns": 0 }), "{way}: {status}");
+        let traps = status["errors"]["traps"].as_u64();
+        assert!(traps > Some(0), "{way}: {status}");
+        assert_eq!(status["errors"], json!({ "reported": 0, "traps": traps, "overruns": 0 }), "{way}: {status}");
     }
 }
 
@@ -215,7 +222,8 @@ async fn a_guest_gives_back_no_more_sound_than_it_was_given() {
     let segments = media::clip_segments();
     let sound = |segments: &[Vec<u8>]| media::pts(&segments.concat(), "a").len() as f64;
     for copies in [2, 100] {
-        let (received, status) = host.run(&format!("made-{copies}"), "swell", json!({ "copies": copies }), &segments).await;
+        let (received, status) =
+            host.run(&format!("made-{copies}"), "swell", json!({ "copies": copies }), &segments).await;
         assert!(status["errors"]["reported"].as_u64() > Some(20), "{status}");
         assert!(status["last_error"].as_str().unwrap().contains("s of sound"), "{status}");
         // 21 ms a packet came in, 20 ms go out.
@@ -254,9 +262,9 @@ async fn a_picture_may_go_there_and_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_address_space_instances_are_made_on_demand() {
     let warning = "made on demand";
-    let (succeeded, log) = run_clip("passthrough", &[]);
+    let (succeeded, log) = run_clip("passthrough", "");
     assert!(succeeded && !log.contains(warning), "{log}");
     // 32 GiB, in KiB: a few memories of 4 GiB each, and no pool of them.
-    let (succeeded, log) = run_clip("passthrough", &["ulimit -v 33554432"]);
+    let (succeeded, log) = run_clip("passthrough", "ulimit -v 33554432;");
     assert!(succeeded && log.contains(warning), "{log}");
 }

@@ -4,7 +4,7 @@ use rillbox_sdk::log::{self, Level};
 use rillbox_sdk::{NoParams, Processor, Result, VideoFrame, VideoOutcome};
 
 /// Rounds a frame.
-const ROUNDS: usize = 50;
+const ROUNDS: usize = 10;
 
 #[derive(Default)]
 struct Shout;

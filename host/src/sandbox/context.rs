@@ -84,11 +84,7 @@ impl Guest {
     /// What was refused since the last call of this.
     pub fn take_refusals(&mut self) -> Refusals {
         let counted = std::mem::take(&mut self.refusals);
-        Refusals {
-            memory: self.budget.take_refusals(),
-            log_lines: self.stdio.take_refusals(),
-            ..counted
-        }
+        Refusals { memory: self.budget.take_refusals(), log_lines: self.stdio.take_refusals(), ..counted }
     }
 }
 

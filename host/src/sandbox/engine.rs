@@ -134,11 +134,7 @@ impl Engine {
 
     /// Compiles a component, and checks that it imports what is offered and exports what is asked.
     pub(super) fn precompile(&self, wasm: &[u8]) -> Result<(Vec<u8>, Component), LoadError> {
-        // What a component may have at most is a property of the pool, of which whoever uploads one need not know.
-        let refused = |error: wasmtime::Error| {
-            let why = format!("{error:#}").replace(" in this pooling allocator configuration", "");
-            LoadError::Contract(why)
-        };
+        let refused = |error: wasmtime::Error| LoadError::Contract(plainly(&error));
         let component = wasmtime::component::Component::new(&self.0.engine, wasm).map_err(refused)?;
         let prepared = self.prepare(&component)?;
         Ok((component.serialize().map_err(refused)?, prepared))
@@ -157,6 +153,14 @@ impl Engine {
     pub(super) fn activity(&self) -> &Activity {
         &self.0.activity
     }
+}
+
+/// Why a component was refused. What one may have at most is a property of the pool, of which whoever uploads one need not know.
+fn plainly(error: &wasmtime::Error) -> String {
+    format!("{error:#}")
+        .replace(" in this pooling allocator configuration", "")
+        .replace(" in the pooling allocator", "")
+        .replace("pooling allocator requirements", "what an instance may have")
 }
 
 /// An engine with a pool, or, on a machine that cannot reserve one, without.

@@ -185,7 +185,9 @@ impl Instance {
         let heard = taken.iter().map(seconds).sum();
         if !self.sound.spend(heard) {
             let left = self.sound.left();
-            return Err(Failure::Reported(format!("{heard:.2} s of sound, of which only {left:.2} s were given before")));
+            return Err(Failure::Reported(format!(
+                "{heard:.2} s of sound, of which only {left:.2} s were given before"
+            )));
         }
         Ok(taken)
     }

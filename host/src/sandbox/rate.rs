@@ -16,13 +16,18 @@ impl Rate {
         Self { bytes, span, began: Instant::now(), passed: 0 }
     }
 
-    /// Whether `bytes` more pass now.
-    pub fn pass(&mut self, bytes: usize) -> bool {
+    /// Whether `bytes` more would pass now.
+    pub fn has(&mut self, bytes: usize) -> bool {
         if self.began.elapsed() >= self.span {
             self.began = Instant::now();
             self.passed = 0;
         }
-        let passes = self.passed.saturating_add(bytes) <= self.bytes;
+        self.passed.saturating_add(bytes) <= self.bytes
+    }
+
+    /// Whether `bytes` more pass now; if so, they have.
+    pub fn pass(&mut self, bytes: usize) -> bool {
+        let passes = self.has(bytes);
         if passes {
             self.passed += bytes;
         }

@@ -34,7 +34,11 @@ pub struct Running<'a>(&'a Activity);
 
 impl Ticker {
     pub fn start(engine: &wasmtime::Engine) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { running: AtomicUsize::new(0), asleep: AtomicBool::new(false), stop: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            running: AtomicUsize::new(0),
+            asleep: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        });
         let (engine, state) = (engine.clone(), shared.clone());
         let thread = thread::Builder::new().name("epochs".to_owned()).spawn(move || {
             while !state.stop.load(Ordering::Acquire) {

@@ -37,14 +37,12 @@ impl GuestLog {
 
     /// Writes one line, unless this second's bytes are spent. Control characters are escaped.
     pub fn line(&mut self, level: wit::Level, message: &str, fields: &str) {
-        let message = clip(message).escape_debug().to_string();
-        let fields = clip(fields);
-        let frames = if self.dropped > 0 { 2 * FRAME } else { FRAME };
-        if !self.rate.pass(frames + written(&message) + written(fields)) {
+        let Some(message) = self.passed(clip(message), clip(fields)) else {
             self.dropped += 1;
             self.refusals += 1;
             return;
-        }
+        };
+        let fields = clip(fields);
         let (stream, processor) = (&self.stream, &self.processor);
         let refused = std::mem::take(&mut self.dropped);
         if refused > 0 {
@@ -57,6 +55,16 @@ impl GuestLog {
             wit::Level::Debug => tracing::debug!(target: "guest", stream, processor, fields, "{message}"),
             wit::Level::Trace => tracing::trace!(target: "guest", stream, processor, fields, "{message}"),
         }
+    }
+
+    /// The message as it is written, if it and its fields pass. Escaping is only worth it where they may.
+    fn passed(&mut self, message: &str, fields: &str) -> Option<String> {
+        let frames = if self.dropped > 0 { 2 * FRAME } else { FRAME };
+        if !self.rate.has(frames + message.len() + fields.len()) {
+            return None;
+        }
+        let message = message.escape_debug().to_string();
+        self.rate.pass(frames + written(&message) + written(fields)).then_some(message)
     }
 
     /// How many lines were dropped since the last call of this.

@@ -3,7 +3,8 @@
 use crate::sandbox::instance::Failure;
 use crate::sandbox::tests::component::{compiled, component, engine, instance};
 
-const CLOCK: &str = r#"(import "rillbox:processor/clock@0.1.0" "now" (func $now (result i64))) (memory (export "memory") 1)"#;
+const CLOCK: &str =
+    r#"(import "rillbox:processor/clock@0.1.0" "now" (func $now (result i64))) (memory (export "memory") 1)"#;
 
 /// Catches a panic that takes the task, its thread or the engine with it, and one that does not count as the guest's trap.
 #[tokio::test]
