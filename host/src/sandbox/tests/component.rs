@@ -10,6 +10,7 @@ use wit_parser::Resolve;
 use crate::sandbox::Limits;
 use crate::sandbox::context::Guest;
 use crate::sandbox::engine::{Component, Engine};
+use crate::sandbox::http::HttpAccess;
 use crate::sandbox::instance::{Identity, Instance};
 
 /// What exports do that a test has no interest in: nothing. Results are read at address 0, where nothing but zeros may be: they
@@ -58,6 +59,11 @@ pub fn compiled(engine: &Engine, component: &[u8]) -> Component {
 }
 
 pub async fn instance(engine: &Engine, component: &Component) -> Instance {
-    let identity = Identity { stream: "test".to_owned(), processor: "test@1.0.0".to_owned(), started: Instant::now() };
+    let identity = Identity {
+        stream: "test".to_owned(),
+        processor: "test@1.0.0".to_owned(),
+        started: Instant::now(),
+        http: HttpAccess::none(),
+    };
     Instance::new(engine, component, &identity).await.unwrap()
 }
