@@ -4,7 +4,7 @@ SHELL := bash
 cargo_deny := 0.20.2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint guests build setup-lint clean
+.PHONY: help setup demo test fuzz bench lint guests build setup-lint clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,15 @@ test: build guests ## Build and run every test
 	cd guests && cargo test --locked --no-fail-fast
 	cargo test --workspace --locked --no-fail-fast
 
-bench: setup guests ## Measure a release build, all of it: 24 minutes
+# SEED is the first case; SECONDS is how long it goes on, 0 without end. A case that fails is kept in target/fuzz.
+fuzz: SEED ?= $(shell date +%s)
+fuzz: SECONDS ?= 0
+fuzz: build guests ## Run components made at random until one does harm (SEED=…, SECONDS=…)
+	@echo "from seed $(SEED) on"
+	RILLBOX_FUZZ_SEED=$(SEED) RILLBOX_FUZZ_SECONDS=$(SECONDS) cargo test --workspace --locked --test random \
+		-- --nocapture --exact random_components_neither_panic_nor_hang_nor_grow
+
+bench: setup guests ## Measure a release build, all of it: 26 minutes
 	cargo build --release --locked --package rillbox
 	scripts/bench all
 

@@ -117,3 +117,25 @@ fn every_guest_is_tested() {
         assert!(guest == "lib" || tests.contains(&format!("\"{guest}\"")), "the hostile guest {guest} is never run");
     }
 }
+
+/// Catches a promise without its line, and one that is held by a test that is not there.
+#[test]
+fn promises_name_tests_that_exist() {
+    let text = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    for number in 1..=13 {
+        let start = format!("| G{number} | ");
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with(&start)).collect();
+        assert_eq!(rows.len(), 1, "lines for G{number}");
+        assert!(rows[0].trim_start_matches(&start).contains(". |"), "G{number} is no sentence: {}", rows[0]);
+    }
+    let named: Vec<(&str, &str)> =
+        text.split('`').skip(1).step_by(2).filter_map(|code| code.split_once(".rs::")).collect();
+    assert!(named.len() > 10, "{named:?}");
+    for (file, test) in named {
+        let code = fs::read_to_string(root().join(format!("{file}.rs"))).expect(file);
+        let declared =
+            code.lines().position(|line| line.trim_start_matches("async ").starts_with(&format!("fn {test}(")));
+        let line = declared.unwrap_or_else(|| panic!("{file}.rs has no {test}"));
+        assert!(code.lines().nth(line - 1).unwrap().contains("test"), "{test} is no test");
+    }
+}

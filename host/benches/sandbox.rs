@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rillbox::registry::Compiler;
-use rillbox::sandbox::{ChildCompiler, Component, Engine, Identity, Instance, Limits, VideoResult};
+use rillbox::sandbox::{ChildCompiler, Component, Engine, HttpAccess, Identity, Instance, Limits, VideoResult};
 use rillbox_media::{Color, ColorMatrix, ColorRange, PixelFormat, Ticks, VideoFrame, convert};
 use serde_json::{Value, json};
 
@@ -107,7 +107,12 @@ async fn started(engine: &Engine, component: &Component) -> anyhow::Result<Insta
 }
 
 fn identity() -> Identity {
-    Identity { stream: "bench".to_owned(), processor: "bench@1.0.0".to_owned(), started: Instant::now() }
+    Identity {
+        stream: "bench".to_owned(),
+        processor: "bench@1.0.0".to_owned(),
+        started: Instant::now(),
+        http: HttpAccess::none(),
+    }
 }
 
 /// Something with every value in it.

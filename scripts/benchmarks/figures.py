@@ -26,8 +26,11 @@ class Stream:
 
     def latency_ms(self, goals):
         """From the last byte of a frame sent to the last byte of it received, for every frame that came."""
-        values = [(self._out[pts] - self._in[pts]) * 1e3 for pts in self._out.keys() & self._in.keys()]
-        return {name: against(value, goals.get(name)) for name, value in distribution(values).items()}
+        return {name: against(value, goals.get(name)) for name, value in distribution(self.latencies_ms()).items()}
+
+    def latencies_ms(self):
+        """The latency of each frame that came."""
+        return [(self._out[pts] - self._in[pts]) * 1e3 for pts in self._out.keys() & self._in.keys()]
 
     def audio(self):
         """Seconds from the first to the last PES packet of sound, and steps of the output that are not Opus' 20 ms."""
@@ -78,8 +81,12 @@ def distribution(values):
     """Lowest, median, 95th percentile and highest, each None of nothing."""
     values = sorted(values)
     shares = {"min": 0.0, "p50": 0.5, "p95": 0.95, "max": 1.0}
-    last = len(values) - 1
-    return {name: round(values[int(share * last)], 1) if values else None for name, share in shares.items()}
+    return {name: at(values, share) for name, share in shares.items()}
+
+
+def at(values, share):
+    """The value below which this share of sorted ones are; None of nothing."""
+    return round(values[int(share * (len(values) - 1))], 1) if values else None
 
 
 def host_says(status):

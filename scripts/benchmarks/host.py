@@ -14,14 +14,14 @@ from . import processes
 class Host:
     """Use as a context manager: the process ends with the block."""
 
-    def __init__(self, binary, data_dir, cpu=None):
+    def __init__(self, binary, data_dir, cpu=None, flags=()):
         """On one CPU alone where `cpu` is its number."""
         command = [binary, "serve", "--listen", "127.0.0.1:0", "--trickle", "127.0.0.1:0"]
         if cpu is not None:
             command = ["taskset", "--cpu-list", str(cpu), *command]
         began = time.monotonic()
         self.process = processes.start(
-            [*command, "--data-dir", data_dir, "--log-format", "json"],
+            [*command, "--data-dir", data_dir, "--log-format", "json", *flags],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )

@@ -99,6 +99,11 @@ def _descendants(pid):
     return found
 
 
+def descriptors(pid):
+    """Open descriptors of a process."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
 def memory_mb(pid):
     """Resident memory of a process in MiB, its children not counted: now, and at its peak."""
     with open(f"/proc/{pid}/status") as file:

@@ -123,6 +123,20 @@ impl Host {
         }
     }
 
+    /// What the host itself, and not a guest, said of panics: no lines of the log, which are JSON.
+    pub fn panics(&self) -> Vec<String> {
+        let own = |line: &&str| !line.starts_with('{') && line.contains("panicked");
+        self.log().lines().filter(own).map(str::to_owned).collect()
+    }
+
+    /// Offers bytes as a processor, however long the answer takes.
+    pub async fn offer(&self, name: &str, bytes: Vec<u8>) -> (StatusCode, Value) {
+        let url = format!("{}/api/processors?name={name}", self.api);
+        let response = timeout(5 * PATIENCE, self.http.post(url).body(bytes).send());
+        let response = response.await.expect("an answer at last").unwrap();
+        (response.status(), response.json().await.unwrap())
+    }
+
     /// Sends a request as it is; gives the status and the body as JSON, or as text where it is none.
     pub async fn send(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {
         self.send_for(None, method, path, body).await

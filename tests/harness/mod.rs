@@ -1,5 +1,6 @@
 //! The one harness: a host as its users run it, what feeds it, and what reads it.
 
+pub mod bombs;
 pub mod channels;
 pub mod component;
 pub mod disk;
@@ -9,6 +10,7 @@ pub mod picture;
 pub mod service;
 pub mod sound;
 pub mod source;
+pub mod text;
 pub mod tls;
 
 use std::path::{Path, PathBuf};

@@ -108,7 +108,7 @@ impl From<StartRejected> for ApiError {
     fn from(error: StartRejected) -> Self {
         let status = match &error {
             StartRejected::Busy(_) => StatusCode::CONFLICT,
-            StartRejected::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+            StartRejected::Full(_) | StartRejected::Compiling => StatusCode::SERVICE_UNAVAILABLE,
             StartRejected::NotGranted(_) | StartRejected::Place { .. } => StatusCode::FORBIDDEN,
             StartRejected::Id | StartRejected::NoProcessor | StartRejected::Params(_) => StatusCode::BAD_REQUEST,
             StartRejected::Unknown(_) => StatusCode::NOT_FOUND,
@@ -161,6 +161,7 @@ impl From<UploadError> for ApiError {
             UploadError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             UploadError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             UploadError::Exists(_) => StatusCode::CONFLICT,
+            UploadError::Busy => StatusCode::SERVICE_UNAVAILABLE,
             UploadError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::of(status, &error)

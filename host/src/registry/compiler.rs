@@ -12,6 +12,9 @@ pub enum CompileError {
     /// The component is at fault.
     #[error("{0}")]
     Refused(String),
+    /// Others are compiled, and have been for long.
+    #[error("too many components are being compiled; try again")]
+    Busy,
     /// The host is.
     #[error("the compiler failed: {0}")]
     Failed(String),

@@ -59,6 +59,9 @@ pub enum UploadError {
     /// The same name and version stands for another component.
     #[error("{0} exists with other content: raise the version, or delete it first")]
     Exists(String),
+    /// Too much else is being compiled.
+    #[error("too many components are being compiled; try again")]
+    Busy,
     /// The host's own trouble.
     #[error("the upload could not be stored: {0}")]
     Failed(String),

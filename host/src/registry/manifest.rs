@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::ParamsSchema;
 use super::digest::{is_sha256, sha256};
+use super::schema::MAX_SCHEMA;
 use crate::egress::Capability;
 
 /// Largest component, in bytes.
@@ -17,6 +18,10 @@ const MAX_NAME: usize = 64;
 
 /// Capabilities that a component may ask for.
 const MAX_CAPABILITIES: usize = 16;
+/// Longest capability, in bytes.
+const MAX_CAPABILITY: usize = 512;
+/// Bytes of everything that a component says of itself.
+const MAX_SAID: usize = 256 << 10;
 /// Longest version, in bytes.
 const MAX_VERSION: usize = 64;
 
@@ -67,6 +72,25 @@ pub struct Description {
     pub capabilities: Vec<String>,
 }
 
+impl Description {
+    /// Checks that nothing in it is longer than it can be. What it means is checked later.
+    pub fn check(&self) -> Result<(), String> {
+        let capabilities: usize = self.capabilities.iter().map(|name| name.len() + size_of::<String>()).sum();
+        let bytes = self.name.len() + self.version.len() + self.params_schema.len() + capabilities;
+        if bytes > MAX_SAID {
+            return Err(format!("the component says {bytes} bytes of itself, more than {MAX_SAID}"));
+        }
+        let longest = |what: &str, bytes: usize, most: usize| match bytes > most {
+            true => Err(format!("`describe` gives a {what} of {bytes} bytes, more than {most}")),
+            false => Ok(()),
+        };
+        longest("name", self.name.len(), MAX_NAME)?;
+        longest("version", self.version.len(), MAX_VERSION)?;
+        longest("params schema", self.params_schema.len(), MAX_SCHEMA)?;
+        self.capabilities.iter().try_for_each(|name| longest("capability", name.len(), MAX_CAPABILITY))
+    }
+}
+
 /// A stored processor. Its JSON is the answer to an upload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Manifest {
@@ -97,6 +121,7 @@ pub struct Manifest {
 impl Manifest {
     /// Of a component that has described itself, under its own name or another. An error says what the host does not take.
     pub(super) fn new(description: Description, name: Option<&str>, component: &[u8]) -> Result<Self, String> {
+        description.check()?;
         let name = name.unwrap_or(&description.name).to_owned();
         check_name(&name)?;
         let version = parse_version(&description.version)?;

@@ -14,6 +14,7 @@ mod index;
 mod leftovers;
 mod manifest;
 mod params;
+mod schema;
 mod seal;
 mod shelf;
 mod storage;

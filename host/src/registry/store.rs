@@ -42,6 +42,7 @@ impl<C: Compiler> Registry<C> {
         }
         let compiled = self.compile(component.clone()).await.map_err(|error| match error {
             CompileError::Refused(reason) => UploadError::Refused(reason),
+            CompileError::Busy => UploadError::Busy,
             CompileError::Failed(reason) => UploadError::Failed(reason),
         })?;
         let Compiled { scratch, code, description } = compiled;

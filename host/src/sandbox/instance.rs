@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rillbox_media::{AudioFrame, Picture, VideoFrame};
 use thiserror::Error;
 use wasmtime::component::{Resource, ResourceTableError};
-use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use super::bindings::LiveProcessor;
 use super::bindings::exports::rillbox::processor::processor as wit;
@@ -103,10 +103,11 @@ impl Instance {
             }
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(guest.timer.yield_turn())))
         });
-        let exports =
-            run(engine, &mut store, INSTANTIATE, async |store| component.pre.instantiate_async(store).await.map(Ok))
-                .await
-                .map_err(|failure| declared(failure, &store))?;
+        let exports = run(engine, &mut store, INSTANTIATE, async |store| {
+            component.pre.instantiate_async(store).await.map(Ok).map_err(explained)
+        })
+        .await
+        .map_err(|failure| declared(failure, &store))?;
         Ok(Self { engine: engine.clone(), store, exports, sound: SoundCredit::new() })
     }
 
@@ -240,6 +241,12 @@ async fn run<T>(
         Ok(Ok(Ok(result))) => result.map_err(|message| Failure::Reported(clip(message))),
         Ok(Ok(Err(error))) => Err(classify(&error, store.data_mut(), budget)),
     }
+}
+
+/// An error that says why an instance could not be made, unless its code is to blame: an export of another signature is told of
+/// in several steps, of which the last alone means nothing.
+fn explained(error: wasmtime::Error) -> wasmtime::Error {
+    if error.is::<Trap>() || error.is::<WasmBacktrace>() { error } else { wasmtime::Error::msg(format!("{error:#}")) }
 }
 
 fn classify(error: &wasmtime::Error, guest: &mut Guest, budget: Duration) -> Failure {

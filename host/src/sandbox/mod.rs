@@ -4,6 +4,7 @@
 //! one task, driven on the engine's own runtime and never on the one that owns sockets and timers.
 
 mod bindings;
+mod child;
 mod compile;
 mod context;
 mod engine;
@@ -18,7 +19,8 @@ mod rate;
 mod tests;
 mod ticker;
 
-pub use compile::{ChildCompiler, CompileError, REFUSED, compile};
+pub use child::ChildCompiler;
+pub use compile::{CompileError, Examined, REFUSED, compile, examine};
 pub use context::GuestOutput;
 pub use engine::{Component, Engine, LoadError};
 pub use http::{HttpAccess, HttpClient, HttpClientError, HttpMeter};

@@ -86,6 +86,9 @@ pub enum StartRejected {
         /// Why.
         source: StartError,
     },
+    /// Its code must be made anew, and too much else is being compiled.
+    #[error("too many components are being compiled; try again")]
+    Compiling,
     /// The host's own trouble.
     #[error("the processor could not be loaded: {0}")]
     Load(String),
@@ -111,7 +114,10 @@ impl From<LoadError> for StartRejected {
 
 impl From<CompileError> for StartRejected {
     fn from(error: CompileError) -> Self {
-        Self::Load(error.to_string())
+        match error {
+            CompileError::Busy => Self::Compiling,
+            error => Self::Load(error.to_string()),
+        }
     }
 }
 

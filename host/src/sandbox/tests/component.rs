@@ -10,6 +10,7 @@ use wit_parser::Resolve;
 use crate::sandbox::{HttpAccess, Limits};
 use crate::sandbox::context::Guest;
 use crate::sandbox::engine::{Component, Engine};
+use crate::sandbox::http::HttpAccess;
 use crate::sandbox::instance::{Identity, Instance};
 
 /// What exports do that a test has no interest in: nothing. Results are read at address 0, where nothing but zeros may be: they

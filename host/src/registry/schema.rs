@@ -1,0 +1,166 @@
+//! What a params schema may be. It is hostile input that the host compiles and applies itself: it must be small, refer to
+//! nothing outside itself, and mean a bounded amount of work.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+/// Largest schema, in bytes.
+pub const MAX_SCHEMA: usize = 64 << 10;
+
+/// Deepest nesting of a schema, and of what it refers to within it.
+const MAX_DEPTH: usize = 32;
+
+/// Objects that a schema may consist of, each counted as often as it is referred to.
+const MAX_PARTS: usize = 4096;
+
+/// Keywords that refer, besides `$ref`. Their targets depend on how they were come to.
+const DYNAMIC: [&str; 2] = ["$dynamicRef", "$recursiveRef"];
+
+/// Versions of JSON Schema in which a `$ref` to `#/…` is what it seems.
+const DRAFTS: [&str; 4] = ["2020-12", "2019-09", "draft-07", "draft-06"];
+
+/// Checks a schema; gives the number of its parts, all references followed.
+pub fn measure(schema: &Value) -> Result<usize, String> {
+    let mut survey = Survey { root: schema, targets: HashMap::new() };
+    let extent = survey.of(schema, 0)?;
+    Ok(extent.parts)
+}
+
+/// How much a part of a schema is, what it refers to included.
+#[derive(Clone, Copy, Default)]
+struct Extent {
+    parts: usize,
+    depth: usize,
+}
+
+struct Survey<'a> {
+    root: &'a Value,
+    /// Extents of what was referred to; none while it is looked at.
+    targets: HashMap<&'a str, Option<Extent>>,
+}
+
+impl<'a> Survey<'a> {
+    fn of(&mut self, schema: &'a Value, depth: usize) -> Result<Extent, String> {
+        if depth > MAX_DEPTH {
+            return Err(format!("the params schema is nested deeper than {MAX_DEPTH}"));
+        }
+        let mut whole = Extent::default();
+        match schema {
+            Value::Object(members) => {
+                whole.parts = 1;
+                for (key, value) in members {
+                    if let Some(target) = reference(key, value, depth)? {
+                        let extent = self.target(target)?;
+                        include(&mut whole, extent)?;
+                    }
+                    let extent = self.of(value, depth + 1)?;
+                    include(&mut whole, extent)?;
+                }
+            }
+            Value::Array(values) => {
+                for value in values {
+                    let extent = self.of(value, depth + 1)?;
+                    include(&mut whole, extent)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(whole)
+    }
+
+    fn target(&mut self, reference: &'a str) -> Result<Extent, String> {
+        match self.targets.get(reference) {
+            Some(Some(extent)) => return Ok(*extent),
+            Some(None) => return Err(format!("the params schema refers to itself in a circle, by {reference:?}")),
+            None => {}
+        }
+        let target = reference.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
+        let target =
+            target.ok_or_else(|| format!("the params schema has a `$ref` to {reference:?}, which is not in it"))?;
+        self.targets.insert(reference, None);
+        let extent = self.of(target, 0)?;
+        self.targets.insert(reference, Some(extent));
+        Ok(extent)
+    }
+}
+
+/// Adds a member of a whole, or what the whole refers to.
+fn include(whole: &mut Extent, member: Extent) -> Result<(), String> {
+    whole.parts += member.parts;
+    whole.depth = whole.depth.max(member.depth + 1);
+    if whole.parts > MAX_PARTS {
+        return Err(format!("the params schema has more than {MAX_PARTS} parts, with all that it refers to"));
+    }
+    if whole.depth > MAX_DEPTH {
+        return Err(format!("the params schema is nested deeper than {MAX_DEPTH}, with what it refers to"));
+    }
+    Ok(())
+}
+
+/// What a member of a schema refers to, if it does so.
+fn reference<'a>(key: &str, value: &'a Value, depth: usize) -> Result<Option<&'a str>, String> {
+    let refused = |why: &str| Err(format!("the params schema has a `{key}` to {value}; {why}"));
+    match (key, value) {
+        // A member of this name that is no text is a param's.
+        ("$ref", Value::String(target)) if target.starts_with('#') => Ok(Some(target)),
+        ("$ref", _) => refused("only `#/…` is allowed"),
+        (key, Value::String(_)) if DYNAMIC.contains(&key) => refused("only `$ref` is allowed"),
+        ("$schema", Value::String(draft)) if depth == 0 && DRAFTS.iter().any(|known| draft.contains(known)) => Ok(None),
+        ("$schema", Value::String(_)) => refused("JSON Schema 2020-12 is understood, at the top alone"),
+        ("$id", Value::String(_)) if depth > 0 => refused("only the whole may have one"),
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Catches references that leave the schema or whose target the host cannot know, and those into nothing.
+    #[test]
+    fn only_references_into_the_schema_are_taken() {
+        let fine = json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "urn:x",
+            "properties": { "a": { "$ref": "#/$defs/a" } }, "$defs": { "a": { "type": "number" } } });
+        assert!(measure(&fine).is_ok());
+        for (schema, word) in [
+            (json!({ "properties": { "a": { "$ref": "http://localhost/x" } } }), "$ref"),
+            (json!({ "properties": { "a": { "$ref": "file:///etc/passwd" } } }), "$ref"),
+            (json!({ "properties": { "a": { "$ref": "other.json#/a" } } }), "$ref"),
+            (json!({ "properties": { "a": { "$ref": "#/$defs/none" } } }), "not in it"),
+            (json!({ "properties": { "a": { "$ref": "#name" }, "b": { "$anchor": "name" } } }), "not in it"),
+            (json!({ "properties": { "a": { "$dynamicRef": "#a" } } }), "$dynamicRef"),
+            (json!({ "properties": { "a": { "$id": "http://localhost/" } } }), "$id"),
+            (json!({ "$schema": "http://json-schema.org/draft-04/schema#" }), "$schema"),
+            (json!({ "$schema": "http://localhost/schema" }), "$schema"),
+        ] {
+            let refusal = measure(&schema).unwrap_err();
+            assert!(refusal.contains(word), "{schema}: {refusal}");
+        }
+    }
+
+    /// Catches schemas that are small to write and without end to apply.
+    #[test]
+    fn circles_and_doublings_are_refused() {
+        for schema in [
+            json!({ "allOf": [{ "$ref": "#" }] }),
+            json!({ "$ref": "#/$defs/a", "$defs": { "a": { "$ref": "#/$defs/b" }, "b": { "not": { "$ref": "#/$defs/a" } } } }),
+        ] {
+            assert!(measure(&schema).unwrap_err().contains("circle"), "{schema}");
+        }
+        let mut doubling = json!({ "$ref": "#/$defs/0", "$defs": { "20": {} } });
+        for level in 0..20 {
+            let next = json!({ "$ref": format!("#/$defs/{}", level + 1) });
+            doubling["$defs"][level.to_string()] = json!({ "allOf": [next, next] });
+        }
+        assert!(measure(&doubling).unwrap_err().contains("parts"));
+        let mut chain = json!({ "$ref": "#/$defs/0", "$defs": { "900": {} } });
+        for level in 0..900 {
+            chain["$defs"][level.to_string()] = json!({ "$ref": format!("#/$defs/{}", level + 1) });
+        }
+        assert!(measure(&chain).unwrap_err().contains("deep"));
+        let deep = (0..100).fold(json!({}), |inner, _| json!({ "not": inner }));
+        assert!(measure(&deep).unwrap_err().contains("deep"));
+    }
+}

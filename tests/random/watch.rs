@@ -1,0 +1,102 @@
+//! What is around a case: a clock that ends a run that hangs, the file that stays when it fails, and what the process uses.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use crate::harness::root;
+
+/// Longest that a case may take. Each of its calls has a limit, of which `load`'s, 30 s, is the longest.
+const LONGEST: Duration = Duration::from_secs(100);
+
+/// Growth that is chance: allocators keep what was freed.
+const CHANCE: u64 = 64 << 20;
+
+/// The clock.
+pub struct Watch {
+    begun: Sender<Option<u64>>,
+}
+
+impl Watch {
+    pub fn start() -> Self {
+        let (begun, beginnings) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut running = None;
+            loop {
+                let wait = if running.is_some() { LONGEST } else { Duration::from_secs(3_600) };
+                match (beginnings.recv_timeout(wait), running) {
+                    (Ok(next), _) => running = next,
+                    (Err(RecvTimeoutError::Timeout), Some(seed)) => {
+                        eprintln!("case {seed} hangs; it is {}", file(seed).display());
+                        std::process::exit(1);
+                    }
+                    (Err(RecvTimeoutError::Timeout), None) => {}
+                    (Err(RecvTimeoutError::Disconnected), _) => return,
+                }
+            }
+        });
+        Self { begun }
+    }
+
+    /// A case begins: it is kept until it has survived.
+    pub fn begin(&self, seed: u64, bytes: &[u8]) -> Running<'_> {
+        let path = file(seed);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        self.begun.send(Some(seed)).unwrap();
+        Running { watch: self, seed }
+    }
+}
+
+fn file(seed: u64) -> PathBuf {
+    root().join("target/fuzz").join(format!("{seed}.wasm"))
+}
+
+/// A case that is under way. Dropped by a panic, it names itself.
+pub struct Running<'a> {
+    watch: &'a Watch,
+    seed: u64,
+}
+
+impl Running<'_> {
+    pub fn survived(self) {
+        std::fs::remove_file(file(self.seed)).unwrap();
+        self.watch.begun.send(None).unwrap();
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("case {} failed; it is {}; again: make fuzz SEED={0}", self.seed, file(self.seed).display());
+        }
+    }
+}
+
+/// What the process uses.
+#[derive(Debug)]
+pub struct Use {
+    memory: u64,
+    descriptors: usize,
+    threads: i64,
+}
+
+impl Use {
+    pub fn now() -> Self {
+        let process = procfs::process::Process::myself().unwrap();
+        let stat = process.stat().unwrap();
+        Self {
+            memory: stat.rss * procfs::page_size(),
+            descriptors: process.fd_count().unwrap(),
+            threads: stat.num_threads,
+        }
+    }
+
+    /// Catches what cases leave behind. Other tests of this program come and go beside it.
+    pub fn assert_no_more_than(&self, before: &Self, seed: u64) {
+        let grown = self.memory > before.memory + CHANCE
+            || self.descriptors > before.descriptors + 32
+            || self.threads > before.threads + 32;
+        assert!(!grown, "after case {seed} the process uses {self:?}, and used {before:?}");
+    }
+}
