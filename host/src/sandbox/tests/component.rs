@@ -7,11 +7,10 @@ use wasmtime::component::Linker;
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
-use crate::sandbox::{HttpAccess, Limits};
 use crate::sandbox::context::Guest;
 use crate::sandbox::engine::{Component, Engine};
-use crate::sandbox::http::HttpAccess;
 use crate::sandbox::instance::{Identity, Instance};
+use crate::sandbox::{HttpAccess, Limits};
 
 /// What exports do that a test has no interest in: nothing. Results are read at address 0, where nothing but zeros may be: they
 /// mean `ok`, and `unchanged`.
