@@ -1,7 +1,8 @@
 # What the examples share: they start programs, wait for what these do, speak to the REST surface, and end what they
 # started, however they end themselves. Sourced by their scripts, from any directory; goes to the repository's root.
 #
-# RILLBOX  the program    by default $CARGO_TARGET_DIR/debug/rillbox, or target/debug/rillbox
+# RILLBOX      the program    by default $CARGO_TARGET_DIR/debug/rillbox, or target/debug/rillbox
+# SERVE_FLAGS  more flags of the host, with spaces between them
 set -euo pipefail
 
 example=$(basename "$(dirname "$0")")
