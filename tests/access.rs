@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::task::JoinSet;
 
 use crate::harness::host::Host;
 use crate::harness::{PATIENCE, guest, media, program};
@@ -323,8 +321,8 @@ fn a_bad_token_file_is_refused_by_name_and_line() {
     assert!(serve().contains(tokens.file()));
 }
 
-/// Catches a host that others reach and that asks for no token, unless its operator said so; and one that takes that for an accident
-/// when he did.
+/// Catches a host that others reach and that asks for no token, unless its operator said so; and one that takes that for an
+/// accident when he did.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_tokens_the_host_stays_on_loopback() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
@@ -423,41 +421,4 @@ async fn no_secret_is_told() {
         assert!(!text.contains(&right), "{what} tells the token");
         assert!(!text.to_lowercase().contains("authorization: bearer r"), "{what} tells the header");
     }
-}
-
-/// Catches uploads that are all compiled at once, whatever that takes of the machine, and ones that get no turn.
-#[tokio::test(flavor = "multi_thread")]
-async fn uploads_take_turns() {
-    const AT_ONCE: usize = 4;
-    let host = Arc::new(Host::start());
-    let bytes = fs::read(guest("showcase")).unwrap();
-    let mut uploads = JoinSet::new();
-    for number in 0..12 {
-        let (host, bytes) = (host.clone(), bytes.clone());
-        uploads
-            .spawn(async move { host.send(Method::POST, &format!("/api/processors?name=copy-{number}"), bytes).await });
-    }
-    let mut most = 0;
-    let watch = async {
-        loop {
-            most = most.max(children(host.pid()));
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    let answers = tokio::select! {
-        answers = uploads.join_all() => answers,
-        () = watch => unreachable!(),
-    };
-    println!("{most} of 12 uploads were compiled at once");
-    for (code, answer) in answers {
-        assert_eq!(code, StatusCode::CREATED, "{answer}");
-    }
-    assert!((1..=AT_ONCE).contains(&most), "{most} were compiled at once");
-}
-
-/// Processes that a process has started and that still run.
-fn children(pid: u32) -> usize {
-    let threads = fs::read_dir(Path::new("/proc").join(pid.to_string()).join("task")).unwrap();
-    let children = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok());
-    children.map(|children| children.split_whitespace().count()).sum()
 }

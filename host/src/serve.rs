@@ -96,7 +96,7 @@ impl Serving {
                     .with_context(|| format!("cannot listen on {address} for trickle (--trickle, --no-trickle)"))?,
             ),
         };
-        let reaches_others = !listener.local_addr()?.ip().is_loopback();
+        let reaches_others = !is_loopback(listener.local_addr()?);
         if reaches_others && config.host.places.is_none() {
             // Who is on this machine reaches by itself what a stream would; others are not to reach more through the host.
             config.host.places = Some(Places::public_and(server.as_ref().map(Server::local_addr)));

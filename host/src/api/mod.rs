@@ -19,7 +19,6 @@ mod status;
 mod streams;
 mod system;
 mod tls;
-mod uploads;
 mod versions;
 
 use std::sync::Arc;
@@ -34,7 +33,6 @@ use self::body::Bodies;
 use self::document::{Document, DocumentJson};
 use self::error::ApiError;
 use self::scopes::Needs;
-use self::uploads::Uploads;
 use crate::access::Gate;
 use crate::session::Streams;
 use crate::telemetry::Gpus;
@@ -55,7 +53,6 @@ type App = axum::extract::State<Arc<Streams>>;
 struct Shared {
     streams: Arc<Streams>,
     bodies: Bodies,
-    uploads: Uploads,
     gpus: Gpus,
     document: DocumentJson,
 }
@@ -76,8 +73,7 @@ pub fn router(streams: Arc<Streams>, gate: Gate, limits: &Limits) -> Router {
     let (router, document) = declared().split_for_parts();
     let needs = Needs::of(&document);
     let document = DocumentJson::new(document);
-    let (bodies, uploads) = (Bodies::new(limits), Uploads::new(limits));
-    let shared = Shared { streams, bodies, uploads, gpus: Gpus::new(), document };
+    let shared = Shared { streams, bodies: Bodies::new(limits), gpus: Gpus::new(), document };
     let router = router
         .fallback(|| async { ApiError::not_found("there is no such route; GET /api/openapi.json has all of them") })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })

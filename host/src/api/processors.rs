@@ -12,7 +12,6 @@ use utoipa_axum::routes;
 
 use super::body::{Named, Payload};
 use super::error::{ApiError, Problem};
-use super::uploads::Uploads;
 use super::{App, MAX_UPLOAD, Shared};
 use crate::registry::Manifest;
 
@@ -50,12 +49,10 @@ pub fn routes() -> OpenApiRouter<Shared> {
         (status = 503, description = "Too many are uploaded at once", body = Problem)))]
 async fn upload(
     State(streams): App,
-    State(uploads): State<Uploads>,
     query: Result<Query<UploadQuery>, QueryRejection>,
     Payload(bytes): Payload<MAX_UPLOAD>,
 ) -> Result<(StatusCode, Json<Manifest>), ApiError> {
     let Query(query) = query.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
-    let _turn = uploads.turn().await?;
     let processor = streams.host().registry.upload(bytes, query.name.as_deref()).await?;
     tracing::info!(processor = processor.id(), sha256 = processor.sha256, "processor uploaded");
     Ok((StatusCode::CREATED, Json((*processor).clone())))

@@ -47,10 +47,6 @@ pub struct Limits {
     pub body: Duration,
     /// Bytes of bodies at once, of all requests together.
     pub bodies: usize,
-    /// Uploads that are compiled at once; further ones wait.
-    pub uploads: usize,
-    /// Longest that an upload waits for its turn.
-    pub upload_wait: Duration,
 }
 
 impl Default for Limits {
@@ -63,8 +59,6 @@ impl Default for Limits {
             stall: 30 * second,
             body: 600 * second,
             bodies: 128 << 20,
-            uploads: 4,
-            upload_wait: 30 * second,
         }
     }
 }
