@@ -48,7 +48,7 @@ pub enum NotGranted {
         /// As it would be granted.
         host: String,
         /// What is wrong with it.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     /// It names none, and none is granted.
     #[error("{processor} asks for HTTP; the operator grants hosts with --grant-http {name}=HOST[:PORT]")]
@@ -92,7 +92,10 @@ pub fn check(
                 match granted.decide(&target.host, target.port) {
                     Ok(()) => {}
                     Err(Refusal::Host { .. }) => return Err(refused(host, name, processor)),
-                    Err(refusal) => return Err(NotGranted::Address { processor, name, host, refusal }),
+                    Err(refusal) => {
+                        let refusal = Box::new(refusal);
+                        return Err(NotGranted::Address { processor, name, host, refusal });
+                    }
                 }
             }
             Http::Any | Http::To(_) => {}
