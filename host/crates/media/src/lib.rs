@@ -48,3 +48,13 @@ pub fn init() {
     }
     ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet);
 }
+
+/// Gives memory that is free back to the system; of use when a stream has ended, whose frames are most of what there was. Takes
+/// milliseconds, and stops nobody for longer than it takes for one arena.
+pub fn release_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes a number, and is allowed at any time and on any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
