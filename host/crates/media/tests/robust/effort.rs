@@ -21,7 +21,7 @@ fn ease(source: &[Vec<u8>]) -> Vec<Vec<u8>> {
             Media::Tracks(tracks) => output.tracks(tracks, &mut keep).unwrap(),
             Media::Video(frame) => output.video(&frame, &mut keep).unwrap(),
             Media::Audio(frame) => output.audio(&frame, &mut keep).unwrap(),
-            Media::TooLarge { .. } => panic!("no picture is too large"),
+            Media::TooLarge { .. } => unreachable!("no picture is too large"),
         };
         input.push(segment, &mut take);
         input.end_segment(&mut take);
