@@ -118,7 +118,7 @@ fn identity() -> Identity {
 /// Something with every value in it.
 fn picture() -> anyhow::Result<VideoFrame> {
     let (width, height) = SIZE;
-    let bytes: Vec<u8> = (0..PixelFormat::I420.bytes(width, height)).map(|at| (at * 31 >> 3) as u8).collect();
+    let bytes: Vec<u8> = (0..PixelFormat::I420.bytes(width, height)).map(|at| ((at * 31) >> 3) as u8).collect();
     let color = Color { matrix: ColorMatrix::Bt709, range: ColorRange::Limited };
     let picture = convert::write(PixelFormat::I420, width, height, &bytes, color)?;
     Ok(VideoFrame { pts: Ticks(0), key: true, picture })

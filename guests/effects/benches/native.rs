@@ -16,7 +16,7 @@ fn main() {
     // Cargo adds flags of its own to a benchmark's arguments.
     let rounds = std::env::args().skip(1).find_map(|argument| argument.parse::<usize>().ok()).unwrap_or(200);
     let (width, height) = SIZE;
-    let source: Vec<u8> = (0..PixelFormat::I420.bytes(width, height)).map(|at| (at * 31 >> 3) as u8).collect();
+    let source: Vec<u8> = (0..PixelFormat::I420.bytes(width, height)).map(|at| ((at * 31) >> 3) as u8).collect();
     let green = Green::default();
     let mut times = Vec::new();
     for round in 0..rounds + rounds / 10 {

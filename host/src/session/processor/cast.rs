@@ -8,7 +8,7 @@ use crate::sandbox::{Component, Engine, Identity};
 /// Instances by the tracks that they take; a track without one passes by.
 pub enum Cast {
     /// One for both tracks.
-    Shared(Box<Processor>),
+    Shared(Processor),
     /// One for each track, or for one of them alone.
     Apart {
         /// Takes pictures.
@@ -29,7 +29,7 @@ impl Cast {
     ) -> Result<Self, StartError> {
         let start = || Processor::start(engine, component, identity, params.to_owned());
         if manifest.video && manifest.audio && manifest.isolation == Isolation::Shared {
-            return Ok(Self::Shared(Box::new(start().await?)));
+            return Ok(Self::Shared(start().await?));
         }
         let video = if manifest.video { Some(start().await?) } else { None };
         let audio = if manifest.audio { Some(start().await?) } else { None };
@@ -39,7 +39,7 @@ impl Cast {
     /// Gives each instance a frame of each kind that it takes.
     async fn probe(self, sample: Sample) -> Result<Self, NotTaken> {
         let (video, audio) = match self {
-            Self::Shared(processor) => return Ok(Self::Shared(Box::new(processor.probe(sample).await?))),
+            Self::Shared(processor) => return Ok(Self::Shared(processor.probe(sample).await?)),
             Self::Apart { video, audio } => (video, audio),
         };
         let video = match video {
@@ -57,7 +57,7 @@ impl Cast {
     async fn update(self, params: &str) -> Result<Self, NotTaken> {
         let update = async |processor: Processor| processor.update(params.to_owned()).await;
         let (video, audio) = match self {
-            Self::Shared(processor) => return Ok(Self::Shared(Box::new(update(*processor).await?))),
+            Self::Shared(processor) => return Ok(Self::Shared(update(processor).await?)),
             Self::Apart { video, audio } => (video, audio),
         };
         let video = match video {

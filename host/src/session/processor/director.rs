@@ -155,7 +155,7 @@ impl Director {
 /// Instances whose tracks have not come yet.
 struct Parts {
     /// What takes both tracks, and those of them that have come.
-    shared: Option<(Box<Processor>, Inlets)>,
+    shared: Option<(Processor, Inlets)>,
     video: Option<Processor>,
     audio: Option<Processor>,
     /// What updates those that have begun.
@@ -196,7 +196,7 @@ impl Parts {
         if let Some((processor, inlets)) = self.shared.take()
             && inlets.are_open()
         {
-            self.handles.extend(director.begin(inlets, Some(*processor))?);
+            self.handles.extend(director.begin(inlets, Some(processor))?);
         }
         Some(())
     }

@@ -15,7 +15,7 @@ use crate::session::meters::{Meters, Phase};
 const REPLACEMENT_WAIT: Duration = Duration::from_millis(20);
 
 pub(super) struct Slot {
-    recipe: Recipe,
+    recipe: Box<Recipe>,
     /// The last that the processor took: a fresh instance gets them.
     params: String,
     state: State,

@@ -58,7 +58,7 @@ impl Recipe {
 
 /// A started processor that has not been given a stream yet.
 pub struct Processor {
-    pub(super) recipe: Recipe,
+    pub(super) recipe: Box<Recipe>,
     pub(super) instance: Box<Instance>,
     pub(super) params: String,
 }
@@ -71,7 +71,8 @@ impl Processor {
         identity: &Identity,
         params: String,
     ) -> Result<Self, StartError> {
-        let recipe = Recipe { engine: engine.clone(), component: component.clone(), identity: identity.clone() };
+        let (engine, component, identity) = (engine.clone(), component.clone(), identity.clone());
+        let recipe = Box::new(Recipe { engine, component, identity });
         let making = recipe.spawn(&params).ok_or(StartError::Down)?;
         let instance = making.await.map_err(|_| StartError::Down)??;
         Ok(Self { recipe, instance: Box::new(instance), params })
