@@ -103,6 +103,12 @@ pub fn add_uncopied(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     Ok(())
 }
 
+/// How many times the pixels of a picture the one in its place may have: the host has to encode what a guest makes.
+const MAX_GROWTH: u64 = 4;
+
+/// So many it may have at any rate.
+const ENLARGED: u64 = 1280 * 720;
+
 type Staging = (Resource<Frame>, wit::PixelFormat, u32, u32, WasmList<u8>);
 
 fn replace_pixels(
@@ -140,12 +146,14 @@ fn may_stage(
     frame: &Resource<Frame>,
     (width, height): (u32, u32),
 ) -> wasmtime::Result<Result<(), Error>> {
-    if guest.table.get(frame)?.retained.is_some() {
+    let replaced = guest.table.get(frame)?;
+    if replaced.retained.is_some() {
         return Ok(Err(Error::Invalid("a retained frame cannot be replaced".to_owned())));
     }
-    let (pixels, limit) = (u64::from(width) * u64::from(height), guest.limits.pixels);
-    if pixels > limit {
-        return Ok(Err(Error::Limit(format!("{width}×{height} is more than {limit} pixels"))));
+    let source = u64::from(replaced.picture.width()) * u64::from(replaced.picture.height());
+    let limit = guest.limits.pixels.min(ENLARGED.max(MAX_GROWTH * source));
+    if u64::from(width) * u64::from(height) > limit {
+        return Ok(Err(Error::Limit(format!("{width}×{height} is more than {limit} pixels in the place of {source}"))));
     }
     Ok(Ok(()))
 }
