@@ -102,9 +102,10 @@ async fn an_overrun_is_paid_back_in_skipped_calls() {
     assert_whole(&segments, &received);
     let count = |path: &str| status.pointer(path).and_then(Value::as_u64).unwrap();
     let (overruns, skipped) = (count("/errors/overruns"), count("/frames_skipped"));
-    // Two frames that go well, one that is stopped after 40 ms and more, and the next two, unless it took 80 ms and more.
+    // Two frames that go well, one that is stopped after 40 ms and more, and the next two, unless it took 80 ms and more, or the
+    // machine was so busy that it was stopped before it had run for 40 ms.
     assert!(overruns >= 3, "{status}");
-    assert!((2 * overruns - 1..=5 * overruns).contains(&skipped), "{status}");
+    assert!((overruns..=5 * overruns).contains(&skipped), "{status}");
     assert!(2 * overruns + overruns + skipped <= 25 + 5, "{status}");
     let metrics = String::from_utf8(host.fetch("/api/metrics").await.to_vec()).unwrap();
     let line = format!("rillbox_processor_frames_skipped_total{{processor=\"spin@0.1.0\"}} {skipped}");

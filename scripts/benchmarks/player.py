@@ -21,6 +21,9 @@ _HEAD_START = 0.05
 # Seconds that each step of a stream's end may take.
 _PATIENCE = 15
 
+# Seconds from one look at whether a stream is over to the next: hosts forget those that are.
+_WATCH = 1
+
 
 class Player:
     """Plays `feed` through a stream that is started with `start`; `play` does it once."""
@@ -60,8 +63,9 @@ class Player:
                 self.called = time.monotonic()
                 await self._gateway.start()
                 self.answered = time.monotonic()
+                ended = tasks.create_task(self._gateway.status_when(over, _WATCH))
                 await publisher
-                await self._end(reader)
+                await self._end(reader, ended)
 
     async def _publish(self):
         # Two connections in turn: a segment is begun before the last one is answered.
@@ -87,7 +91,7 @@ class Player:
         if reply.status != 200:
             self.failures.append(f"a segment was answered with {reply.status} {reply.body.decode(errors='replace')}")
 
-    async def _end(self, reader):
+    async def _end(self, reader, ended):
         # One that has missed a segment is measured all the same: frames that are lost are in its report.
         read = self._gateway.status_when(lambda status: status["input"]["segments"] >= self._segments)
         try:
@@ -96,7 +100,7 @@ class Player:
             self.failures.append(str(error))
         await self._gateway.close_input()
         await _in_time("the output ends", reader)
-        self.status = await _in_time("the stream is over", self._gateway.status_when(over))
+        self.status = await _in_time("the stream is over", ended)
 
     def _note(self, output, at, piece):
         output.write(piece)

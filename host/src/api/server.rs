@@ -28,9 +28,9 @@ const MAX_HEAD: usize = 64 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long, and how many bytes, a client may go on sending after an answer that ends the connection. Closing at once would
-/// make its system throw that answer away unread.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: u64 = 1 << 20;
+/// make its system throw that answer away unread: many clients send the whole of an upload before they read.
+const LINGER: Duration = Duration::from_secs(5);
+const LINGER_BYTES: u64 = 64 << 20;
 
 /// What clients may take of the host.
 #[derive(Clone, Copy, Debug)]
@@ -292,6 +292,17 @@ mod tests {
             let answer = rest(served.send(&post(length)).await).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{length}: {answer}");
         }
+    }
+
+    /// Catches an answer that is lost because the client sends all of a refused body before it reads.
+    #[tokio::test]
+    async fn a_refusal_reaches_a_client_that_sends_first() {
+        let served = Served::start(Limits::default()).await;
+        let length = 33 << 20;
+        let mut stream = served.send(&format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")).await;
+        stream.write_all(&vec![b'x'; length]).await.unwrap();
+        let answer = rest(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     }
 
     /// Catches more connections than allowed, and places that are not given back.

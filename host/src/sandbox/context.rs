@@ -1,8 +1,6 @@
 //! The state behind one Store: handles, limits, time, and what the guest sends out.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -15,6 +13,7 @@ use super::imports::stdio::Stdio;
 use super::instance::Identity;
 use super::limits::{Budget, Limits, Refusals};
 use super::rate::Rate;
+use super::timer::CallTimer;
 
 /// Values and events beyond this many are refused until the stream has taken some.
 const MAX_OUTPUT: usize = 256;
@@ -96,7 +95,6 @@ fn empty_wasi(stdio: &Stdio) -> WasiCtx {
     WasiCtxBuilder::new()
         .stdout(stdio.clone())
         .stderr(stdio.clone())
-        .max_random_size(MAX_RANDOM)
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
@@ -107,47 +105,5 @@ fn empty_wasi(stdio: &Stdio) -> WasiCtx {
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-/// The running time of the export that is being called. Time spent waiting for a turn does not count.
-#[derive(Debug)]
-pub struct CallTimer {
-    start: Instant,
-    budget: Duration,
-    waited: Arc<AtomicU64>,
-}
-
-impl Default for CallTimer {
-    fn default() -> Self {
-        Self { start: Instant::now(), budget: Duration::ZERO, waited: Arc::default() }
-    }
-}
-
-impl CallTimer {
-    /// A call begins that may run for `budget`.
-    pub fn begin(&mut self, budget: Duration) {
-        *self = Self { start: Instant::now(), budget, waited: Arc::default() };
-    }
-
-    /// What is left of the budget.
-    pub fn left(&self) -> Duration {
-        self.budget.saturating_sub(self.ran())
-    }
-
-    /// Time since the call began, less what it waited for a turn.
-    pub fn ran(&self) -> Duration {
-        let waited = Duration::from_nanos(self.waited.load(Ordering::Relaxed));
-        self.start.elapsed().saturating_sub(waited)
-    }
-
-    /// Lets other guests run, and does not count the time until this one's next turn.
-    pub fn yield_turn(&self) -> impl Future<Output = ()> + Send + use<> {
-        let waited = self.waited.clone();
-        async move {
-            let since = Instant::now();
-            tokio::task::yield_now().await;
-            waited.fetch_add(since.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        }
     }
 }

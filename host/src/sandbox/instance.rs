@@ -60,12 +60,26 @@ pub enum Failure {
     /// The guest was stopped at the end of its time.
     #[error("the processor ran longer than {} ms", .0.as_millis())]
     Overrun(Duration),
+    /// The guest was stopped because its frame could wait no longer: the machine was busy with others. The guest is not to blame, but
+    /// cannot go on from there.
+    #[error("the machine was too busy: the processor ran for {} of its {} ms", .ran.as_millis(), .budget.as_millis())]
+    Starved {
+        /// How long it ran.
+        ran: Duration,
+        /// How long it could have.
+        budget: Duration,
+    },
 }
 
 impl Failure {
     /// Whether the instance must be replaced.
     pub fn is_fatal(&self) -> bool {
         !matches!(self, Self::Reported(_))
+    }
+
+    /// Whether the guest was stopped because of the time.
+    pub fn is_late(&self) -> bool {
+        matches!(self, Self::Overrun(_) | Self::Starved { .. })
     }
 }
 
@@ -202,7 +216,7 @@ impl Instance {
         std::mem::take(&mut guest.output).into_iter()
     }
 
-    /// Running time of the call that has just ended: its imports count, waiting for a turn does not.
+    /// Running time of the call that has just ended: its imports count, waiting for the processor does not.
     pub fn ran(&self) -> Duration {
         self.store.data().timer.ran()
     }
@@ -226,18 +240,21 @@ async fn run<T>(
     call: impl AsyncFnOnce(&mut Store<Guest>) -> wasmtime::Result<Result<T, String>>,
 ) -> Result<T, Failure> {
     let guest = store.data_mut();
-    guest.timer.begin(budget);
+    let waited = guest.timer.begin(budget);
     guest.budget.begin();
     store.set_epoch_deadline(1);
     // Timers are late on a busy machine, and a guest that runs is seen to be out of time at its next turn.
     let wall = budget * 2 - (TICK * 2).min(budget);
     let ended = {
         let _running = engine.activity().enter();
-        guarded(tokio::time::timeout(wall, call(store))).await
+        waited.during(guarded(tokio::time::timeout(wall, call(store)))).await
     };
     match ended {
         Err(panic) => Err(Failure::Trap(clip(format!("the host panicked in a call of it: {panic}")))),
-        Ok(Err(_elapsed)) => Err(Failure::Overrun(wall)),
+        Ok(Err(_elapsed)) => match store.data().timer.ran() {
+            ran if ran < budget => Err(Failure::Starved { ran, budget }),
+            _ => Err(Failure::Overrun(wall)),
+        },
         Ok(Ok(Ok(result))) => result.map_err(|message| Failure::Reported(clip(message))),
         Ok(Ok(Err(error))) => Err(classify(&error, store.data_mut(), budget)),
     }

@@ -18,6 +18,7 @@ mod rate;
 #[cfg(test)]
 mod tests;
 mod ticker;
+mod timer;
 
 pub use child::ChildCompiler;
 pub use compile::{CompileError, Examined, REFUSED, compile, examine};

@@ -119,7 +119,7 @@ impl Lane {
         let began = Instant::now();
         let taken = slot.update(params).await;
         self.take_output();
-        if matches!(taken, Err(Failure::Overrun(_))) {
+        if taken.as_ref().is_err_and(Failure::is_late) {
             self.debt.overrun(began.elapsed());
         }
         taken
@@ -200,7 +200,7 @@ impl Lane {
 
     /// A call failed that held up its frame for `took`, of which it ran for `ran`.
     fn failed(&mut self, failure: &Failure, took: Duration, ran: Duration) {
-        if matches!(failure, Failure::Overrun(_)) {
+        if failure.is_late() {
             self.debt.overrun(ran);
             self.stage.meters.overrun(took);
         }

@@ -138,7 +138,7 @@ impl Slot {
         let counter = match failure {
             Failure::Reported(_) => &self.meters.guest_errors,
             Failure::Trap(_) | Failure::Memory { .. } => &self.meters.guest_traps,
-            Failure::Overrun(_) => &self.meters.guest_overruns,
+            Failure::Overrun(_) | Failure::Starved { .. } => &self.meters.guest_overruns,
         };
         counter.add(1);
         self.meters.guest_error(failure.to_string());
@@ -154,7 +154,9 @@ impl Slot {
 
     /// Decides what comes in the place of a broken instance, and when.
     fn broke(&mut self, failure: &Failure) {
-        match self.recovery.broke(Instant::now()) {
+        // Whoever was starved did nothing wrong.
+        let blameless = matches!(failure, Failure::Starved { .. });
+        match if blameless { Verdict::Replace } else { self.recovery.broke(Instant::now()) } {
             Verdict::Replace => self.replace(),
             Verdict::Rest(until) => self.state = State::Resting(until),
             Verdict::Quarantine => {

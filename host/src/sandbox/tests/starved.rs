@@ -1,0 +1,23 @@
+//! A machine that has too much to do.
+
+use futures_util::future::join_all;
+use tokio::runtime::Builder;
+
+use crate::sandbox::instance::Failure;
+use crate::sandbox::tests::component::{compiled, component, engine, instance};
+
+/// Catches a guest that is blamed for time in which others ran, and one that is not for its own.
+#[test]
+fn who_could_not_run_is_not_to_blame() {
+    let engine = engine(8, || 0);
+    let endless = [("update-params", "(param i32 i32) (result i32) (loop (br 0)) (unreachable)")];
+    let endless = compiled(&engine, &component(r#"(memory (export "memory") 1)"#, &endless));
+    let failure = async || instance(&engine, &endless).await.update_params("{}").await.unwrap_err();
+    // One thread, which looks at its timers after each turn.
+    let runtime = Builder::new_current_thread().enable_time().event_interval(1).build().unwrap();
+    let alone = runtime.block_on(failure());
+    assert!(matches!(alone, Failure::Overrun(_)), "{alone}");
+    for failure in runtime.block_on(join_all((0..6).map(|_| failure()))) {
+        assert!(matches!(failure, Failure::Starved { ran, budget } if ran < budget / 2), "{failure}");
+    }
+}
