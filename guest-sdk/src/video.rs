@@ -114,7 +114,7 @@ impl<'a> VideoFrame<'a> {
         host::retain(self.handle()).map(|handle| RetainedVideoFrame(VideoFrame(Handle::Owned(handle))))
     }
 
-    fn handle(&self) -> &host::Handle {
+    pub(crate) fn handle(&self) -> &host::Handle {
         match &self.0 {
             Handle::Borrowed(handle) => handle,
             Handle::Owned(handle) => handle,

@@ -163,6 +163,8 @@ struct Refused {
     outputs: u64,
     /// Lines of the log.
     log_lines: u64,
+    /// Operations on tensors that would have taken too long.
+    operations: u64,
 }
 
 /// Requests of the processor.
@@ -356,6 +358,7 @@ impl Status {
                     handles: meters.guest_refused.handles.get(),
                     outputs: meters.guest_refused.outputs.get(),
                     log_lines: meters.guest_refused.log_lines.get(),
+                    operations: meters.guest_refused.operations.get(),
                 },
                 http: (&*meters.http).into(),
             },

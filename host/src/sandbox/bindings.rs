@@ -10,5 +10,6 @@ wasmtime::component::bindgen!({
     with: {
         "rillbox:processor/video.video-frame": crate::sandbox::imports::video::Frame,
         "rillbox:processor/audio.audio-frame": crate::sandbox::imports::audio::Frame,
+        "rillbox:processor/tensor.tensor": crate::sandbox::imports::tensor::Held,
     },
 });

@@ -76,6 +76,8 @@ pub struct Refusals {
     pub outputs: u64,
     /// Lines beyond what may be logged.
     pub log_lines: u64,
+    /// Operations on tensors that would take longer than they may.
+    pub operations: u64,
 }
 
 /// Counts an instance's bytes as one sum, whatever they are used for.
@@ -111,6 +113,15 @@ impl Budget {
     /// How often something was refused since the last call of this.
     pub fn take_refusals(&mut self) -> u64 {
         std::mem::take(&mut self.refusals)
+    }
+
+    /// Whether there is room for so many bytes, which counts as a refusal if there is none.
+    pub fn fits(&mut self, bytes: usize) -> bool {
+        let fits = self.reserve(bytes);
+        if fits {
+            self.release(bytes);
+        }
+        fits
     }
 
     /// Counts `bytes` more if there is room.

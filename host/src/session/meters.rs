@@ -419,6 +419,8 @@ pub struct Refused {
     pub outputs: Counter,
     /// Lines of the log.
     pub log_lines: Counter,
+    /// Operations on tensors.
+    pub operations: Counter,
 }
 
 impl Refused {
@@ -428,11 +430,12 @@ impl Refused {
         self.handles.add(more.handles);
         self.outputs.add(more.outputs);
         self.log_lines.add(more.log_lines);
+        self.operations.add(more.operations);
     }
 
     /// All of them.
     pub fn sum(&self) -> u64 {
-        [&self.memory, &self.handles, &self.outputs, &self.log_lines].map(Counter::get).iter().sum()
+        [&self.memory, &self.handles, &self.outputs, &self.log_lines, &self.operations].map(Counter::get).iter().sum()
     }
 }
 

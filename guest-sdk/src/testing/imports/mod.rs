@@ -6,4 +6,6 @@ pub(crate) mod data;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 pub(crate) mod log;
+#[cfg(feature = "tensor")]
+pub(crate) mod tensor;
 pub(crate) mod video;

@@ -6,5 +6,7 @@ pub(crate) mod data;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 pub(crate) mod log;
+#[cfg(feature = "tensor")]
+pub(crate) mod tensor;
 mod types;
 pub(crate) mod video;

@@ -6,6 +6,7 @@ pub mod data;
 pub mod http;
 pub mod log;
 pub mod stdio;
+pub mod tensor;
 pub mod video;
 
 use wasmtime::component::{HasSelf, Linker};
@@ -21,6 +22,7 @@ pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     processor::log::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     processor::data::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     processor::clock::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    processor::tensor::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     http::add_to_linker(linker)?;
     video::add_uncopied(linker)
 }

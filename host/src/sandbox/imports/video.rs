@@ -64,7 +64,7 @@ impl wit::HostVideoFrame for Guest {
         height: u32,
         data: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        stage(self, &frame, format, (width, height), &data)
+        stage(self, &frame, pixel_format(format), (width, height), &data)
     }
 
     fn retain(&mut self, frame: Resource<Frame>) -> wasmtime::Result<Result<Resource<Frame>, Error>> {
@@ -126,10 +126,10 @@ fn replace_pixels(
     Ok((commit(store.data_mut(), &frame, made)?,))
 }
 
-fn stage(
+pub fn stage(
     guest: &mut Guest,
     frame: &Resource<Frame>,
-    format: wit::PixelFormat,
+    format: PixelFormat,
     size: (u32, u32),
     data: &[u8],
 ) -> wasmtime::Result<Result<(), Error>> {
@@ -137,7 +137,7 @@ fn stage(
         return Ok(Err(refused));
     }
     let color = guest.table.get(frame)?.picture.color();
-    let made = convert::write(pixel_format(format), size.0, size.1, data, color);
+    let made = convert::write(format, size.0, size.1, data, color);
     commit(guest, frame, made)
 }
 

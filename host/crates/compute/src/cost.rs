@@ -1,0 +1,64 @@
+//! What an operation takes, estimated before it begins: nothing stops one that runs.
+
+use std::time::Duration;
+
+use crate::Error;
+
+/// What an operation takes at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Bytes of the result and of everything needed to make it.
+    pub bytes: u64,
+    /// Time on a slow core.
+    pub time: Duration,
+}
+
+/// Who decides whether an operation may begin.
+pub trait Allowance {
+    /// [`Error::Limit`] if it may not.
+    fn admit(&mut self, cost: Cost) -> Result<(), Error>;
+}
+
+/// Admits everything: for tests of processors.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unlimited;
+
+impl Allowance for Unlimited {
+    fn admit(&mut self, _: Cost) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Work of one kind, in picoseconds a unit: about twice what it takes on one core of 2 GHz with AVX2.
+#[derive(Clone, Copy)]
+pub enum Work {
+    /// A byte that is read and written.
+    Move,
+    /// An element that is read, changed with a few instructions, and written.
+    Element,
+    /// An element that goes through a function of the maths library.
+    Function,
+    /// A multiplication and an addition of a matrix product.
+    Product,
+    /// The same of a convolution.
+    Tap,
+}
+
+impl Work {
+    const fn picoseconds(self) -> u64 {
+        match self {
+            Self::Move => 400,
+            Self::Element => 2_000,
+            Self::Function => 30_000,
+            Self::Product => 150,
+            Self::Tap => 400,
+        }
+    }
+}
+
+impl Cost {
+    /// So many bytes, and so many units of one kind of work. Numbers beyond reason count as that.
+    pub fn new(bytes: u64, work: Work, units: u64) -> Self {
+        Self { bytes, time: Duration::from_nanos(units.saturating_mul(work.picoseconds()) / 1_000) }
+    }
+}

@@ -1,0 +1,65 @@
+//! Colours by a matrix.
+
+use half::f16;
+
+use super::float;
+use crate::cost::Work;
+use crate::error::{Error, invalid};
+use crate::shape::axis;
+use crate::tensor::bytes;
+use crate::{Allowance, Cost, ElementType, Tensor};
+
+impl Tensor {
+    /// Three channels, at `at`, become three others by a matrix, row by row, and an offset.
+    pub fn color_matrix(
+        &self,
+        at: i32,
+        matrix: &[f32],
+        offset: &[f32],
+        allowance: &mut dyn Allowance,
+    ) -> Result<Self, Error> {
+        let element = float(self, "colours")?;
+        let at = axis(at, self.shape().len())?;
+        if self.shape()[at] != 3 {
+            return invalid(format!("{} channels in {:?}, where there are 3", self.shape()[at], self.shape()));
+        }
+        let (Ok(matrix), Ok(offset)) = (matrix.try_into(), offset.try_into()) else {
+            return invalid(format!(
+                "{} and {} numbers, where a matrix has 9 and an offset 3",
+                matrix.len(),
+                offset.len()
+            ));
+        };
+        // Half precision is worked on at full.
+        let wide = if element == ElementType::F16 { 3 * bytes(ElementType::F32, self.len()) } else { 0 };
+        allowance.admit(Cost::new(bytes(element, self.len()) + wide, Work::Element, 3 * self.len() as u64))?;
+        let apart = self.shape()[at + 1..].iter().product();
+        Ok(match element {
+            ElementType::F16 => {
+                let source: Vec<f32> = self.elements::<f16>().iter().map(|value| value.to_f32()).collect();
+                let changed = changed(&source, apart, &matrix, &offset);
+                Self::of_elements(self.shape(), changed.into_iter().map(f16::from_f32).collect())
+            }
+            _ => Self::of_elements(self.shape(), changed(self.elements(), apart, &matrix, &offset)),
+        })
+    }
+}
+
+/// `apart` is how far an element of one channel is from the same one of the next.
+fn changed(source: &[f32], apart: usize, matrix: &[f32; 9], offset: &[f32; 3]) -> Vec<f32> {
+    let row = |at: usize, [r, g, b]: [f32; 3]| {
+        matrix[3 * at] * r + matrix[3 * at + 1] * g + matrix[3 * at + 2] * b + offset[at]
+    };
+    if apart == 1 {
+        return source.as_chunks().0.iter().flat_map(|&pixel| [row(0, pixel), row(1, pixel), row(2, pixel)]).collect();
+    }
+    let mut result = Vec::with_capacity(source.len());
+    for picture in source.chunks_exact(3 * apart) {
+        let (red, rest) = picture.split_at(apart);
+        let (green, blue) = rest.split_at(apart);
+        for at in 0..3 {
+            result.extend(red.iter().zip(green).zip(blue).map(|((r, g), b)| row(at, [*r, *g, *b])));
+        }
+    }
+    result
+}

@@ -1,0 +1,414 @@
+//! What is done to each element, or to each pair.
+
+use std::iter::repeat_n;
+
+use half::f16;
+
+use super::same;
+use crate::cost::Work;
+use crate::error::{Error, invalid};
+use crate::shape::{Runs, broadcast};
+use crate::tensor::{Typed, bytes};
+use crate::{Allowance, Cost, ElementType, Tensor};
+
+/// Of each element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "wit/tensor.wit defines each")]
+pub enum Unary {
+    Neg,
+    Abs,
+    Sign,
+    Reciprocal,
+    Exp,
+    Log,
+    Sqrt,
+    Sin,
+    Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Floor,
+    Ceil,
+    Round,
+    Erf,
+    Relu,
+    Sigmoid,
+    Tanh,
+    Softplus,
+    Gelu,
+    Silu,
+    HardSigmoid,
+    HardSwish,
+    IsNan,
+    Not,
+}
+
+/// Of two elements, after broadcasting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "wit/tensor.wit defines each")]
+pub enum Binary {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Modulo,
+    Pow,
+    Min,
+    Max,
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    And,
+    Or,
+    Xor,
+}
+
+impl Unary {
+    const fn work(self) -> Work {
+        match self {
+            Self::Neg | Self::Abs | Self::Sign | Self::Reciprocal | Self::Relu | Self::IsNan | Self::Not => {
+                Work::Element
+            }
+            _ => Work::Function,
+        }
+    }
+
+    fn of(self, x: f32) -> f32 {
+        match self {
+            Self::Neg => -x,
+            Self::Abs => x.abs(),
+            Self::Sign if x.is_nan() => x,
+            // Of 0 it is 0, which `signum` does not give.
+            Self::Sign => f32::from(x > 0.0) - f32::from(x < 0.0),
+            Self::Reciprocal => x.recip(),
+            Self::Exp => x.exp(),
+            Self::Log => x.ln(),
+            Self::Sqrt => x.sqrt(),
+            Self::Sin => x.sin(),
+            Self::Cos => x.cos(),
+            Self::Tan => x.tan(),
+            Self::Asin => x.asin(),
+            Self::Acos => x.acos(),
+            Self::Atan => x.atan(),
+            Self::Sinh => x.sinh(),
+            Self::Cosh => x.cosh(),
+            Self::Floor => x.floor(),
+            Self::Ceil => x.ceil(),
+            Self::Round => x.round_ties_even(),
+            Self::Erf => libm::erff(x),
+            // Of NaN it is NaN, which `max` does not give.
+            Self::Relu => {
+                if x < 0.0 {
+                    0.0
+                } else {
+                    x
+                }
+            }
+            Self::Sigmoid => sigmoid(x),
+            Self::Tanh => x.tanh(),
+            Self::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+            Self::Gelu => 0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2)),
+            Self::Silu => x * sigmoid(x),
+            Self::HardSigmoid => hard_sigmoid(x),
+            Self::HardSwish => x * hard_sigmoid(x),
+            Self::IsNan | Self::Not => x,
+        }
+    }
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn hard_sigmoid(x: f32) -> f32 {
+    (x / 6.0 + 0.5).clamp(0.0, 1.0)
+}
+
+impl Tensor {
+    /// One operation on each element.
+    pub fn unary(&self, operation: Unary, allowance: &mut dyn Allowance) -> Result<Self, Error> {
+        let element = self.element();
+        let allowed = match operation {
+            Unary::Not => element == ElementType::Boolean,
+            Unary::Neg | Unary::Abs | Unary::Sign => !matches!(element, ElementType::U8 | ElementType::Boolean),
+            _ => element.is_float(),
+        };
+        if !allowed {
+            return invalid(format!("{operation:?} of {element}"));
+        }
+        allowance.admit(Cost::new(bytes(element, self.len()), operation.work(), self.len() as u64))?;
+        Ok(match (operation, element) {
+            (Unary::Not, _) => {
+                Self::of_booleans(self.shape(), self.elements::<u8>().iter().map(|bit| bit ^ 1).collect())
+            }
+            (Unary::IsNan, ElementType::F32) => self.marked(|x: f32| x.is_nan()),
+            (Unary::IsNan, _) => self.marked(f16::is_nan),
+            (_, ElementType::F32) => self.floats(operation),
+            (_, ElementType::F16) => self.mapped(|x: f16| f16::from_f32(operation.of(x.to_f32()))),
+            (Unary::Abs, ElementType::I32) => self.mapped(i32::wrapping_abs),
+            (Unary::Abs, _) => self.mapped(i64::wrapping_abs),
+            (Unary::Sign, ElementType::I32) => self.mapped(i32::signum),
+            (Unary::Sign, _) => self.mapped(i64::signum),
+            (_, ElementType::I32) => self.mapped(i32::wrapping_neg),
+            _ => self.mapped(i64::wrapping_neg),
+        })
+    }
+
+    /// A loop for each operation that is worth it: what is asked once a loop is not asked for each element.
+    fn floats(&self, operation: Unary) -> Self {
+        match operation {
+            Unary::Neg => self.mapped(|x: f32| Unary::Neg.of(x)),
+            Unary::Abs => self.mapped(|x: f32| Unary::Abs.of(x)),
+            Unary::Sign => self.mapped(|x: f32| Unary::Sign.of(x)),
+            Unary::Reciprocal => self.mapped(|x: f32| Unary::Reciprocal.of(x)),
+            Unary::Sqrt => self.mapped(|x: f32| Unary::Sqrt.of(x)),
+            Unary::Floor => self.mapped(|x: f32| Unary::Floor.of(x)),
+            Unary::Ceil => self.mapped(|x: f32| Unary::Ceil.of(x)),
+            Unary::Round => self.mapped(|x: f32| Unary::Round.of(x)),
+            Unary::Relu => self.mapped(|x: f32| Unary::Relu.of(x)),
+            Unary::HardSigmoid => self.mapped(|x: f32| Unary::HardSigmoid.of(x)),
+            Unary::HardSwish => self.mapped(|x: f32| Unary::HardSwish.of(x)),
+            _ => self.mapped(|x: f32| operation.of(x)),
+        }
+    }
+
+    /// One operation on each pair.
+    pub fn binary(&self, operation: Binary, right: &Self, allowance: &mut dyn Allowance) -> Result<Self, Error> {
+        use Binary::{And, Div, Equal, Modulo, NotEqual, Or, Pow, Xor};
+        let element = same(self, right)?;
+        let allowed = match operation {
+            Equal | NotEqual => true,
+            And | Or | Xor => element == ElementType::Boolean,
+            Pow => element.is_float(),
+            _ => element != ElementType::Boolean,
+        };
+        if !allowed {
+            return invalid(format!("{operation:?} of {element}"));
+        }
+        let shape = broadcast(&[self.shape(), right.shape()])?;
+        let count: usize = shape.iter().product();
+        let work = if operation == Pow { Work::Function } else { Work::Element };
+        allowance.admit(Cost::new(bytes(element, count), work, count as u64))?;
+        let pair = Pair { left: self, right, shape: &shape };
+        if matches!(operation, Div | Modulo) && !element.is_float() && right.has_zero() {
+            return invalid("a divisor of 0");
+        }
+        Ok(match element {
+            ElementType::F32 => pair.compared::<f32>(operation).unwrap_or_else(|| pair.floats(operation)),
+            ElementType::F16 => pair.compared::<f16>(operation).unwrap_or_else(|| pair.halves(operation)),
+            ElementType::U8 => pair.compared::<u8>(operation).unwrap_or_else(|| pair.whole::<u8>(operation)),
+            ElementType::I32 => pair.compared::<i32>(operation).unwrap_or_else(|| pair.whole::<i32>(operation)),
+            ElementType::I64 => pair.compared::<i64>(operation).unwrap_or_else(|| pair.whole::<i64>(operation)),
+            ElementType::Boolean => pair.booleans(operation),
+        })
+    }
+
+    /// [`binary`](Self::binary) with one number on the right.
+    pub fn binary_scalar(&self, operation: Binary, right: f64, allowance: &mut dyn Allowance) -> Result<Self, Error> {
+        let right = Self::scalar(self.element(), right)?;
+        self.binary(operation, &right, allowance)
+    }
+
+    /// Elements held between two numbers.
+    pub fn clamp(&self, low: f64, high: f64, allowance: &mut dyn Allowance) -> Result<Self, Error> {
+        let element = self.element();
+        if element == ElementType::Boolean || low.is_nan() || high.is_nan() || low > high {
+            return invalid(format!("{element} between {low} and {high}"));
+        }
+        allowance.admit(Cost::new(bytes(element, self.len()), Work::Element, self.len() as u64))?;
+        Ok(match element {
+            ElementType::F16 => {
+                let (low, high) = (f16::from_f64(low), f16::from_f64(high));
+                self.mapped(|x: f16| {
+                    if x < low {
+                        low
+                    } else if x > high {
+                        high
+                    } else {
+                        x
+                    }
+                })
+            }
+            ElementType::U8 => self.mapped(|x: u8| x.clamp(low as u8, high as u8)),
+            ElementType::I32 => self.mapped(|x: i32| x.clamp(low as i32, high as i32)),
+            ElementType::I64 => self.mapped(|x: i64| x.clamp(low as i64, high as i64)),
+            _ => self.mapped(|x: f32| x.clamp(low as f32, high as f32)),
+        })
+    }
+
+    /// One element of this type: a number that the type has.
+    fn scalar(element: ElementType, value: f64) -> Result<Self, Error> {
+        let fits = match element {
+            ElementType::F32 | ElementType::F16 => true,
+            ElementType::U8 => value == f64::from(value as u8),
+            ElementType::I32 => value == f64::from(value as i32),
+            ElementType::I64 => value == (value as i64) as f64,
+            ElementType::Boolean => value == 0.0 || value == 1.0,
+        };
+        if fits {
+            Self::full(element, &[1], value, &mut crate::Unlimited)
+        } else {
+            invalid(format!("{value} is no {element}"))
+        }
+    }
+
+    pub(super) fn mapped<E: Typed, R: Typed>(&self, of: impl Fn(E) -> R) -> Self {
+        Self::of_elements(self.shape(), self.elements::<E>().iter().map(|element| of(*element)).collect())
+    }
+
+    fn marked<E: Typed>(&self, of: impl Fn(E) -> bool) -> Self {
+        Self::of_booleans(self.shape(), self.elements::<E>().iter().map(|element| u8::from(of(*element))).collect())
+    }
+
+    fn has_zero(&self) -> bool {
+        match self.element() {
+            ElementType::I32 => self.elements::<i32>().contains(&0),
+            ElementType::I64 => self.elements::<i64>().contains(&0),
+            _ => self.bytes().contains(&0),
+        }
+    }
+}
+
+/// Two tensors of the same elements, and the shape that they broadcast to.
+struct Pair<'a> {
+    left: &'a Tensor,
+    right: &'a Tensor,
+    shape: &'a [usize],
+}
+
+impl Pair<'_> {
+    /// The result of each pair, in order.
+    fn zipped<E: Typed, R: Copy>(&self, of: impl Fn(E, E) -> R) -> Vec<R> {
+        let (left, right) = (self.left.elements::<E>(), self.right.elements::<E>());
+        let runs = Runs::new([self.left.shape(), self.right.shape()], self.shape);
+        let mut result = Vec::with_capacity(self.shape.iter().product());
+        runs.each(|[l, r]| {
+            let length = runs.length;
+            match runs.steps {
+                [0, 0] => result.extend(repeat_n(of(left[l], right[r]), length)),
+                [_, 0] => result.extend(left[l..l + length].iter().map(|x| of(*x, right[r]))),
+                [0, _] => result.extend(right[r..r + length].iter().map(|y| of(left[l], *y))),
+                _ => result.extend(left[l..l + length].iter().zip(&right[r..r + length]).map(|(x, y)| of(*x, *y))),
+            }
+        });
+        result
+    }
+
+    fn of<E: Typed>(&self, of: impl Fn(E, E) -> E) -> Tensor {
+        Tensor::of_elements(self.shape, self.zipped(of))
+    }
+
+    fn marked<E: Typed>(&self, of: impl Fn(E, E) -> bool) -> Tensor {
+        Tensor::of_booleans(self.shape, self.zipped(|x, y| u8::from(of(x, y))))
+    }
+
+    fn compared<E: Typed + PartialOrd>(&self, operation: Binary) -> Option<Tensor> {
+        Some(match operation {
+            Binary::Equal => self.marked(|x: E, y: E| x == y),
+            Binary::NotEqual => self.marked(|x: E, y: E| x != y),
+            Binary::Less => self.marked(|x: E, y: E| x < y),
+            Binary::LessEqual => self.marked(|x: E, y: E| x <= y),
+            Binary::Greater => self.marked(|x: E, y: E| x > y),
+            Binary::GreaterEqual => self.marked(|x: E, y: E| x >= y),
+            _ => return None,
+        })
+    }
+
+    fn floats(&self, operation: Binary) -> Tensor {
+        match operation {
+            Binary::Add => self.of(|x: f32, y| x + y),
+            Binary::Sub => self.of(|x: f32, y| x - y),
+            Binary::Mul => self.of(|x: f32, y| x * y),
+            Binary::Div => self.of(|x: f32, y| x / y),
+            Binary::Modulo => self.of(|x: f32, y| x % y),
+            Binary::Pow => self.of(f32::powf),
+            Binary::Min => self.of(f32::min),
+            _ => self.of(f32::max),
+        }
+    }
+
+    fn halves(&self, operation: Binary) -> Tensor {
+        let wide = |of: fn(f32, f32) -> f32| self.of(move |x: f16, y: f16| f16::from_f32(of(x.to_f32(), y.to_f32())));
+        match operation {
+            Binary::Add => wide(|x, y| x + y),
+            Binary::Sub => wide(|x, y| x - y),
+            Binary::Mul => wide(|x, y| x * y),
+            Binary::Div => wide(|x, y| x / y),
+            Binary::Modulo => wide(|x, y| x % y),
+            Binary::Pow => wide(f32::powf),
+            Binary::Min => wide(f32::min),
+            _ => wide(f32::max),
+        }
+    }
+
+    fn whole<E: Whole>(&self, operation: Binary) -> Tensor {
+        match operation {
+            Binary::Add => self.of(E::add),
+            Binary::Sub => self.of(E::sub),
+            Binary::Mul => self.of(E::mul),
+            Binary::Div => self.of(E::div),
+            Binary::Modulo => self.of(E::modulo),
+            Binary::Min => self.of(E::min),
+            _ => self.of(E::max),
+        }
+    }
+
+    fn booleans(&self, operation: Binary) -> Tensor {
+        Tensor::of_booleans(
+            self.shape,
+            match operation {
+                Binary::Equal => self.zipped(|x: u8, y| x ^ y ^ 1),
+                Binary::And => self.zipped(|x: u8, y| x & y),
+                Binary::Or => self.zipped(|x: u8, y| x | y),
+                // Not equal is the same.
+                _ => self.zipped(|x: u8, y| x ^ y),
+            },
+        )
+    }
+}
+
+/// Whole numbers that wrap around. No divisor is 0.
+pub trait Whole: Typed + Ord {
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+    /// With the divisor's sign.
+    fn modulo(self, other: Self) -> Self;
+}
+
+macro_rules! whole {
+    ($($type:ty),*) => {$(
+        impl Whole for $type {
+            fn add(self, other: Self) -> Self {
+                self.wrapping_add(other)
+            }
+
+            fn sub(self, other: Self) -> Self {
+                self.wrapping_sub(other)
+            }
+
+            fn mul(self, other: Self) -> Self {
+                self.wrapping_mul(other)
+            }
+
+            fn div(self, other: Self) -> Self {
+                self.wrapping_div(other)
+            }
+
+            #[allow(unused_comparisons, reason = "bytes have no sign")]
+            fn modulo(self, other: Self) -> Self {
+                let rest = self.wrapping_rem(other);
+                if rest != 0 && (rest < 0) != (other < 0) { rest.wrapping_add(other) } else { rest }
+            }
+        }
+    )*};
+}
+
+whole!(u8, i32, i64);

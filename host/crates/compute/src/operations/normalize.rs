@@ -1,0 +1,116 @@
+//! Softmax, and means of 0 with variances of 1.
+
+use burn_backend::ops::ActivationOps;
+use burn_flex::Flex;
+
+use super::{float, same};
+use crate::cost::Work;
+use crate::error::{Error, invalid};
+use crate::shape::{axis, broadcast};
+use crate::tensor::bytes;
+use crate::{Allowance, Binary, Cost, Reduction, Tensor, Unary};
+
+impl Tensor {
+    /// exp(x) over its sum along an axis.
+    pub fn softmax(&self, at: i32, allowance: &mut dyn Allowance) -> Result<Self, Error> {
+        let element = float(self, "softmax")?;
+        let at = axis(at, self.shape().len())?;
+        allowance.admit(Cost::new(2 * bytes(element, self.len()), Work::Function, self.len() as u64))?;
+        Ok(Self::of_inner(element, <Flex as ActivationOps<Flex>>::softmax(self.inner(), at)))
+    }
+
+    /// Mean 0 and variance 1 over `at` and all after it, then × `scale` + `bias`, which broadcast.
+    pub fn layer_norm(
+        &self,
+        at: i32,
+        scale: &Self,
+        bias: Option<&Self>,
+        epsilon: f32,
+        allowance: &mut dyn Allowance,
+    ) -> Result<Self, Error> {
+        float(self, "a norm")?;
+        check_epsilon(epsilon)?;
+        let at = axis(at, self.shape().len())?;
+        for factor in std::iter::once(scale).chain(bias) {
+            same(self, factor)?;
+            if broadcast(&[self.shape(), factor.shape()])? != self.shape() {
+                return invalid(format!("{:?} does not broadcast to {:?}", factor.shape(), self.shape()));
+            }
+        }
+        let axes: Vec<i32> = (at as i32..self.shape().len() as i32).collect();
+        let scaled = self.standard(&axes, epsilon, allowance)?.binary(Binary::Mul, scale, allowance)?;
+        bias.map_or(Ok(scaled.clone()), |bias| scaled.binary(Binary::Add, bias, allowance))
+    }
+
+    /// (n, c, …) with scale, bias, mean and variance of (c).
+    pub fn batch_norm(
+        &self,
+        [scale, bias, mean, variance]: [&Self; 4],
+        epsilon: f32,
+        allowance: &mut dyn Allowance,
+    ) -> Result<Self, Error> {
+        float(self, "a norm")?;
+        check_epsilon(epsilon)?;
+        let [scale, bias, mean, variance] =
+            [self.per_channel(scale)?, self.per_channel(bias)?, self.per_channel(mean)?, self.per_channel(variance)?];
+        let deviation =
+            variance.binary_scalar(Binary::Add, epsilon.into(), allowance)?.unary(Unary::Sqrt, allowance)?;
+        // x · factor + rest, with what is the same for all elements of a channel worked out once.
+        let factor = scale.binary(Binary::Div, &deviation, allowance)?;
+        let rest = bias.binary(Binary::Sub, &mean.binary(Binary::Mul, &factor, allowance)?, allowance)?;
+        self.binary(Binary::Mul, &factor, allowance)?.binary(Binary::Add, &rest, allowance)
+    }
+
+    /// (n, c, …) with scale and bias of (c): mean 0 and variance 1 over each group of channels.
+    pub fn group_norm(
+        &self,
+        groups: usize,
+        scale: &Self,
+        bias: &Self,
+        epsilon: f32,
+        allowance: &mut dyn Allowance,
+    ) -> Result<Self, Error> {
+        float(self, "a norm")?;
+        check_epsilon(epsilon)?;
+        let (scale, bias) = (self.per_channel(scale)?, self.per_channel(bias)?);
+        let channels = self.shape()[1];
+        if groups == 0 || !channels.is_multiple_of(groups) {
+            return invalid(format!("{channels} channels in {groups} groups"));
+        }
+        let apart = self.shaped(&[self.shape()[0], groups, self.len() / self.shape()[0] / groups]);
+        let standard = apart.standard(&[2], epsilon, allowance)?.shaped(self.shape());
+        standard.binary(Binary::Mul, &scale, allowance)?.binary(Binary::Add, &bias, allowance)
+    }
+
+    /// Mean 0 and variance 1 over these axes. At full precision, whatever the elements.
+    fn standard(&self, axes: &[i32], epsilon: f32, allowance: &mut dyn Allowance) -> Result<Self, Error> {
+        let element = self.element();
+        let wide = self.cast(crate::ElementType::F32, allowance)?;
+        let mean = wide.reduce(Reduction::Mean, axes, true, allowance)?;
+        let centered = wide.binary(Binary::Sub, &mean, allowance)?;
+        let variance =
+            centered.binary(Binary::Mul, &centered, allowance)?.reduce(Reduction::Mean, axes, true, allowance)?;
+        let deviation =
+            variance.binary_scalar(Binary::Add, epsilon.into(), allowance)?.unary(Unary::Sqrt, allowance)?;
+        centered.binary(Binary::Div, &deviation, allowance)?.cast(element, allowance)
+    }
+
+    /// A tensor of (c), shaped to go with this one of (n, c, …).
+    fn per_channel(&self, factor: &Self) -> Result<Self, Error> {
+        same(self, factor)?;
+        match self.shape() {
+            [_, channels, rest @ ..] if factor.shape() == [*channels] => {
+                Ok(factor.shaped(&[&[1, *channels], &vec![1; rest.len()][..]].concat()))
+            }
+            shape => invalid(format!("{:?} for {shape:?}: (c) goes with (n, c, …)", factor.shape())),
+        }
+    }
+}
+
+fn check_epsilon(epsilon: f32) -> Result<(), Error> {
+    if epsilon > 0.0 && epsilon.is_finite() {
+        Ok(())
+    } else {
+        invalid(format!("an epsilon of {epsilon}: it is above 0"))
+    }
+}

@@ -1,0 +1,204 @@
+//! A tensor: elements, row by row, and their shape.
+
+use std::fmt;
+
+use burn_backend::{Element, TensorData};
+use burn_flex::FlexTensor;
+use burn_std::{Bytes, Shape};
+use bytemuck::Pod;
+
+use crate::cost::Work;
+use crate::error::{Error, invalid};
+use crate::shape::{self, elements};
+use crate::{Allowance, Cost, ElementType};
+
+/// Elements and their shape. A clone shares the elements, which never change.
+#[derive(Clone)]
+pub struct Tensor {
+    /// Contiguous, and its storage holds nothing else.
+    inner: FlexTensor,
+    element: ElementType,
+    shape: Vec<usize>,
+}
+
+impl Tensor {
+    /// Elements from their bytes, little-endian, as many as the shape asks.
+    pub fn from_bytes(
+        element: ElementType,
+        shape: &[usize],
+        bytes: &[u8],
+        allowance: &mut dyn Allowance,
+    ) -> Result<Self, Error> {
+        let wanted = elements(shape)? as u64 * element.bytes() as u64;
+        if bytes.len() as u64 != wanted {
+            return invalid(format!("{} bytes, where {shape:?} of {element} has {wanted}", bytes.len()));
+        }
+        if element == ElementType::Boolean && bytes.iter().any(|byte| *byte > 1) {
+            return invalid("a boolean is neither 0 nor 1");
+        }
+        allowance.admit(Cost::new(wanted, Work::Move, wanted))?;
+        Ok(Self::of_bytes(element, shape, bytes.to_vec()))
+    }
+
+    /// One value everywhere, rounded towards 0 and held within what the element can be.
+    pub fn full(
+        element: ElementType,
+        shape: &[usize],
+        value: f64,
+        allowance: &mut dyn Allowance,
+    ) -> Result<Self, Error> {
+        let count = elements(shape)?;
+        allowance.admit(Cost::new(bytes(element, count), Work::Element, count as u64))?;
+        Ok(Self::filled(element, shape, (0..count).map(|_| value)))
+    }
+
+    /// `start`, `start + step`, …, on one axis.
+    pub fn arange(
+        element: ElementType,
+        start: f64,
+        step: f64,
+        count: u32,
+        allowance: &mut dyn Allowance,
+    ) -> Result<Self, Error> {
+        if element == ElementType::Boolean {
+            return invalid("a range of booleans");
+        }
+        let shape = [count as usize];
+        elements(&shape)?;
+        allowance.admit(Cost::new(bytes(element, count as usize), Work::Element, count.into()))?;
+        Ok(Self::filled(element, &shape, (0..count).map(|at| start + f64::from(at) * step)))
+    }
+
+    fn filled(element: ElementType, shape: &[usize], values: impl Iterator<Item = f64>) -> Self {
+        use half::f16;
+        match element {
+            ElementType::F32 => Self::of_elements(shape, values.map(|value| value as f32).collect()),
+            ElementType::F16 => Self::of_elements(shape, values.map(f16::from_f64).collect()),
+            ElementType::U8 => Self::of_elements(shape, values.map(|value| value as u8).collect()),
+            ElementType::I32 => Self::of_elements(shape, values.map(|value| value as i32).collect()),
+            ElementType::I64 => Self::of_elements(shape, values.map(|value| value as i64).collect()),
+            ElementType::Boolean => Self::of_booleans(shape, values.map(|value| u8::from(value != 0.0)).collect()),
+        }
+    }
+
+    /// What the elements are.
+    pub fn element(&self) -> ElementType {
+        self.element
+    }
+
+    /// How long each axis is, 1 to [`MAX_AXES`](crate::MAX_AXES) of at least 1.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Never: an axis is not 0.
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The elements, little-endian.
+    pub fn bytes(&self) -> &[u8] {
+        self.inner.bytes()
+    }
+
+    /// The same elements with other axes, of which one may be −1 for what is left.
+    pub fn reshape(&self, shape: &[i32]) -> Result<Self, Error> {
+        let known: usize = shape
+            .iter()
+            .filter(|axis| **axis >= 0)
+            .try_fold(1_usize, |product, axis| product.checked_mul(*axis as usize))
+            .ok_or_else(|| Error::Invalid(format!("{shape:?} has too many elements")))?;
+        let open = shape.iter().filter(|axis| **axis < 0).count();
+        let fits = match open {
+            0 => known == self.len(),
+            1 => known > 0 && self.len().is_multiple_of(known),
+            _ => false,
+        };
+        if !fits || shape.iter().any(|axis| *axis < -1) {
+            return invalid(format!("{:?} does not become {shape:?}", self.shape));
+        }
+        let shape: Vec<_> =
+            shape.iter().map(|axis| usize::try_from(*axis).unwrap_or(self.len() / known.max(1))).collect();
+        shape::elements(&shape)?;
+        Ok(self.shaped(&shape))
+    }
+
+    /// With other axes around the same number of elements.
+    pub(crate) fn shaped(&self, shape: &[usize]) -> Self {
+        debug_assert_eq!(shape.iter().product::<usize>(), self.len());
+        let inner = self.inner.reshape(Shape::from(shape.to_vec()));
+        Self { inner, element: self.element, shape: shape.to_vec() }
+    }
+
+    pub(crate) fn of_bytes(element: ElementType, shape: &[usize], bytes: Vec<u8>) -> Self {
+        let data = TensorData::from_bytes(Bytes::from_bytes_vec(bytes), shape.to_vec(), element.dtype());
+        Self { inner: FlexTensor::from_data(data), element, shape: shape.to_vec() }
+    }
+
+    pub(crate) fn of_elements<E: Typed>(shape: &[usize], elements: Vec<E>) -> Self {
+        let data = TensorData::from_bytes(Bytes::from_elems(elements), shape.to_vec(), E::TYPE.dtype());
+        Self { inner: FlexTensor::from_data(data), element: E::TYPE, shape: shape.to_vec() }
+    }
+
+    pub(crate) fn of_booleans(shape: &[usize], elements: Vec<u8>) -> Self {
+        Self::of_bytes(ElementType::Boolean, shape, elements)
+    }
+
+    /// What the backend made.
+    pub(crate) fn of_inner(element: ElementType, inner: FlexTensor) -> Self {
+        let shape = inner.layout().shape().to_vec();
+        let inner = FlexTensor::from_data(inner.into_data());
+        Self { inner, element, shape }
+    }
+
+    pub(crate) fn inner(&self) -> FlexTensor {
+        self.inner.clone()
+    }
+
+    /// The elements, which are of type `E`; booleans are bytes.
+    pub(crate) fn elements<E: Typed>(&self) -> &[E] {
+        debug_assert!(E::TYPE == self.element || (E::TYPE == ElementType::U8 && self.element == ElementType::Boolean));
+        bytemuck::cast_slice(self.inner.bytes())
+    }
+}
+
+impl fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tensor {:?} of {}", self.shape, self.element)
+    }
+}
+
+/// Bytes of so many elements.
+pub fn bytes(element: ElementType, count: usize) -> u64 {
+    count as u64 * element.bytes() as u64
+}
+
+/// A type of Rust that is a type of elements.
+pub trait Typed: Pod + Element {
+    const TYPE: ElementType;
+}
+
+impl Typed for f32 {
+    const TYPE: ElementType = ElementType::F32;
+}
+
+impl Typed for half::f16 {
+    const TYPE: ElementType = ElementType::F16;
+}
+
+impl Typed for u8 {
+    const TYPE: ElementType = ElementType::U8;
+}
+
+impl Typed for i32 {
+    const TYPE: ElementType = ElementType::I32;
+}
+
+impl Typed for i64 {
+    const TYPE: ElementType = ElementType::I64;
+}
