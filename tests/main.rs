@@ -20,6 +20,7 @@ mod registry;
 mod rest;
 mod sound;
 mod system;
+mod tensors;
 mod tidy;
 mod tls;
 mod uploads;

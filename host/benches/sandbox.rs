@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 /// Instances that are there while others are made.
 const ALIVE: usize = 500;
 
-/// Width and height of a picture.
+/// Width and height of a picture, and of those for tensors.
 const SIZE: (u32, u32) = (1920, 1080);
+const SMALL: (u32, u32) = (1280, 720);
 
 fn main() -> anyhow::Result<()> {
     // Cargo adds flags of its own to a benchmark's arguments.
@@ -42,17 +43,19 @@ impl Bench {
         let began = Instant::now();
         let engine = Engine::start(Limits { frame_budget: Duration::from_secs(1), ..Limits::default() })?;
         let started = began.elapsed();
-        let [passthrough, green, rgba] = [
+        let [passthrough, green, rgba, edges] = [
             self.load(&engine, "passthrough.wasm").await?,
             self.load(&engine, "green.wasm").await?,
             self.load(&engine, "examples/rgba.wasm").await?,
+            self.load(&engine, "edges.wasm").await?,
         ];
         Ok(json!({
             "engine": { "start_us": started.as_secs_f64() * 1e6 },
             "instantiate": self.instantiate(&engine, &green).await?,
-            "call": self.frames(&engine, &passthrough, 100 * self.rounds).await?,
-            "rgba": self.frames(&engine, &rgba, self.rounds).await?,
-            "green": self.frames(&engine, &green, self.rounds).await?,
+            "call": self.frames(&engine, &passthrough, SIZE, 100 * self.rounds).await?,
+            "rgba": self.frames(&engine, &rgba, SIZE, self.rounds).await?,
+            "green": self.frames(&engine, &green, SIZE, self.rounds).await?,
+            "edges": self.frames(&engine, &edges, SMALL, self.rounds).await?,
         }))
     }
 
@@ -82,9 +85,15 @@ impl Bench {
     }
 
     /// Pictures, one after the other, in one instance.
-    async fn frames(&self, engine: &Engine, component: &Component, count: usize) -> anyhow::Result<Value> {
+    async fn frames(
+        &self,
+        engine: &Engine,
+        component: &Component,
+        size: (u32, u32),
+        count: usize,
+    ) -> anyhow::Result<Value> {
         let mut instance = started(engine, component).await?;
-        let frame = picture()?;
+        let frame = picture(size)?;
         let mut times = Vec::new();
         for round in 0..count + count / 10 {
             let began = Instant::now();
@@ -116,8 +125,7 @@ fn identity() -> Identity {
 }
 
 /// Something with every value in it.
-fn picture() -> anyhow::Result<VideoFrame> {
-    let (width, height) = SIZE;
+fn picture((width, height): (u32, u32)) -> anyhow::Result<VideoFrame> {
     let bytes: Vec<u8> = (0..PixelFormat::I420.bytes(width, height)).map(|at| ((at * 31) >> 3) as u8).collect();
     let color = Color { matrix: ColorMatrix::Bt709, range: ColorRange::Limited };
     let picture = convert::write(PixelFormat::I420, width, height, &bytes, color)?;

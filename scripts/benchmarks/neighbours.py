@@ -55,6 +55,12 @@ KINDS = [
     ("nag", {"what": "clock"}),
     ("nag", {"what": "pixels"}),
     ("nag", {"what": "timer"}),
+    ("tensors", {"what": "misuse"}),
+    ("tensors", {"what": "handles"}),
+    ("tensors", {"what": "memory"}),
+    ("tensors", {"what": "long"}),
+    ("tensors", {"what": "endless"}),
+    ("tensors", {"what": "churn"}),
     ("park", {}),
     ("burn", {}),
 ]

@@ -11,6 +11,8 @@ _GOALS = {
     "instantiate": {"p50_us": "< 100", "p99_us": "< 1000"},
     "call": {"p99_us": "< 5"},
     "rgba": {"p99_us": "< 3000"},
+    # 60 pictures a second.
+    "edges": {"p50_us": "<= 16667"},
 }
 
 # Whether something is slower is asked so often, in turns with what it is slower than: a machine has its moments.
@@ -37,6 +39,19 @@ def measure(root, binary, guests, native_target, rounds):
         middle[name] |= {figure: against(middle[name][figure], goal) for figure, goal in goals.items()}
     ratio = statistics.median(turn["green"]["p50_us"] / turn["native"]["p50_us"] for turn in turns)
     return middle | {"green_to_native": against(round(ratio, 3), "<= 1.15")}
+
+
+def tensors(root):
+    """Builds the program that times operations on tensors beside other libraries, and takes its figures in turns."""
+    program = _built(root, ["--package", "rillbox-compute", "--bench", "operations", "--release"])
+    turns = [json.loads(processes.run([program])["output"].splitlines()[-1]) for _ in range(_TURNS)]
+    report = {"call_us": against(statistics.median(turn.pop("call")["us"] for turn in turns), "<= 2")}
+    for size in turns[0]:
+        report[size] = {}
+        for name, figures in turns[0][size].items():
+            middle = {figure: statistics.median(turn[size][name][figure] for turn in turns) for figure in figures}
+            report[size][name] = middle | {"ratio": against(middle["ratio"], "<= 1.5")}
+    return report
 
 
 def _built(directory, arguments, environment=None):

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rillbox_compute::{self as compute, Allowance, Convolution, Cost, PictureLayout, Span, Tensor, Window};
 use rillbox_media::{PixelFormat, convert};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Semaphore;
 use wasmtime::component::Resource;
 
 use super::video::{self, Frame};
@@ -21,8 +23,6 @@ pub struct Held {
 
 /// What every operation gives.
 type Made = wasmtime::Result<Result<Resource<Held>, Error>>;
-
-type Handle = Resource<Held>;
 
 impl wit::Host for Guest {}
 
@@ -55,25 +55,55 @@ impl Allowance for Permit<'_> {
     }
 }
 
+/// Takes note of what an operation would cost, and lets it go no further.
+#[derive(Default)]
+struct Estimate(Option<Duration>);
+
+impl Allowance for Estimate {
+    fn admit(&mut self, cost: Cost) -> Result<(), compute::Error> {
+        self.0 = Some(cost.time);
+        Err(compute::Error::Limit(String::new()))
+    }
+}
+
+/// An operation of which the first step is said to take longer leaves the thread's other guests to another thread.
+const LONG: Duration = Duration::from_millis(2);
+
+/// Operations at once that do so, in the whole process.
+static APART: Semaphore = Semaphore::const_new(16);
+
+/// Does what takes a while where it holds up nobody, if there is such a place.
+fn apart<T>(work: impl FnOnce() -> T) -> T {
+    let place = APART.try_acquire();
+    let has_others = Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if has_others && place.is_ok() { tokio::task::block_in_place(work) } else { work() }
+}
+
 impl Guest {
     /// Does `work`, which may take what is left to the guest. Nothing can stop it once it runs, so that it is never allowed more than a
-    /// frame's time, whatever the call may take.
-    fn permitted<T>(&mut self, work: impl FnOnce(&mut dyn Allowance) -> Result<T, compute::Error>) -> Result<T, Error> {
+    /// frame's time, whatever the call may take. It is tried first without an allowance, which ends it after its checks.
+    fn permitted<T>(
+        &mut self,
+        work: impl Fn(&mut dyn Allowance) -> Result<T, compute::Error>,
+    ) -> Result<T, Error> {
+        let mut estimate = Estimate::default();
+        let tried = work(&mut estimate);
+        let Some(first_step) = estimate.0 else { return tried.map_err(misuse) };
         let left = self.timer.left().min(self.limits.frame_budget);
         let mut permit = Permit { budget: &mut self.budget, left, taken: 0, late: false };
-        let result = work(&mut permit);
+        let result = if first_step > LONG { apart(|| work(&mut permit)) } else { work(&mut permit) };
         if permit.late {
             self.refusals.operations += 1;
         }
         result.map_err(misuse)
     }
 
-    fn tensor(&self, handle: &Handle) -> wasmtime::Result<Tensor> {
+    fn tensor(&self, handle: &Resource<Held>) -> wasmtime::Result<Tensor> {
         Ok(self.table.get(handle)?.tensor.clone())
     }
 
     /// Makes a tensor, and a handle of it.
-    fn make(&mut self, work: impl FnOnce(&mut dyn Allowance) -> Result<Tensor, compute::Error>) -> Made {
+    fn make(&mut self, work: impl Fn(&mut dyn Allowance) -> Result<Tensor, compute::Error>) -> Made {
         let tensor = match self.permitted(work) {
             Ok(tensor) => tensor,
             Err(refused) => return Ok(Err(refused)),
@@ -94,8 +124,8 @@ impl Guest {
     /// Makes a tensor of another.
     fn of(
         &mut self,
-        tensor: &Handle,
-        work: impl FnOnce(&Tensor, &mut dyn Allowance) -> Result<Tensor, compute::Error>,
+        tensor: &Resource<Held>,
+        work: impl Fn(&Tensor, &mut dyn Allowance) -> Result<Tensor, compute::Error>,
     ) -> Made {
         let tensor = self.tensor(tensor)?;
         self.make(|allowance| work(&tensor, allowance))
@@ -104,15 +134,15 @@ impl Guest {
     /// Makes a tensor of two others.
     fn of_two(
         &mut self,
-        left: &Handle,
-        right: &Handle,
-        work: impl FnOnce(&Tensor, &Tensor, &mut dyn Allowance) -> Result<Tensor, compute::Error>,
+        left: &Resource<Held>,
+        right: &Resource<Held>,
+        work: impl Fn(&Tensor, &Tensor, &mut dyn Allowance) -> Result<Tensor, compute::Error>,
     ) -> Made {
         let (left, right) = (self.tensor(left)?, self.tensor(right)?);
         self.make(|allowance| work(&left, &right, allowance))
     }
 
-    fn optional(&self, tensor: Option<Handle>) -> wasmtime::Result<Option<Tensor>> {
+    fn optional(&self, tensor: Option<Resource<Held>>) -> wasmtime::Result<Option<Tensor>> {
         tensor.map(|tensor| self.tensor(&tensor)).transpose()
     }
 }
@@ -134,12 +164,13 @@ impl wit::HostTensor for Guest {
         let picture = self.table.get(&frame)?.picture.clone();
         let (format, layout) = picture_layout(layout);
         let (width, height) = (picture.width() as usize, picture.height() as usize);
-        self.make(|allowance| layout.tensor(width, height, &convert::read(&picture, format), allowance))
+        let samples = convert::read(&picture, format);
+        self.make(|allowance| layout.tensor(width, height, &samples, allowance))
     }
 
     fn replace_frame(
         &mut self,
-        tensor: Handle,
+        tensor: Resource<Held>,
         frame: Resource<Frame>,
         layout: wit::PictureLayout,
     ) -> wasmtime::Result<Result<(), Error>> {
@@ -154,7 +185,7 @@ impl wit::HostTensor for Guest {
         }
     }
 
-    fn element_type(&mut self, tensor: Handle) -> wasmtime::Result<wit::ElementType> {
+    fn element_type(&mut self, tensor: Resource<Held>) -> wasmtime::Result<wit::ElementType> {
         Ok(match self.table.get(&tensor)?.tensor.element() {
             compute::ElementType::F32 => wit::ElementType::Float32,
             compute::ElementType::F16 => wit::ElementType::Float16,
@@ -165,40 +196,40 @@ impl wit::HostTensor for Guest {
         })
     }
 
-    fn shape(&mut self, tensor: Handle) -> wasmtime::Result<Vec<u32>> {
+    fn shape(&mut self, tensor: Resource<Held>) -> wasmtime::Result<Vec<u32>> {
         Ok(self.table.get(&tensor)?.tensor.shape().iter().map(|axis| side(*axis)).collect())
     }
 
-    fn bytes(&mut self, tensor: Handle) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+    fn bytes(&mut self, tensor: Resource<Held>) -> wasmtime::Result<Result<Vec<u8>, Error>> {
         Ok(Ok(self.table.get(&tensor)?.tensor.bytes().to_vec()))
     }
 
-    fn unary(&mut self, tensor: Handle, operation: wit::UnaryOperation) -> Made {
+    fn unary(&mut self, tensor: Resource<Held>, operation: wit::UnaryOperation) -> Made {
         self.of(&tensor, |tensor, allowance| tensor.unary(unary(operation), allowance))
     }
 
-    fn binary(&mut self, left: Handle, operation: wit::BinaryOperation, right: Handle) -> Made {
+    fn binary(&mut self, left: Resource<Held>, operation: wit::BinaryOperation, right: Resource<Held>) -> Made {
         self.of_two(&left, &right, |left, right, allowance| left.binary(binary(operation), right, allowance))
     }
 
-    fn binary_scalar(&mut self, left: Handle, operation: wit::BinaryOperation, right: f64) -> Made {
+    fn binary_scalar(&mut self, left: Resource<Held>, operation: wit::BinaryOperation, right: f64) -> Made {
         self.of(&left, |left, allowance| left.binary_scalar(binary(operation), right, allowance))
     }
 
-    fn choose(&mut self, tensor: Handle, yes: Handle, no: Handle) -> Made {
+    fn choose(&mut self, tensor: Resource<Held>, yes: Resource<Held>, no: Resource<Held>) -> Made {
         let tensor = self.tensor(&tensor)?;
         self.of_two(&yes, &no, |yes, no, allowance| tensor.choose(yes, no, allowance))
     }
 
-    fn clamp(&mut self, tensor: Handle, low: f64, high: f64) -> Made {
+    fn clamp(&mut self, tensor: Resource<Held>, low: f64, high: f64) -> Made {
         self.of(&tensor, |tensor, allowance| tensor.clamp(low, high, allowance))
     }
 
-    fn cast(&mut self, tensor: Handle, element: wit::ElementType) -> Made {
+    fn cast(&mut self, tensor: Resource<Held>, element: wit::ElementType) -> Made {
         self.of(&tensor, |tensor, allowance| tensor.cast(element_type(element), allowance))
     }
 
-    fn reduce(&mut self, tensor: Handle, operation: wit::Reduction, axes: Vec<i32>, keep: bool) -> Made {
+    fn reduce(&mut self, tensor: Resource<Held>, operation: wit::Reduction, axes: Vec<i32>, keep: bool) -> Made {
         let operation = match operation {
             wit::Reduction::Sum => compute::Reduction::Sum,
             wit::Reduction::Mean => compute::Reduction::Mean,
@@ -209,7 +240,7 @@ impl wit::HostTensor for Guest {
         self.of(&tensor, |tensor, allowance| tensor.reduce(operation, &axes, keep, allowance))
     }
 
-    fn arg_reduce(&mut self, tensor: Handle, operation: wit::ArgReduction, axis: i32, keep: bool) -> Made {
+    fn arg_reduce(&mut self, tensor: Resource<Held>, operation: wit::ArgReduction, axis: i32, keep: bool) -> Made {
         let operation = match operation {
             wit::ArgReduction::Max => compute::ArgReduction::Max,
             wit::ArgReduction::Min => compute::ArgReduction::Min,
@@ -217,11 +248,11 @@ impl wit::HostTensor for Guest {
         self.of(&tensor, |tensor, allowance| tensor.arg_reduce(operation, axis, keep, allowance))
     }
 
-    fn matmul(&mut self, left: Handle, right: Handle) -> Made {
+    fn matmul(&mut self, left: Resource<Held>, right: Resource<Held>) -> Made {
         self.of_two(&left, &right, |left, right, allowance| left.matmul(right, allowance))
     }
 
-    fn conv2d(&mut self, tensor: Handle, kernel: Handle, bias: Option<Handle>, options: wit::Convolution) -> Made {
+    fn conv2d(&mut self, tensor: Resource<Held>, kernel: Resource<Held>, bias: Option<Resource<Held>>, options: wit::Convolution) -> Made {
         let bias = self.optional(bias)?;
         let options = convolution(options);
         self.of_two(&tensor, &kernel, |tensor, kernel, allowance| {
@@ -231,9 +262,9 @@ impl wit::HostTensor for Guest {
 
     fn conv2d_transposed(
         &mut self,
-        tensor: Handle,
-        kernel: Handle,
-        bias: Option<Handle>,
+        tensor: Resource<Held>,
+        kernel: Resource<Held>,
+        bias: Option<Resource<Held>>,
         options: wit::Convolution,
         extra: (u32, u32),
     ) -> Made {
@@ -244,7 +275,7 @@ impl wit::HostTensor for Guest {
         })
     }
 
-    fn pool2d(&mut self, tensor: Handle, operation: wit::Pooling, window: wit::Window) -> Made {
+    fn pool2d(&mut self, tensor: Resource<Held>, operation: wit::Pooling, window: wit::Window) -> Made {
         let operation = match operation {
             wit::Pooling::Max => compute::Pooling::Max,
             wit::Pooling::Average => compute::Pooling::Average,
@@ -253,7 +284,7 @@ impl wit::HostTensor for Guest {
         self.of(&tensor, |tensor, allowance| tensor.pool2d(operation, window, allowance))
     }
 
-    fn resize(&mut self, tensor: Handle, rows: u32, columns: u32, method: wit::ResizeMethod) -> Made {
+    fn resize(&mut self, tensor: Resource<Held>, rows: u32, columns: u32, method: wit::ResizeMethod) -> Made {
         let method = match method {
             wit::ResizeMethod::Nearest => compute::ResizeMethod::Nearest,
             wit::ResizeMethod::Bilinear => compute::ResizeMethod::Bilinear,
@@ -262,7 +293,7 @@ impl wit::HostTensor for Guest {
         self.of(&tensor, |tensor, allowance| tensor.resize(rows as usize, columns as usize, method, allowance))
     }
 
-    fn pad(&mut self, tensor: Handle, widths: Vec<(u32, u32)>, mode: wit::PadMode, value: f64) -> Made {
+    fn pad(&mut self, tensor: Resource<Held>, widths: Vec<(u32, u32)>, mode: wit::PadMode, value: f64) -> Made {
         let mode = match mode {
             wit::PadMode::Constant => compute::PadMode::Constant(value),
             wit::PadMode::Reflect => compute::PadMode::Reflect,
@@ -272,34 +303,34 @@ impl wit::HostTensor for Guest {
         self.of(&tensor, |tensor, allowance| tensor.pad(&widths, mode, allowance))
     }
 
-    fn slice(&mut self, tensor: Handle, ranges: Vec<(u32, u32, u32)>) -> Made {
+    fn slice(&mut self, tensor: Resource<Held>, ranges: Vec<(u32, u32, u32)>) -> Made {
         let span = |(start, end, step)| Span { start: start as usize, end: end as usize, step: step as usize };
         let spans: Vec<_> = ranges.into_iter().map(span).collect();
         self.of(&tensor, |tensor, allowance| tensor.slice(&spans, allowance))
     }
 
-    fn reshape(&mut self, tensor: Handle, shape: Vec<i32>) -> Made {
+    fn reshape(&mut self, tensor: Resource<Held>, shape: Vec<i32>) -> Made {
         self.of(&tensor, |tensor, _| tensor.reshape(&shape))
     }
 
-    fn transpose(&mut self, tensor: Handle, order: Vec<u32>) -> Made {
+    fn transpose(&mut self, tensor: Resource<Held>, order: Vec<u32>) -> Made {
         self.of(&tensor, |tensor, allowance| tensor.transpose(&sizes(&order), allowance))
     }
 
-    fn concat(&mut self, tensors: Vec<Handle>, axis: i32) -> Made {
+    fn concat(&mut self, tensors: Vec<Resource<Held>>, axis: i32) -> Made {
         let tensors: Vec<_> = tensors.iter().map(|tensor| self.tensor(tensor)).collect::<Result<_, _>>()?;
         self.make(|allowance| Tensor::concat(&tensors.iter().collect::<Vec<_>>(), axis, allowance))
     }
 
-    fn gather(&mut self, tensor: Handle, axis: i32, indices: Handle) -> Made {
+    fn gather(&mut self, tensor: Resource<Held>, axis: i32, indices: Resource<Held>) -> Made {
         self.of_two(&tensor, &indices, |tensor, indices, allowance| tensor.gather(axis, indices, allowance))
     }
 
-    fn softmax(&mut self, tensor: Handle, axis: i32) -> Made {
+    fn softmax(&mut self, tensor: Resource<Held>, axis: i32) -> Made {
         self.of(&tensor, |tensor, allowance| tensor.softmax(axis, allowance))
     }
 
-    fn layer_norm(&mut self, tensor: Handle, axis: i32, scale: Handle, bias: Option<Handle>, epsilon: f32) -> Made {
+    fn layer_norm(&mut self, tensor: Resource<Held>, axis: i32, scale: Resource<Held>, bias: Option<Resource<Held>>, epsilon: f32) -> Made {
         let bias = self.optional(bias)?;
         self.of_two(&tensor, &scale, |tensor, scale, allowance| {
             tensor.layer_norm(axis, scale, bias.as_ref(), epsilon, allowance)
@@ -308,38 +339,38 @@ impl wit::HostTensor for Guest {
 
     fn batch_norm(
         &mut self,
-        tensor: Handle,
-        scale: Handle,
-        bias: Handle,
-        mean: Handle,
-        variance: Handle,
+        tensor: Resource<Held>,
+        scale: Resource<Held>,
+        bias: Resource<Held>,
+        mean: Resource<Held>,
+        variance: Resource<Held>,
         epsilon: f32,
     ) -> Made {
         let factors = [self.tensor(&scale)?, self.tensor(&bias)?, self.tensor(&mean)?, self.tensor(&variance)?];
         self.of(&tensor, |tensor, allowance| tensor.batch_norm(factors.each_ref(), epsilon, allowance))
     }
 
-    fn group_norm(&mut self, tensor: Handle, groups: u32, scale: Handle, bias: Handle, epsilon: f32) -> Made {
+    fn group_norm(&mut self, tensor: Resource<Held>, groups: u32, scale: Resource<Held>, bias: Resource<Held>, epsilon: f32) -> Made {
         let tensor = self.tensor(&tensor)?;
         self.of_two(&scale, &bias, |scale, bias, allowance| {
             tensor.group_norm(groups as usize, scale, bias, epsilon, allowance)
         })
     }
 
-    fn color_matrix(&mut self, tensor: Handle, axis: i32, matrix: Vec<f32>, offset: Vec<f32>) -> Made {
+    fn color_matrix(&mut self, tensor: Resource<Held>, axis: i32, matrix: Vec<f32>, offset: Vec<f32>) -> Made {
         self.of(&tensor, |tensor, allowance| tensor.color_matrix(axis, &matrix, &offset, allowance))
     }
 
-    fn blend(&mut self, tensor: Handle, other: Handle, weight: Handle) -> Made {
+    fn blend(&mut self, tensor: Resource<Held>, other: Resource<Held>, weight: Resource<Held>) -> Made {
         let weight = self.tensor(&weight)?;
         self.of_two(&tensor, &other, |tensor, other, allowance| tensor.blend(other, &weight, allowance))
     }
 
-    fn blend_scalar(&mut self, tensor: Handle, other: Handle, weight: f32) -> Made {
+    fn blend_scalar(&mut self, tensor: Resource<Held>, other: Resource<Held>, weight: f32) -> Made {
         self.of_two(&tensor, &other, |tensor, other, allowance| tensor.blend_scalar(other, weight, allowance))
     }
 
-    fn drop(&mut self, tensor: Handle) -> wasmtime::Result<()> {
+    fn drop(&mut self, tensor: Resource<Held>) -> wasmtime::Result<()> {
         let held = self.table.delete(tensor)?;
         self.budget.release(held.counted);
         Ok(())

@@ -1,0 +1,132 @@
+//! Tensors on the host: what processors make of pictures with them, and what they cannot make the host do.
+
+use serde_json::{Value, json};
+
+use crate::harness::host::Host;
+use crate::harness::{guest, hostile, media};
+
+const SIZE: (usize, usize) = (320, 180);
+
+/// Where the time is not what is tested; the machine may be busy.
+const PATIENT: [&str; 2] = ["--frame-budget", "2000"];
+
+fn pictures(segments: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    media::pictures(media::file(&segments.concat()).path(), SIZE.0, SIZE.1)
+}
+
+/// Runs a guest of ours on this source, all of which must come out; gives the pictures before and after.
+async fn shown(name: &str, params: Value, segments: &[Vec<u8>]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let host = Host::start_with(&PATIENT);
+    host.upload(name, &guest(name)).await;
+    let (received, status) = host.run(name, name, params, segments).await;
+    assert_eq!(media::pts(&received.concat(), "v"), media::pts(&segments.concat(), "v"), "{status}");
+    assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
+    (pictures(segments), pictures(&received))
+}
+
+/// How steep a picture is at a place: Sobel's two differences of luma.
+fn steepness(picture: &[u8], x: usize, y: usize) -> i32 {
+    let at = |dx: usize, dy: usize| i32::from(picture[(y + dy - 1) * SIZE.0 + x + dx - 1]);
+    let columns = at(2, 0) + 2 * at(2, 1) + at(2, 2) - at(0, 0) - 2 * at(0, 1) - at(0, 2);
+    let rows = at(0, 2) + 2 * at(1, 2) + at(2, 2) - at(0, 0) - 2 * at(1, 0) - at(2, 0);
+    columns.abs() + rows.abs()
+}
+
+/// Catches a convolution, a comparison or a picture that differs from what they are defined as, anywhere between decoder and
+/// encoder.
+#[tokio::test(flavor = "multi_thread")]
+async fn edges_are_those_of_the_source() {
+    let segments = media::small_segments("320x180", 1);
+    let (before, after) = shown("edges", json!({ "threshold": 0.3, "strength": 1.0 }), &segments).await;
+    let (mut right, mut wrong) = (0, 0);
+    for (before, after) in before.iter().zip(&after).step_by(5) {
+        for (x, y) in (1..SIZE.1 - 1).flat_map(|y| (1..SIZE.0 - 1).map(move |x| (x, y))) {
+            // Luma of 219 steps; where it is close, decoders may differ.
+            let steep = f64::from(steepness(before, x, y)) / 4.0 / 219.0;
+            if (steep - 0.3).abs() > 0.1 {
+                let bright = after[y * SIZE.0 + x] > 125;
+                *(if bright == (steep > 0.3) { &mut right } else { &mut wrong }) += 1;
+            }
+        }
+    }
+    // Black and white lines of one pixel are what an encoder is worst at.
+    assert!(f64::from(wrong) < 0.03 * f64::from(right), "{wrong} wrong, {right} right");
+}
+
+/// Catches a lookup, a histogram or a reduction that comes to something else on the host than in the processor's own tests.
+#[tokio::test(flavor = "multi_thread")]
+async fn night_becomes_day_and_day_stays() {
+    let source = |brightness: &str| {
+        let picture = format!("testsrc2=size=320x180:rate=25:duration=1,eq=brightness={brightness}");
+        let codecs = "-c:v libx264 -preset ultrafast -tune zerolatency -g 25 -pix_fmt yuv420p";
+        media::segments(&["-f", "lavfi", "-i", &picture], &codecs.split(' ').collect::<Vec<_>>())
+    };
+    let mean = |pictures: &[Vec<u8>]| {
+        let samples = pictures.iter().flat_map(|picture| &picture[..SIZE.0 * SIZE.1]);
+        samples.map(|sample| f64::from(*sample)).sum::<f64>() / (pictures.len() * SIZE.0 * SIZE.1) as f64
+    };
+    let (before, after) = shown("night", json!({ "cold": 0.0 }), &source("-0.4")).await;
+    assert!(mean(&after) > mean(&before) + 15.0, "{} {}", mean(&before), mean(&after));
+    let (before, after) = shown("night", json!({ "cold": 0.0 }), &source("0.3")).await;
+    assert!((mean(&after) - mean(&before)).abs() < 4.0, "{} {}", mean(&before), mean(&after));
+}
+
+/// A host with the guest that asks for too much.
+async fn asked(what: &str, flags: &[&str]) -> (Value, Host) {
+    let host = Host::start_with(flags);
+    host.upload("tensors", &hostile("tensors")).await;
+    let segments = media::small_segments("320x180", 1);
+    let (received, status) = host.run(what, "tensors", json!({ "what": what }), &segments).await;
+    assert_eq!(media::pts(&received.concat(), "v"), media::pts(&segments.concat(), "v"), "{status}");
+    assert_eq!(host.panics(), Vec::<String>::new());
+    (status, host)
+}
+
+/// Catches misuse that traps, is carried out, or breaks what comes after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn misuse_is_an_answer() {
+    let (status, _host) = asked("misuse", &PATIENT).await;
+    assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
+}
+
+/// Catches handles and memory beyond the limits, and refusals that nobody counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn handles_and_memory_of_tensors_are_the_guests() {
+    let (status, _host) = asked("handles", &PATIENT).await;
+    let said = status["last_error"].as_str().unwrap();
+    let kept = said.split_whitespace().find_map(|word| word.parse::<u64>().ok()).unwrap();
+    assert!((900..1_000).contains(&kept), "{said}");
+    assert!(status["guest"]["refused"]["handles"].as_u64() >= Some(25), "{status}");
+
+    let (status, host) = asked("memory", &PATIENT).await;
+    let said = status["last_error"].as_str().unwrap();
+    let kept = said.split_whitespace().find_map(|word| word.parse::<u64>().ok()).unwrap();
+    assert!((240..256).contains(&kept), "{said}");
+    assert!(status["guest"]["refused"]["memory"].as_u64() >= Some(25), "{status}");
+    assert!(host.peak_memory() < 700 << 20, "{}", host.peak_memory());
+}
+
+/// Catches an operation that is begun although nothing could stop it before its time is up.
+#[tokio::test(flavor = "multi_thread")]
+async fn operations_that_would_take_too_long_do_not_begin() {
+    let (status, _host) = asked("long", &["--frame-budget", "100"]).await;
+    assert_eq!(status["errors"]["reported"], 0, "{status}");
+    assert_eq!(status["errors"]["traps"], 0, "{status}");
+    assert!(status["guest"]["refused"]["operations"].as_u64() >= Some(3), "{status}");
+}
+
+/// Catches a guest that goes on for ever in operations that are each short enough.
+#[tokio::test(flavor = "multi_thread")]
+async fn operations_without_end_are_stopped() {
+    let (status, host) = asked("endless", &[]).await;
+    assert!(status["errors"]["overruns"].as_u64() >= Some(1), "{status}");
+    host.guests_are_gone().await;
+}
+
+/// Catches tensors that outlive their handles.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_back_can_be_taken_again() {
+    let (status, _host) = asked("churn", &PATIENT).await;
+    assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
+    assert_eq!(status["guest"]["refused"]["memory"], 0, "{status}");
+}
