@@ -49,6 +49,31 @@ async fn a_start_beyond_the_limit_is_put_off() {
     host.start_stream("c", "green", json!({})).await;
 }
 
+/// Catches a stream that is forgotten as soon as it ends, because others that started later have ended before.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_to_end_are_remembered() {
+    let host = Host::start();
+    host.upload("passthrough", &guest("passthrough")).await;
+    let body = json!({ "subscribe_url": "http://127.0.0.1:9/in" }).to_string();
+    let start = async |id: &str| {
+        let (code, answer) = host.send_for(Some(id), Method::POST, "/stream/start", body.clone()).await;
+        assert_eq!(code, StatusCode::OK, "{answer}");
+    };
+    let stop = async |id: &str| {
+        assert_eq!(host.send(Method::DELETE, &format!("/api/streams/{id}"), "").await.0, StatusCode::OK);
+    };
+    start("long").await;
+    for number in 0..66 {
+        start(&format!("short-{number}")).await;
+        stop(&format!("short-{number}")).await;
+    }
+    stop("long").await;
+    start("next").await;
+    assert_eq!(host.status("long").await["state"], "ENDED");
+    assert_eq!(host.get("/api/streams/short-0").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(host.status("short-65").await["state"], "ENDED");
+}
+
 /// Between two calls about a processor that starts, which takes it longer.
 const PAUSE: Duration = Duration::from_millis(30);
 

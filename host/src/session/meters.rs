@@ -245,6 +245,11 @@ impl Meters {
         });
     }
 
+    /// When it ended, if it has.
+    pub fn ended(&self) -> Option<Instant> {
+        self.ended.get().copied()
+    }
+
     /// Everything that is told from now on.
     pub fn listen(&self) -> broadcast::Receiver<Told> {
         self.told.subscribe()

@@ -298,8 +298,14 @@ impl Streams {
         if entries.values().filter(|(_, entry)| !over(entry)).count() >= self.host.max_streams {
             return Err(StartRejected::Full(self.host.max_streams));
         }
-        let mut ended: Vec<_> =
-            entries.iter().filter(|(_, (_, entry))| over(entry)).map(|(id, (order, _))| (*order, id.clone())).collect();
+        // Those that ended first go first, however long ago they started.
+        let mut ended: Vec<_> = entries
+            .iter()
+            .filter_map(|(id, (_, entry))| match entry {
+                Entry::Started(stream) => Some((stream.meters.ended()?, id.clone())),
+                Entry::Starting(_) => None,
+            })
+            .collect();
         ended.sort();
         for (_, id) in ended.iter().take(ended.len().saturating_sub(REMEMBERED)) {
             self.forget(entries.remove(id));

@@ -7,9 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use burn_backend::TensorData;
-use burn_backend::ops::{
-    ActivationOps, ConvOptions, FloatTensorOps, InterpolateMode, InterpolateOptions, ModuleOps,
-};
+use burn_backend::ops::{ActivationOps, ConvOptions, FloatTensorOps, InterpolateMode, InterpolateOptions, ModuleOps};
 use burn_flex::{Flex, FlexDevice, FlexTensor};
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -103,54 +101,118 @@ impl Bench {
         };
         type F = Flex;
         Ok(vec![
-            line("add", "burn-flex", |a| own.binary(Binary::Add, &other, a), || F::float_add(left.clone(), right.clone()))?,
-            line("mul_scalar", "burn-flex", |a| own.binary_scalar(Binary::Mul, 1.5, a), || F::float_mul_scalar(left.clone(), 1.5.into()))?,
-            line("clamp", "burn-flex", |a| own.clamp(0.2, 0.8, a), || F::float_clamp(left.clone(), 0.2.into(), 0.8.into()))?,
+            line(
+                "add",
+                "burn-flex",
+                |a| own.binary(Binary::Add, &other, a),
+                || F::float_add(left.clone(), right.clone()),
+            )?,
+            line(
+                "mul_scalar",
+                "burn-flex",
+                |a| own.binary_scalar(Binary::Mul, 1.5, a),
+                || F::float_mul_scalar(left.clone(), 1.5.into()),
+            )?,
+            line(
+                "clamp",
+                "burn-flex",
+                |a| own.clamp(0.2, 0.8, a),
+                || F::float_clamp(left.clone(), 0.2.into(), 0.8.into()),
+            )?,
             line("exp", "burn-flex", |a| own.unary(Unary::Exp, a), || F::float_exp(left.clone()))?,
-            line("sigmoid", "burn-flex", |a| own.unary(Unary::Sigmoid, a), || <F as ActivationOps<F>>::sigmoid(left.clone()))?,
+            line(
+                "sigmoid",
+                "burn-flex",
+                |a| own.unary(Unary::Sigmoid, a),
+                || <F as ActivationOps<F>>::sigmoid(left.clone()),
+            )?,
             line("sqrt", "burn-flex", |a| own.unary(Unary::Sqrt, a), || F::float_sqrt(left.clone()))?,
-            line("greater", "burn-flex", |a| own.binary_scalar(Binary::Greater, 0.5, a), || {
-                F::float_greater_elem(left.clone(), 0.5.into(), burn_backend::BoolDType::Native)
-            })?,
-            line("choose", "plain loop", |a| mask.choose(own, &other, a), || {
-                let marks = mask.bytes().iter().zip(self.values.iter().zip(&self.values));
-                marks.map(|(mark, (yes, no))| if *mark == 1 { *yes } else { *no }).collect::<Vec<f32>>()
-            })?,
-            line("blend", "plain loop", |a| own.blend_scalar(&other, 0.3, a), || {
-                self.values.iter().zip(&self.values).map(|(x, y)| x + (y - x) * 0.3).collect::<Vec<f32>>()
-            })?,
-            line("color_matrix", "plain loop", |a| own.color_matrix(-1, &[0.3; 9], &[0.1; 3], a), || {
-                let pixels = self.values.as_chunks::<3>().0.iter();
-                pixels.flat_map(|[r, g, b]| [0.3 * r + 0.3 * g + 0.3 * b + 0.1; 3]).collect::<Vec<f32>>()
-            })?,
+            line(
+                "greater",
+                "burn-flex",
+                |a| own.binary_scalar(Binary::Greater, 0.5, a),
+                || F::float_greater_elem(left.clone(), 0.5.into(), burn_backend::BoolDType::Native),
+            )?,
+            line(
+                "choose",
+                "plain loop",
+                |a| mask.choose(own, &other, a),
+                || {
+                    let marks = mask.bytes().iter().zip(self.values.iter().zip(&self.values));
+                    marks.map(|(mark, (yes, no))| if *mark == 1 { *yes } else { *no }).collect::<Vec<f32>>()
+                },
+            )?,
+            line(
+                "blend",
+                "plain loop",
+                |a| own.blend_scalar(&other, 0.3, a),
+                || self.values.iter().zip(&self.values).map(|(x, y)| x + (y - x) * 0.3).collect::<Vec<f32>>(),
+            )?,
+            line(
+                "color_matrix",
+                "plain loop",
+                |a| own.color_matrix(-1, &[0.3; 9], &[0.1; 3], a),
+                || {
+                    let pixels = self.values.as_chunks::<3>().0.iter();
+                    pixels.flat_map(|[r, g, b]| [0.3 * r + 0.3 * g + 0.3 * b + 0.1; 3]).collect::<Vec<f32>>()
+                },
+            )?,
             line("sum", "burn-flex", |a| own.reduce(Reduction::Sum, &[], false, a), || F::float_sum(left.clone()))?,
-            line("max_of_rows", "burn-flex", |a| own.reduce(Reduction::Max, &[0], false, a), || F::float_max_dim(left.clone(), 0))?,
-            line("transpose", "burn-flex", |a| own.transpose(&[2, 0, 1], a), || {
-                F::float_permute(left.clone(), &[2, 0, 1]).to_contiguous()
-            })?,
+            line(
+                "max_of_rows",
+                "burn-flex",
+                |a| own.reduce(Reduction::Max, &[0], false, a),
+                || F::float_max_dim(left.clone(), 0),
+            )?,
+            line(
+                "transpose",
+                "burn-flex",
+                |a| own.transpose(&[2, 0, 1], a),
+                || F::float_permute(left.clone(), &[2, 0, 1]).to_contiguous(),
+            )?,
             line("softmax", "burn-flex", |a| own.softmax(-1, a), || <F as ActivationOps<F>>::softmax(left.clone(), 2))?,
-            line("matmul_512", "burn-flex", |a| own_square.matmul(&own_square, a), || {
-                F::float_matmul(of_square.clone(), of_square.clone())
-            })?,
-            line("conv2d_3_to_16", "burn-flex", |a| {
-                planes.conv2d(&own_kernel, None, Convolution { padding: [1, 1], ..Convolution::default() }, a)
-            }, || {
-                let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-                <F as ModuleOps<F>>::conv2d(of_planes.clone(), kernel.clone(), None, options)
-            })?,
-            line("resize_bilinear_half", "fast_image_resize", |a| planes.resize(half.0, half.1, ResizeMethod::Bilinear, a), || {
-                resized(&images, half)
-            })?,
-            line("resize_bicubic_half", "burn-flex", |a| planes.resize(half.0, half.1, ResizeMethod::Bicubic, a), || {
-                let options = InterpolateOptions::new(InterpolateMode::Bicubic).with_align_corners(false);
-                <F as ModuleOps<F>>::interpolate(of_planes.clone(), [half.0, half.1], options)
-            })?,
-            line("from_picture", "plain loop", |a| layout.tensor(self.columns, self.rows, &self.samples, a), || {
-                self.samples.iter().map(|sample| f32::from(*sample) * (1.0 / 255.0)).collect::<Vec<f32>>()
-            })?,
-            line("to_picture", "plain loop", |a| layout.samples(own, a), || {
-                self.values.iter().map(|value| (value * 255.0 + 0.5) as u8).collect::<Vec<u8>>()
-            })?,
+            line(
+                "matmul_512",
+                "burn-flex",
+                |a| own_square.matmul(&own_square, a),
+                || F::float_matmul(of_square.clone(), of_square.clone()),
+            )?,
+            line(
+                "conv2d_3_to_16",
+                "burn-flex",
+                |a| planes.conv2d(&own_kernel, None, Convolution { padding: [1, 1], ..Convolution::default() }, a),
+                || {
+                    let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+                    <F as ModuleOps<F>>::conv2d(of_planes.clone(), kernel.clone(), None, options)
+                },
+            )?,
+            line(
+                "resize_bilinear_half",
+                "fast_image_resize",
+                |a| planes.resize(half.0, half.1, ResizeMethod::Bilinear, a),
+                || resized(&images, half),
+            )?,
+            line(
+                "resize_bicubic_half",
+                "burn-flex",
+                |a| planes.resize(half.0, half.1, ResizeMethod::Bicubic, a),
+                || {
+                    let options = InterpolateOptions::new(InterpolateMode::Bicubic).with_align_corners(false);
+                    <F as ModuleOps<F>>::interpolate(of_planes.clone(), [half.0, half.1], options)
+                },
+            )?,
+            line(
+                "from_picture",
+                "plain loop",
+                |a| layout.tensor(self.columns, self.rows, &self.samples, a),
+                || self.samples.iter().map(|sample| f32::from(*sample) * (1.0 / 255.0)).collect::<Vec<f32>>(),
+            )?,
+            line(
+                "to_picture",
+                "plain loop",
+                |a| layout.samples(own, a),
+                || self.values.iter().map(|value| (value * 255.0 + 0.5) as u8).collect::<Vec<u8>>(),
+            )?,
         ])
     }
 

@@ -9,6 +9,7 @@ mod error;
 mod operations;
 mod picture;
 mod shape;
+mod simd;
 mod tensor;
 
 pub use cost::{Allowance, Cost, Unlimited};

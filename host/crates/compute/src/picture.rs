@@ -1,10 +1,12 @@
 //! Pictures as tensors, and tensors as pictures.
 
+use bytemuck::Zeroable;
 use half::f16;
 
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::elements;
+use crate::simd::widest;
 use crate::tensor::{Typed, bytes};
 use crate::{Allowance, Cost, ElementType, Tensor};
 
@@ -64,7 +66,7 @@ impl PictureLayout {
         [&[1][..usize::from(self.batch)], &picture].concat()
     }
 
-    /// Scale and offset of each channel.
+    /// Scale and offset of each channel, or of all.
     fn factors(&self) -> Result<Vec<(f32, f32)>, Error> {
         let channels = self.channels.count();
         let given = [&self.scale, &self.offset];
@@ -91,7 +93,13 @@ impl PictureLayout {
             [one] => *one,
             each => each[at],
         };
-        Ok((0..channels).map(|at| (number(&self.scale, at, 1.0), number(&self.offset, at, 0.0))).collect())
+        let factors = (0..channels).map(|at| (number(&self.scale, at, 1.0), number(&self.offset, at, 0.0)));
+        let mut factors: Vec<_> = factors.collect();
+        // Channels that are treated alike, and stay where they are, are one.
+        if self.order == ChannelOrder::Hwc && factors.iter().all(|factor| *factor == factors[0]) {
+            factors.truncate(1);
+        }
+        Ok(factors)
     }
 
     /// A tensor of interleaved samples, `width` × `height` × channels of them.
@@ -110,26 +118,36 @@ impl PictureLayout {
         }
         allowance.admit(Cost::new(bytes(self.element, count), Work::Element, count as u64))?;
         Ok(match self.element {
-            ElementType::U8 => Tensor::of_elements(&shape, self.arranged(samples, &factors, |sample, _| sample)),
+            ElementType::U8 => {
+                Tensor::of_elements(&shape, widest(|| self.arranged(samples, &factors, |sample, _| sample)))
+            }
             ElementType::F16 => {
                 let tables = factors.iter().map(|factor| table(*factor, f16::from_f32)).collect::<Vec<_>>();
                 let tables: Vec<_> = tables.iter().collect();
-                Tensor::of_elements(&shape, self.arranged(samples, &tables, |sample, table| table[usize::from(sample)]))
+                Tensor::of_elements(
+                    &shape,
+                    widest(|| self.arranged(samples, &tables, |sample, table| table[usize::from(sample)])),
+                )
             }
             _ => {
                 let element = |sample, (scale, offset)| f32::from(sample) * scale + offset;
-                Tensor::of_elements(&shape, self.arranged(samples, &factors, element))
+                Tensor::of_elements(&shape, widest(|| self.arranged(samples, &factors, element)))
             }
         })
     }
 
     /// Elements of interleaved samples, in the layout's order, each by what its channel has in `by`.
+    #[inline(always)]
     fn arranged<T: Copy, E: Typed>(&self, samples: &[u8], by: &[T], element: impl Fn(u8, T) -> E) -> Vec<E> {
         match (by, self.order) {
             ([one], _) => samples.iter().map(|sample| element(*sample, *one)).collect(),
             ([r, g, b], ChannelOrder::Hwc) => {
-                let pixels = samples.as_chunks::<3>().0.iter();
-                pixels.flat_map(|pixel| [element(pixel[0], *r), element(pixel[1], *g), element(pixel[2], *b)]).collect()
+                let mut result = vec![E::zeroed(); samples.len()];
+                let pixels = result.as_chunks_mut::<3>().0.iter_mut().zip(samples.as_chunks::<3>().0);
+                pixels.for_each(|(to, pixel)| {
+                    *to = [element(pixel[0], *r), element(pixel[1], *g), element(pixel[2], *b)]
+                });
+                result
             }
             _ => {
                 let mut result = Vec::with_capacity(samples.len());
@@ -165,21 +183,24 @@ impl PictureLayout {
         let inverse: Vec<(f32, f32)> = factors.iter().map(|(scale, offset)| (scale.recip(), -offset / scale)).collect();
         let sample = |value: f32, (scale, offset): (f32, f32)| (value * scale + offset + 0.5) as u8;
         let samples = match self.element {
-            ElementType::U8 => self.interleaved(tensor.elements::<u8>(), &inverse, |value, _| value),
+            ElementType::U8 => widest(|| self.interleaved(tensor.elements::<u8>(), &inverse, |value, _| value)),
             ElementType::F16 => {
-                self.interleaved(tensor.elements::<f16>(), &inverse, |value, by| sample(value.to_f32(), by))
+                widest(|| self.interleaved(tensor.elements::<f16>(), &inverse, |value, by| sample(value.to_f32(), by)))
             }
-            _ => self.interleaved(tensor.elements::<f32>(), &inverse, sample),
+            _ => widest(|| self.interleaved(tensor.elements::<f32>(), &inverse, sample)),
         };
         Ok((width, height, samples))
     }
 
+    #[inline(always)]
     fn interleaved<T: Copy, E: Typed>(&self, elements: &[E], by: &[T], sample: impl Fn(E, T) -> u8) -> Vec<u8> {
         match (by, self.order) {
             ([one], _) => elements.iter().map(|element| sample(*element, *one)).collect(),
             ([r, g, b], ChannelOrder::Hwc) => {
-                let pixels = elements.as_chunks::<3>().0.iter();
-                pixels.flat_map(|pixel| [sample(pixel[0], *r), sample(pixel[1], *g), sample(pixel[2], *b)]).collect()
+                let mut result = vec![0; elements.len()];
+                let pixels = result.as_chunks_mut::<3>().0.iter_mut().zip(elements.as_chunks::<3>().0);
+                pixels.for_each(|(to, pixel)| *to = [sample(pixel[0], *r), sample(pixel[1], *g), sample(pixel[2], *b)]);
+                result
             }
             _ => {
                 let mut result = vec![0; elements.len()];

@@ -91,6 +91,15 @@ impl<const N: usize> Runs<N> {
         Self { length, steps, outer: axes }
     }
 
+    /// The operand that comes again with each run while all others go on from the last, if the runs are like that.
+    pub fn repeated(&self) -> Option<usize> {
+        let [(_, steps)] = self.outer.as_slice() else { return None };
+        let mut still = (0..N).filter(|operand| steps[*operand] == 0);
+        let (first, others) = (still.next()?, still.next());
+        let goes_on = |operand: usize| operand == first || steps[operand] == self.length;
+        (others.is_none() && self.steps == [1; N] && (0..N).all(goes_on)).then_some(first)
+    }
+
     /// Calls `run` for each run in order, with the first element of each operand.
     pub fn each(&self, mut run: impl FnMut([usize; N])) {
         let mut at = vec![0; self.outer.len()];

@@ -82,10 +82,7 @@ fn apart<T>(work: impl FnOnce() -> T) -> T {
 impl Guest {
     /// Does `work`, which may take what is left to the guest. Nothing can stop it once it runs, so that it is never allowed more than a
     /// frame's time, whatever the call may take. It is tried first without an allowance, which ends it after its checks.
-    fn permitted<T>(
-        &mut self,
-        work: impl Fn(&mut dyn Allowance) -> Result<T, compute::Error>,
-    ) -> Result<T, Error> {
+    fn permitted<T>(&mut self, work: impl Fn(&mut dyn Allowance) -> Result<T, compute::Error>) -> Result<T, Error> {
         let mut estimate = Estimate::default();
         let tried = work(&mut estimate);
         let Some(first_step) = estimate.0 else { return tried.map_err(misuse) };
@@ -252,7 +249,13 @@ impl wit::HostTensor for Guest {
         self.of_two(&left, &right, |left, right, allowance| left.matmul(right, allowance))
     }
 
-    fn conv2d(&mut self, tensor: Resource<Held>, kernel: Resource<Held>, bias: Option<Resource<Held>>, options: wit::Convolution) -> Made {
+    fn conv2d(
+        &mut self,
+        tensor: Resource<Held>,
+        kernel: Resource<Held>,
+        bias: Option<Resource<Held>>,
+        options: wit::Convolution,
+    ) -> Made {
         let bias = self.optional(bias)?;
         let options = convolution(options);
         self.of_two(&tensor, &kernel, |tensor, kernel, allowance| {
@@ -330,7 +333,14 @@ impl wit::HostTensor for Guest {
         self.of(&tensor, |tensor, allowance| tensor.softmax(axis, allowance))
     }
 
-    fn layer_norm(&mut self, tensor: Resource<Held>, axis: i32, scale: Resource<Held>, bias: Option<Resource<Held>>, epsilon: f32) -> Made {
+    fn layer_norm(
+        &mut self,
+        tensor: Resource<Held>,
+        axis: i32,
+        scale: Resource<Held>,
+        bias: Option<Resource<Held>>,
+        epsilon: f32,
+    ) -> Made {
         let bias = self.optional(bias)?;
         self.of_two(&tensor, &scale, |tensor, scale, allowance| {
             tensor.layer_norm(axis, scale, bias.as_ref(), epsilon, allowance)
@@ -350,7 +360,14 @@ impl wit::HostTensor for Guest {
         self.of(&tensor, |tensor, allowance| tensor.batch_norm(factors.each_ref(), epsilon, allowance))
     }
 
-    fn group_norm(&mut self, tensor: Resource<Held>, groups: u32, scale: Resource<Held>, bias: Resource<Held>, epsilon: f32) -> Made {
+    fn group_norm(
+        &mut self,
+        tensor: Resource<Held>,
+        groups: u32,
+        scale: Resource<Held>,
+        bias: Resource<Held>,
+        epsilon: f32,
+    ) -> Made {
         let tensor = self.tensor(&tensor)?;
         self.of_two(&scale, &bias, |scale, bias, allowance| {
             tensor.group_norm(groups as usize, scale, bias, epsilon, allowance)

@@ -4,6 +4,7 @@ use half::f16;
 
 use crate::cost::Work;
 use crate::error::Error;
+use crate::simd::widest;
 use crate::tensor::{Typed, bytes};
 use crate::{Allowance, Cost, ElementType, Tensor};
 
@@ -26,14 +27,14 @@ impl Tensor {
     fn cast_from<E: Castable>(&self, element: ElementType) -> Self {
         let from = bytemuck::cast_slice::<u8, E>(self.bytes()).iter();
         let shape = self.shape();
-        match element {
+        widest(|| match element {
             ElementType::F32 => Self::of_elements(shape, from.map(|value| value.as_f32()).collect()),
             ElementType::F16 => Self::of_elements(shape, from.map(|value| f16::from_f32(value.as_f32())).collect()),
             ElementType::U8 => Self::of_elements(shape, from.map(|value| value.as_u8()).collect()),
             ElementType::I32 => Self::of_elements(shape, from.map(|value| value.as_i32()).collect()),
             ElementType::I64 => Self::of_elements(shape, from.map(|value| value.as_i64()).collect()),
             ElementType::Boolean => Self::of_booleans(shape, from.map(|value| u8::from(value.is_true())).collect()),
-        }
+        })
     }
 }
 

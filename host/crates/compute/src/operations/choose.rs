@@ -6,6 +6,7 @@ use super::{float, same};
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::{Runs, broadcast};
+use crate::simd::widest;
 use crate::tensor::bytes;
 use crate::{Allowance, Cost, ElementType, Tensor};
 
@@ -73,6 +74,11 @@ impl<'a> Three<'a> {
 
     /// The bytes of the result. Elements may be taken as other types of their size.
     fn of<B: bytemuck::Pod, E: bytemuck::Pod>(&self, of: impl Fn(B, E, E) -> E) -> Vec<u8> {
+        widest(|| self.joined(of))
+    }
+
+    #[inline(always)]
+    fn joined<B: bytemuck::Pod, E: bytemuck::Pod>(&self, of: impl Fn(B, E, E) -> E) -> Vec<u8> {
         let by = bytemuck::cast_slice::<u8, B>(self.by.bytes());
         let left = bytemuck::cast_slice::<u8, E>(self.left.bytes());
         let right = bytemuck::cast_slice::<u8, E>(self.right.bytes());

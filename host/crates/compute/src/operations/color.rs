@@ -6,6 +6,7 @@ use super::float;
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::axis;
+use crate::simd::widest;
 use crate::tensor::bytes;
 use crate::{Allowance, Cost, ElementType, Tensor};
 
@@ -37,21 +38,25 @@ impl Tensor {
         Ok(match element {
             ElementType::F16 => {
                 let source: Vec<f32> = self.elements::<f16>().iter().map(|value| value.to_f32()).collect();
-                let changed = changed(&source, apart, &matrix, &offset);
+                let changed = widest(|| changed(&source, apart, &matrix, &offset));
                 Self::of_elements(self.shape(), changed.into_iter().map(f16::from_f32).collect())
             }
-            _ => Self::of_elements(self.shape(), changed(self.elements(), apart, &matrix, &offset)),
+            _ => Self::of_elements(self.shape(), widest(|| changed(self.elements(), apart, &matrix, &offset))),
         })
     }
 }
 
 /// `apart` is how far an element of one channel is from the same one of the next.
+#[inline(always)]
 fn changed(source: &[f32], apart: usize, matrix: &[f32; 9], offset: &[f32; 3]) -> Vec<f32> {
     let row = |at: usize, [r, g, b]: [f32; 3]| {
         matrix[3 * at] * r + matrix[3 * at + 1] * g + matrix[3 * at + 2] * b + offset[at]
     };
     if apart == 1 {
-        return source.as_chunks().0.iter().flat_map(|&pixel| [row(0, pixel), row(1, pixel), row(2, pixel)]).collect();
+        let mut result = vec![0.0; source.len()];
+        let pixels = result.as_chunks_mut::<3>().0.iter_mut().zip(source.as_chunks().0);
+        pixels.for_each(|(to, &pixel)| *to = [row(0, pixel), row(1, pixel), row(2, pixel)]);
+        return result;
     }
     let mut result = Vec::with_capacity(source.len());
     for picture in source.chunks_exact(3 * apart) {

@@ -8,6 +8,7 @@ use super::same;
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::{Runs, broadcast};
+use crate::simd::widest;
 use crate::tensor::{Typed, bytes};
 use crate::{Allowance, Cost, ElementType, Tensor};
 
@@ -259,11 +260,13 @@ impl Tensor {
     }
 
     pub(super) fn mapped<E: Typed, R: Typed>(&self, of: impl Fn(E) -> R) -> Self {
-        Self::of_elements(self.shape(), self.elements::<E>().iter().map(|element| of(*element)).collect())
+        let elements = self.elements::<E>();
+        Self::of_elements(self.shape(), widest(|| elements.iter().map(|element| of(*element)).collect()))
     }
 
     fn marked<E: Typed>(&self, of: impl Fn(E) -> bool) -> Self {
-        Self::of_booleans(self.shape(), self.elements::<E>().iter().map(|element| u8::from(of(*element))).collect())
+        let elements = self.elements::<E>();
+        Self::of_booleans(self.shape(), widest(|| elements.iter().map(|element| u8::from(of(*element))).collect()))
     }
 
     fn has_zero(&self) -> bool {
@@ -275,6 +278,9 @@ impl Tensor {
     }
 }
 
+/// Elements that are worth a loop of their own.
+const SHORT: usize = 256;
+
 /// Two tensors of the same elements, and the shape that they broadcast to.
 struct Pair<'a> {
     left: &'a Tensor,
@@ -284,10 +290,25 @@ struct Pair<'a> {
 
 impl Pair<'_> {
     /// The result of each pair, in order.
+    #[inline(always)]
     fn zipped<E: Typed, R: Copy>(&self, of: impl Fn(E, E) -> R) -> Vec<R> {
         let (left, right) = (self.left.elements::<E>(), self.right.elements::<E>());
         let runs = Runs::new([self.left.shape(), self.right.shape()], self.shape);
         let mut result = Vec::with_capacity(self.shape.iter().product());
+        if let Some(repeated) = runs.repeated()
+            && runs.length < SHORT
+        {
+            // Three channels at a time would take longer to begin than to do.
+            let own = [left, right][repeated];
+            let long = own.repeat(SHORT.div_ceil(own.len()));
+            for part in [right, left][repeated].chunks(long.len()) {
+                match repeated {
+                    0 => result.extend(long.iter().zip(part).map(|(x, y)| of(*x, *y))),
+                    _ => result.extend(part.iter().zip(&long).map(|(x, y)| of(*x, *y))),
+                }
+            }
+            return result;
+        }
         runs.each(|[l, r]| {
             let length = runs.length;
             match runs.steps {
@@ -301,11 +322,11 @@ impl Pair<'_> {
     }
 
     fn of<E: Typed>(&self, of: impl Fn(E, E) -> E) -> Tensor {
-        Tensor::of_elements(self.shape, self.zipped(of))
+        Tensor::of_elements(self.shape, widest(|| self.zipped(of)))
     }
 
     fn marked<E: Typed>(&self, of: impl Fn(E, E) -> bool) -> Tensor {
-        Tensor::of_booleans(self.shape, self.zipped(|x, y| u8::from(of(x, y))))
+        Tensor::of_booleans(self.shape, widest(|| self.zipped(|x, y| u8::from(of(x, y)))))
     }
 
     fn compared<E: Typed + PartialOrd>(&self, operation: Binary) -> Option<Tensor> {

@@ -19,49 +19,63 @@ impl Tensor {
         }
         let element = self.element();
         let each = after.iter().product::<usize>() * element.bytes();
-        let entries = count as u64 / (each / element.bytes()).max(1) as u64;
-        let places = indices.len() * size_of::<usize>();
-        let work = 4 * entries + bytes(element, count);
-        allowance.admit(Cost::new(bytes(element, count) + places as u64, Work::Move, work.saturating_mul(2)))?;
-        let place = |index: i64| {
-            let counted = if index < 0 { index.saturating_add(length as i64) } else { index };
-            usize::try_from(counted)
-                .ok()
-                .filter(|place| *place < length)
-                .ok_or_else(|| Error::Invalid(format!("no entry {index} among {length}")))
+        let entries = count as u64 / after.iter().product::<usize>() as u64;
+        allowance.admit(Cost::new(
+            bytes(element, count),
+            Work::Move,
+            (4 * entries).saturating_add(bytes(element, count)),
+        ))?;
+        let entries = Entries { bytes: self.bytes(), length, each };
+        let result = match indices.element() {
+            ElementType::I32 => entries.named(indices.elements::<i32>().iter().map(|index| (*index).into())),
+            _ => entries.named(indices.elements::<i64>().iter().copied()),
         };
-        let places: Result<Vec<usize>, Error> = match indices.element() {
-            ElementType::I32 => indices.elements::<i32>().iter().map(|index| place((*index).into())).collect(),
-            _ => indices.elements::<i64>().iter().map(|index| place(*index)).collect(),
-        };
-        let places = places?;
-        Ok(Self::of_bytes(
-            element,
-            &shape,
-            match each {
-                1 => taken::<1>(self.bytes(), length, &places),
-                2 => taken::<2>(self.bytes(), length, &places),
-                4 => taken::<4>(self.bytes(), length, &places),
-                8 => taken::<8>(self.bytes(), length, &places),
-                12 => taken::<12>(self.bytes(), length, &places),
-                _ => {
-                    let mut result = Vec::with_capacity(count * element.bytes());
-                    for block in self.bytes().chunks_exact(length * each) {
-                        places.iter().for_each(|place| result.extend_from_slice(&block[place * each..][..each]));
-                    }
-                    result
-                }
-            },
-        ))
+        Ok(Self::of_bytes(element, &shape, result?))
     }
 }
 
-/// Entries of `N` bytes: a copy of known length is an instruction or two.
-fn taken<const N: usize>(bytes: &[u8], length: usize, places: &[usize]) -> Vec<u8> {
-    let entries = bytes.as_chunks::<N>().0;
-    let mut result = Vec::with_capacity(entries.len() / length * places.len() * N);
-    for block in entries.chunks_exact(length) {
-        result.extend(places.iter().flat_map(|place| block[*place]));
+/// Blocks of so many entries, of so many bytes each.
+struct Entries<'a> {
+    bytes: &'a [u8],
+    length: usize,
+    each: usize,
+}
+
+impl Entries<'_> {
+    /// From each block, the entries that are named.
+    fn named(&self, indices: impl ExactSizeIterator<Item = i64> + Clone) -> Result<Vec<u8>, Error> {
+        let length = self.length as i64;
+        if let Some(index) = indices.clone().find(|index| *index < -length || *index >= length) {
+            return invalid(format!("no entry {index} among {length}"));
+        }
+        let places = indices.map(|index| (if index < 0 { index + length } else { index }) as usize);
+        Ok(match self.each {
+            1 => self.copied::<1>(places),
+            2 => self.copied::<2>(places),
+            4 => self.copied::<4>(places),
+            8 => self.copied::<8>(places),
+            12 => self.copied::<12>(places),
+            _ => {
+                let mut result = Vec::with_capacity(self.blocks() * places.len() * self.each);
+                for block in self.bytes.chunks_exact(self.length * self.each) {
+                    places.clone().for_each(|place| result.extend_from_slice(&block[place * self.each..][..self.each]));
+                }
+                result
+            }
+        })
     }
-    result
+
+    /// Entries of `N` bytes: a copy of known length is an instruction or two.
+    fn copied<const N: usize>(&self, places: impl ExactSizeIterator<Item = usize> + Clone) -> Vec<u8> {
+        let mut result = vec![0; self.blocks() * places.len() * N];
+        let blocks = self.bytes.as_chunks::<N>().0.chunks_exact(self.length);
+        for (block, to) in blocks.zip(result.as_chunks_mut::<N>().0.chunks_exact_mut(places.len())) {
+            to.iter_mut().zip(places.clone()).for_each(|(to, place)| *to = block[place]);
+        }
+        result
+    }
+
+    fn blocks(&self) -> usize {
+        self.bytes.len() / (self.length * self.each)
+    }
 }

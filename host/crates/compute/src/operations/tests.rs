@@ -75,6 +75,19 @@ fn functions_of_one_number() {
     assert!(sign[0].is_nan() && sign[1..] == [1.0, -1.0, 0.0], "{sign:?}");
 }
 
+/// Catches a few numbers that meet the wrong ones where they come again and again.
+#[test]
+fn short_rows_come_again() {
+    let (long, short) = (noise(&[401, 3]), tensor(&[3], [1.0, 2.0, 3.0]));
+    let expected: Vec<f32> = values(&long).iter().zip([1.0, 2.0, 3.0].iter().cycle()).map(|(x, y)| x - y).collect();
+    close(&values(&long.binary(Binary::Sub, &short, &mut Unlimited).unwrap()), &expected, 0.0);
+    let negated: Vec<f32> = expected.iter().map(|x| -x).collect();
+    close(&values(&short.binary(Binary::Sub, &long, &mut Unlimited).unwrap()), &negated, 0.0);
+    let column = tensor(&[401, 1], (0..401).map(|at| at as f32));
+    let expected: Vec<f32> = values(&long).iter().enumerate().map(|(at, x)| x - (at / 3) as f32).collect();
+    close(&values(&long.binary(Binary::Sub, &column, &mut Unlimited).unwrap()), &expected, 0.0);
+}
+
 /// Catches whole numbers that overflow into a panic, and division that rounds the wrong way.
 #[test]
 fn whole_numbers_wrap_around() {
