@@ -21,6 +21,13 @@ async fn shown(name: &str, params: Value, segments: &[Vec<u8>]) -> (Vec<Vec<u8>>
     let (received, status) = host.run(name, name, params, segments).await;
     assert_eq!(media::pts(&received.concat(), "v"), media::pts(&segments.concat(), "v"), "{status}");
     assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
+    let frames = status["output"]["frames"].as_u64().unwrap();
+    // Each picture goes to a tensor, and comes from one.
+    assert!(status["guest"]["tensors"]["transfer"]["count"].as_u64() >= Some(2 * frames), "{status}");
+    assert!(status["guest"]["tensors"]["transfer"]["ms"].as_f64() > Some(0.0), "{status}");
+    let metrics = String::from_utf8(host.fetch("/api/metrics").await.to_vec()).unwrap();
+    let series = format!("rillbox_processor_tensor_operations_total{{kind=\"transfer\",processor=\"{name}@0.1.0\"}}");
+    assert!(metrics.lines().any(|line| line.starts_with(&series)), "{metrics}");
     (pictures(segments), pictures(&received))
 }
 

@@ -1,12 +1,13 @@
 //! A stream's status as JSON.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::session::{ControlMeter, FeedMeter, HttpMeter, Phase, Stream};
+use crate::session::{ControlMeter, Done, FeedMeter, HttpMeter, Kind, Phase, Stream};
 
 /// A stream at one moment.
 #[derive(Serialize, ToSchema)]
@@ -141,7 +142,18 @@ struct Guest {
     outputs: u64,
     overrun_ms: Overrun,
     refused: Refused,
+    /// Operations on tensors that the host did for it, by kind, if there were any.
+    tensors: BTreeMap<&'static str, Operations>,
     http: Http,
+}
+
+/// Operations on tensors of one kind.
+#[derive(Serialize, ToSchema)]
+struct Operations {
+    /// How many.
+    count: u64,
+    /// How long they took.
+    ms: f64,
 }
 
 /// How long the last 512 overruns held up their frames.
@@ -360,6 +372,7 @@ impl Status {
                     log_lines: meters.guest_refused.log_lines.get(),
                     operations: meters.guest_refused.operations.get(),
                 },
+                tensors: meters.guest_work.read().iter().map(operations).collect(),
                 http: (&*meters.http).into(),
             },
             channels: Channels {
@@ -382,6 +395,10 @@ pub fn state(phase: Phase) -> &'static str {
         Phase::Ended => "ENDED",
         Phase::Failed => "ERROR",
     }
+}
+
+fn operations((kind, done): (Kind, Done)) -> (&'static str, Operations) {
+    (kind.name(), Operations { count: done.operations, ms: millis(done.time) })
 }
 
 fn millis(duration: Duration) -> f64 {

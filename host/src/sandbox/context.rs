@@ -14,6 +14,7 @@ use super::instance::Identity;
 use super::limits::{Budget, Limits, Refusals};
 use super::rate::Rate;
 use super::timer::CallTimer;
+use super::work::Work;
 
 /// Values and events beyond this many are refused until the stream has taken some.
 const MAX_OUTPUT: usize = 256;
@@ -49,6 +50,8 @@ pub struct Guest {
     pub output_rate: Rate,
     /// What was refused to the guest and is counted nowhere else.
     pub refusals: Refusals,
+    /// What the host has done for the guest, and is counted nowhere else.
+    pub work: Work,
 }
 
 impl Guest {
@@ -69,6 +72,7 @@ impl Guest {
             // All of it fits into one array: a comma or bracket for each value is counted with it.
             output_rate: Rate::new(limits.data_flush.saturating_sub(2), DATA_FLUSH),
             refusals: Refusals::default(),
+            work: Work::default(),
         }
     }
 

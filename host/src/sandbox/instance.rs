@@ -18,6 +18,7 @@ use super::imports::{audio, video};
 use super::limits::Refusals;
 use super::rate::SoundCredit;
 use super::ticker::TICK;
+use super::work::Work;
 use crate::registry::{Description, Isolation, PixelFormatName};
 
 const INSTANTIATE: Duration = Duration::from_secs(1);
@@ -226,7 +227,12 @@ impl Instance {
         self.store.data_mut().take_refusals()
     }
 
-    /// Bytes of the guest's memories, tables and retained frames.
+    /// What the host did for the guest since the last call of this.
+    pub fn take_work(&mut self) -> Work {
+        std::mem::take(&mut self.store.data_mut().work)
+    }
+
+    /// Bytes of the guest's memories, tables, tensors and retained frames.
     pub fn memory(&self) -> usize {
         self.store.data().budget.used()
     }

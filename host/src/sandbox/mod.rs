@@ -19,6 +19,7 @@ mod rate;
 mod tests;
 mod ticker;
 mod timer;
+mod work;
 
 pub use child::ChildCompiler;
 pub use compile::{CompileError, Examined, REFUSED, compile, examine};
@@ -27,3 +28,4 @@ pub use engine::{Component, Engine, LoadError};
 pub use http::{HttpAccess, HttpClient, HttpClientError, HttpMeter};
 pub use instance::{Failure, Identity, Instance, VideoResult};
 pub use limits::{Limits, Refusals};
+pub use work::{Done, Kind, Work};

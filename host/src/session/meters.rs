@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, watch};
 use super::channels::ChannelMeters;
 use super::happenings::{ErrorLimits, Happening, Origin, Told, clipped};
 use super::histogram::{GUEST_TIME, Histogram, LATENCY};
-use crate::sandbox::{HttpMeter, Refusals};
+use crate::sandbox::{Done, HttpMeter, Kind, Refusals, Work};
 
 /// Events that a condition remembers.
 const EVENTS: usize = 32;
@@ -136,6 +136,8 @@ pub struct Meters {
     pub guest_outputs: Counter,
     /// What was refused to the processor.
     pub guest_refused: Refused,
+    /// What the host did for the processor.
+    pub guest_work: WorkMeter,
     /// From bytes received to bytes encoded, of every picture.
     pub all_latencies: Histogram,
     /// The guest's time for every picture.
@@ -190,6 +192,7 @@ impl Meters {
             guest_memory: Default::default(),
             guest_outputs: Counter::default(),
             guest_refused: Refused::default(),
+            guest_work: WorkMeter::default(),
             all_latencies: Histogram::new(&LATENCY),
             all_guest_times: Histogram::new(&GUEST_TIME),
             inputs: Moments::default(),
@@ -441,6 +444,29 @@ impl Refused {
     /// All of them.
     pub fn sum(&self) -> u64 {
         [&self.memory, &self.handles, &self.outputs, &self.log_lines, &self.operations].map(Counter::get).iter().sum()
+    }
+}
+
+/// Operations on tensors, by kind.
+#[derive(Debug, Default)]
+pub struct WorkMeter([(Counter, Counter); Kind::ALL.len()]);
+
+impl WorkMeter {
+    /// Counts these, too.
+    pub fn add(&self, more: &Work) {
+        for ((operations, nanoseconds), more) in self.0.iter().zip(&more.0) {
+            operations.add(more.operations);
+            nanoseconds.add(more.time.as_nanos() as u64);
+        }
+    }
+
+    /// All that were counted.
+    pub fn read(&self) -> Work {
+        let read = |(operations, nanoseconds): &(Counter, Counter)| Done {
+            operations: operations.get(),
+            time: Duration::from_nanos(nanoseconds.get()),
+        };
+        Work(self.0.each_ref().map(read))
     }
 }
 

@@ -8,6 +8,7 @@ use rillbox_media::InputStats;
 use super::histogram::{Distribution, GUEST_TIME, LATENCY};
 use super::meters::{Meters, Phase};
 use super::streams::Stream;
+use crate::sandbox::Work;
 
 /// Processors whose past is kept apart; that of further ones is counted together.
 const PROCESSORS: usize = 256;
@@ -86,6 +87,8 @@ pub struct Totals {
     pub latency: Distribution,
     /// The guest's time for each picture.
     pub guest_time: Distribution,
+    /// What the host did for the processor.
+    pub guest_work: Work,
 }
 
 impl Totals {
@@ -99,6 +102,7 @@ impl Totals {
             counts: COUNTS.map(|count| (count.read)(meters, &input)),
             latency: meters.all_latencies.read(),
             guest_time: meters.all_guest_times.read(),
+            guest_work: meters.guest_work.read(),
         }
     }
 
@@ -111,6 +115,7 @@ impl Totals {
             counts: std::array::from_fn(|index| self.counts[index].saturating_sub(earlier.counts[index])),
             latency: self.latency.since(&earlier.latency),
             guest_time: self.guest_time.since(&earlier.guest_time),
+            guest_work: self.guest_work.since(&earlier.guest_work),
         }
     }
 
@@ -123,6 +128,7 @@ impl Totals {
         }
         self.latency.add(&other.latency);
         self.guest_time.add(&other.guest_time);
+        self.guest_work.add(&other.guest_work);
     }
 }
 
@@ -135,6 +141,7 @@ impl Default for Totals {
             counts: [0; COUNTS.len()],
             latency: Distribution::new(&LATENCY),
             guest_time: Distribution::new(&GUEST_TIME),
+            guest_work: Work::default(),
         }
     }
 }

@@ -154,7 +154,8 @@ impl Bench {
                 |a| own.color_matrix(-1, &[0.3; 9], &[0.1; 3], a),
                 || {
                     let pixels = self.values.as_chunks::<3>().0.iter();
-                    pixels.flat_map(|[r, g, b]| [0.3 * r + 0.3 * g + 0.3 * b + 0.1; 3]).collect::<Vec<f32>>()
+                    let row = |[r, g, b]: &[f32; 3], x: f32| x * r + 0.3 * g + 0.2 * b + 0.1;
+                    pixels.flat_map(|pixel| [row(pixel, 0.1), row(pixel, 0.2), row(pixel, 0.3)]).collect::<Vec<f32>>()
                 },
             )?,
             line("sum", "burn-flex", |a| own.reduce(Reduction::Sum, &[], false, a), || F::float_sum(left.clone()))?,

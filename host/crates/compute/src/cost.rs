@@ -48,9 +48,9 @@ impl Work {
     const fn picoseconds(self) -> u64 {
         match self {
             Self::Move => 400,
-            Self::Element => 2_000,
-            Self::Function => 30_000,
-            Self::Product => 150,
+            Self::Element => 1_000,
+            Self::Function => 15_000,
+            Self::Product => 60,
             Self::Tap => 400,
         }
     }

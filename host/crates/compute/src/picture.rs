@@ -1,6 +1,5 @@
 //! Pictures as tensors, and tensors as pictures.
 
-use bytemuck::Zeroable;
 use half::f16;
 
 use crate::cost::Work;

@@ -101,6 +101,7 @@ impl<const N: usize> Runs<N> {
     }
 
     /// Calls `run` for each run in order, with the first element of each operand.
+    #[inline(always)]
     pub fn each(&self, mut run: impl FnMut([usize; N])) {
         let mut at = vec![0; self.outer.len()];
         let mut starts = [0; N];

@@ -17,7 +17,7 @@ use super::error::ApiError;
 use super::status::state;
 use super::system::VERSION;
 use super::{App, Shared};
-use crate::session::{COUNTS, Census, Phase, Stream, Streams, Totals};
+use crate::session::{COUNTS, Census, Done, Phase, Stream, Streams, Totals};
 use crate::telemetry::Usage;
 
 /// A counter's name, what it counts, and where it is.
@@ -159,5 +159,24 @@ fn of_totals(of: &str, rows: &[Row]) -> Vec<MetricFamily> {
     let guest_time = rows.iter().map(|row| histogram(&row.labels, &row.totals.guest_time));
     let help = "The processor's time for each picture.";
     families.push(histograms(format!("rillbox_{of}_guest_time_seconds"), help, guest_time));
+    families.extend(of_work(of, rows));
     families
+}
+
+/// Operations on tensors, by kind.
+fn of_work(of: &str, rows: &[Row]) -> [MetricFamily; 2] {
+    let samples = |value: fn(Done) -> f64| {
+        rows.iter().flat_map(move |row| {
+            row.totals.guest_work.iter().map(move |(kind, done)| {
+                let labels = [&row.labels[..], &[("kind", kind.name())]].concat();
+                counter(&labels, value(done))
+            })
+        })
+    };
+    let count = samples(|done| done.operations as f64);
+    let time = samples(|done| done.time.as_secs_f64());
+    [
+        counters(format!("rillbox_{of}_tensor_operations_total"), "Operations on tensors for the processor.", count),
+        counters(format!("rillbox_{of}_tensor_seconds_total"), "Time that they took, in seconds.", time),
+    ]
 }

@@ -1,6 +1,6 @@
 //! `tensor`: arrays that the host works on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rillbox_compute::{self as compute, Allowance, Convolution, Cost, PictureLayout, Span, Tensor, Window};
 use rillbox_media::{PixelFormat, convert};
@@ -13,6 +13,7 @@ use crate::sandbox::bindings::rillbox::processor::tensor as wit;
 use crate::sandbox::bindings::rillbox::processor::types::Error;
 use crate::sandbox::context::Guest;
 use crate::sandbox::limits::Budget;
+use crate::sandbox::work::Kind;
 
 /// What a guest's handle of a tensor stands for.
 pub struct Held {
@@ -82,13 +83,21 @@ fn apart<T>(work: impl FnOnce() -> T) -> T {
 impl Guest {
     /// Does `work`, which may take what is left to the guest. Nothing can stop it once it runs, so that it is never allowed more than a
     /// frame's time, whatever the call may take. It is tried first without an allowance, which ends it after its checks.
-    fn permitted<T>(&mut self, work: impl Fn(&mut dyn Allowance) -> Result<T, compute::Error>) -> Result<T, Error> {
+    fn permitted<T>(
+        &mut self,
+        kind: Kind,
+        work: impl Fn(&mut dyn Allowance) -> Result<T, compute::Error>,
+    ) -> Result<T, Error> {
         let mut estimate = Estimate::default();
         let tried = work(&mut estimate);
         let Some(first_step) = estimate.0 else { return tried.map_err(misuse) };
         let left = self.timer.left().min(self.limits.frame_budget);
         let mut permit = Permit { budget: &mut self.budget, left, taken: 0, late: false };
+        let began = Instant::now();
         let result = if first_step > LONG { apart(|| work(&mut permit)) } else { work(&mut permit) };
+        if result.is_ok() {
+            self.work.note(kind, began.elapsed());
+        }
         if permit.late {
             self.refusals.operations += 1;
         }
@@ -100,8 +109,8 @@ impl Guest {
     }
 
     /// Makes a tensor, and a handle of it.
-    fn make(&mut self, work: impl Fn(&mut dyn Allowance) -> Result<Tensor, compute::Error>) -> Made {
-        let tensor = match self.permitted(work) {
+    fn make(&mut self, kind: Kind, work: impl Fn(&mut dyn Allowance) -> Result<Tensor, compute::Error>) -> Made {
+        let tensor = match self.permitted(kind, work) {
             Ok(tensor) => tensor,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -121,22 +130,24 @@ impl Guest {
     /// Makes a tensor of another.
     fn of(
         &mut self,
+        kind: Kind,
         tensor: &Resource<Held>,
         work: impl Fn(&Tensor, &mut dyn Allowance) -> Result<Tensor, compute::Error>,
     ) -> Made {
         let tensor = self.tensor(tensor)?;
-        self.make(|allowance| work(&tensor, allowance))
+        self.make(kind, |allowance| work(&tensor, allowance))
     }
 
     /// Makes a tensor of two others.
     fn of_two(
         &mut self,
+        kind: Kind,
         left: &Resource<Held>,
         right: &Resource<Held>,
         work: impl Fn(&Tensor, &Tensor, &mut dyn Allowance) -> Result<Tensor, compute::Error>,
     ) -> Made {
         let (left, right) = (self.tensor(left)?, self.tensor(right)?);
-        self.make(|allowance| work(&left, &right, allowance))
+        self.make(kind, |allowance| work(&left, &right, allowance))
     }
 
     fn optional(&self, tensor: Option<Resource<Held>>) -> wasmtime::Result<Option<Tensor>> {
@@ -146,15 +157,17 @@ impl Guest {
 
 impl wit::HostTensor for Guest {
     fn from_bytes(&mut self, element: wit::ElementType, shape: Vec<u32>, bytes: Vec<u8>) -> Made {
-        self.make(|allowance| Tensor::from_bytes(element_type(element), &sizes(&shape), &bytes, allowance))
+        self.make(Kind::Transfer, |allowance| {
+            Tensor::from_bytes(element_type(element), &sizes(&shape), &bytes, allowance)
+        })
     }
 
     fn full(&mut self, element: wit::ElementType, shape: Vec<u32>, value: f64) -> Made {
-        self.make(|allowance| Tensor::full(element_type(element), &sizes(&shape), value, allowance))
+        self.make(Kind::Transfer, |allowance| Tensor::full(element_type(element), &sizes(&shape), value, allowance))
     }
 
     fn arange(&mut self, element: wit::ElementType, start: f64, step: f64, count: u32) -> Made {
-        self.make(|allowance| Tensor::arange(element_type(element), start, step, count, allowance))
+        self.make(Kind::Transfer, |allowance| Tensor::arange(element_type(element), start, step, count, allowance))
     }
 
     fn from_frame(&mut self, frame: Resource<Frame>, layout: wit::PictureLayout) -> Made {
@@ -162,7 +175,7 @@ impl wit::HostTensor for Guest {
         let (format, layout) = picture_layout(layout);
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         let samples = convert::read(&picture, format);
-        self.make(|allowance| layout.tensor(width, height, &samples, allowance))
+        self.make(Kind::Transfer, |allowance| layout.tensor(width, height, &samples, allowance))
     }
 
     fn replace_frame(
@@ -173,7 +186,7 @@ impl wit::HostTensor for Guest {
     ) -> wasmtime::Result<Result<(), Error>> {
         let tensor = self.tensor(&tensor)?;
         let (format, layout) = picture_layout(layout);
-        match self.permitted(|allowance| layout.samples(&tensor, allowance)) {
+        match self.permitted(Kind::Transfer, |allowance| layout.samples(&tensor, allowance)) {
             Ok((width, height, samples)) => {
                 let size = (side(width), side(height));
                 video::stage(self, &frame, format, size, &samples)
@@ -202,28 +215,30 @@ impl wit::HostTensor for Guest {
     }
 
     fn unary(&mut self, tensor: Resource<Held>, operation: wit::UnaryOperation) -> Made {
-        self.of(&tensor, |tensor, allowance| tensor.unary(unary(operation), allowance))
+        self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.unary(unary(operation), allowance))
     }
 
     fn binary(&mut self, left: Resource<Held>, operation: wit::BinaryOperation, right: Resource<Held>) -> Made {
-        self.of_two(&left, &right, |left, right, allowance| left.binary(binary(operation), right, allowance))
+        self.of_two(Kind::Elementwise, &left, &right, |left, right, allowance| {
+            left.binary(binary(operation), right, allowance)
+        })
     }
 
     fn binary_scalar(&mut self, left: Resource<Held>, operation: wit::BinaryOperation, right: f64) -> Made {
-        self.of(&left, |left, allowance| left.binary_scalar(binary(operation), right, allowance))
+        self.of(Kind::Elementwise, &left, |left, allowance| left.binary_scalar(binary(operation), right, allowance))
     }
 
     fn choose(&mut self, tensor: Resource<Held>, yes: Resource<Held>, no: Resource<Held>) -> Made {
         let tensor = self.tensor(&tensor)?;
-        self.of_two(&yes, &no, |yes, no, allowance| tensor.choose(yes, no, allowance))
+        self.of_two(Kind::Elementwise, &yes, &no, |yes, no, allowance| tensor.choose(yes, no, allowance))
     }
 
     fn clamp(&mut self, tensor: Resource<Held>, low: f64, high: f64) -> Made {
-        self.of(&tensor, |tensor, allowance| tensor.clamp(low, high, allowance))
+        self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.clamp(low, high, allowance))
     }
 
     fn cast(&mut self, tensor: Resource<Held>, element: wit::ElementType) -> Made {
-        self.of(&tensor, |tensor, allowance| tensor.cast(element_type(element), allowance))
+        self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.cast(element_type(element), allowance))
     }
 
     fn reduce(&mut self, tensor: Resource<Held>, operation: wit::Reduction, axes: Vec<i32>, keep: bool) -> Made {
@@ -234,7 +249,7 @@ impl wit::HostTensor for Guest {
             wit::Reduction::Min => compute::Reduction::Min,
             wit::Reduction::Prod => compute::Reduction::Prod,
         };
-        self.of(&tensor, |tensor, allowance| tensor.reduce(operation, &axes, keep, allowance))
+        self.of(Kind::Reduction, &tensor, |tensor, allowance| tensor.reduce(operation, &axes, keep, allowance))
     }
 
     fn arg_reduce(&mut self, tensor: Resource<Held>, operation: wit::ArgReduction, axis: i32, keep: bool) -> Made {
@@ -242,11 +257,11 @@ impl wit::HostTensor for Guest {
             wit::ArgReduction::Max => compute::ArgReduction::Max,
             wit::ArgReduction::Min => compute::ArgReduction::Min,
         };
-        self.of(&tensor, |tensor, allowance| tensor.arg_reduce(operation, axis, keep, allowance))
+        self.of(Kind::Reduction, &tensor, |tensor, allowance| tensor.arg_reduce(operation, axis, keep, allowance))
     }
 
     fn matmul(&mut self, left: Resource<Held>, right: Resource<Held>) -> Made {
-        self.of_two(&left, &right, |left, right, allowance| left.matmul(right, allowance))
+        self.of_two(Kind::Matmul, &left, &right, |left, right, allowance| left.matmul(right, allowance))
     }
 
     fn conv2d(
@@ -258,7 +273,7 @@ impl wit::HostTensor for Guest {
     ) -> Made {
         let bias = self.optional(bias)?;
         let options = convolution(options);
-        self.of_two(&tensor, &kernel, |tensor, kernel, allowance| {
+        self.of_two(Kind::Convolution, &tensor, &kernel, |tensor, kernel, allowance| {
             tensor.conv2d(kernel, bias.as_ref(), options, allowance)
         })
     }
@@ -273,7 +288,7 @@ impl wit::HostTensor for Guest {
     ) -> Made {
         let bias = self.optional(bias)?;
         let (options, extra) = (convolution(options), pair(extra));
-        self.of_two(&tensor, &kernel, |tensor, kernel, allowance| {
+        self.of_two(Kind::Convolution, &tensor, &kernel, |tensor, kernel, allowance| {
             tensor.conv2d_transposed(kernel, bias.as_ref(), options, extra, allowance)
         })
     }
@@ -284,7 +299,7 @@ impl wit::HostTensor for Guest {
             wit::Pooling::Average => compute::Pooling::Average,
         };
         let window = Window { size: pair(window.size), stride: pair(window.stride), padding: pair(window.padding) };
-        self.of(&tensor, |tensor, allowance| tensor.pool2d(operation, window, allowance))
+        self.of(Kind::Pooling, &tensor, |tensor, allowance| tensor.pool2d(operation, window, allowance))
     }
 
     fn resize(&mut self, tensor: Resource<Held>, rows: u32, columns: u32, method: wit::ResizeMethod) -> Made {
@@ -293,7 +308,9 @@ impl wit::HostTensor for Guest {
             wit::ResizeMethod::Bilinear => compute::ResizeMethod::Bilinear,
             wit::ResizeMethod::Bicubic => compute::ResizeMethod::Bicubic,
         };
-        self.of(&tensor, |tensor, allowance| tensor.resize(rows as usize, columns as usize, method, allowance))
+        self.of(Kind::Resize, &tensor, |tensor, allowance| {
+            tensor.resize(rows as usize, columns as usize, method, allowance)
+        })
     }
 
     fn pad(&mut self, tensor: Resource<Held>, widths: Vec<(u32, u32)>, mode: wit::PadMode, value: f64) -> Made {
@@ -303,34 +320,36 @@ impl wit::HostTensor for Guest {
             wit::PadMode::Edge => compute::PadMode::Edge,
         };
         let widths: Vec<_> = widths.into_iter().map(|(before, after)| (before as usize, after as usize)).collect();
-        self.of(&tensor, |tensor, allowance| tensor.pad(&widths, mode, allowance))
+        self.of(Kind::Layout, &tensor, |tensor, allowance| tensor.pad(&widths, mode, allowance))
     }
 
     fn slice(&mut self, tensor: Resource<Held>, ranges: Vec<(u32, u32, u32)>) -> Made {
         let span = |(start, end, step)| Span { start: start as usize, end: end as usize, step: step as usize };
         let spans: Vec<_> = ranges.into_iter().map(span).collect();
-        self.of(&tensor, |tensor, allowance| tensor.slice(&spans, allowance))
+        self.of(Kind::Layout, &tensor, |tensor, allowance| tensor.slice(&spans, allowance))
     }
 
     fn reshape(&mut self, tensor: Resource<Held>, shape: Vec<i32>) -> Made {
-        self.of(&tensor, |tensor, _| tensor.reshape(&shape))
+        self.of(Kind::Layout, &tensor, |tensor, _| tensor.reshape(&shape))
     }
 
     fn transpose(&mut self, tensor: Resource<Held>, order: Vec<u32>) -> Made {
-        self.of(&tensor, |tensor, allowance| tensor.transpose(&sizes(&order), allowance))
+        self.of(Kind::Layout, &tensor, |tensor, allowance| tensor.transpose(&sizes(&order), allowance))
     }
 
     fn concat(&mut self, tensors: Vec<Resource<Held>>, axis: i32) -> Made {
         let tensors: Vec<_> = tensors.iter().map(|tensor| self.tensor(tensor)).collect::<Result<_, _>>()?;
-        self.make(|allowance| Tensor::concat(&tensors.iter().collect::<Vec<_>>(), axis, allowance))
+        self.make(Kind::Layout, |allowance| Tensor::concat(&tensors.iter().collect::<Vec<_>>(), axis, allowance))
     }
 
     fn gather(&mut self, tensor: Resource<Held>, axis: i32, indices: Resource<Held>) -> Made {
-        self.of_two(&tensor, &indices, |tensor, indices, allowance| tensor.gather(axis, indices, allowance))
+        self.of_two(Kind::Layout, &tensor, &indices, |tensor, indices, allowance| {
+            tensor.gather(axis, indices, allowance)
+        })
     }
 
     fn softmax(&mut self, tensor: Resource<Held>, axis: i32) -> Made {
-        self.of(&tensor, |tensor, allowance| tensor.softmax(axis, allowance))
+        self.of(Kind::Normalization, &tensor, |tensor, allowance| tensor.softmax(axis, allowance))
     }
 
     fn layer_norm(
@@ -342,7 +361,7 @@ impl wit::HostTensor for Guest {
         epsilon: f32,
     ) -> Made {
         let bias = self.optional(bias)?;
-        self.of_two(&tensor, &scale, |tensor, scale, allowance| {
+        self.of_two(Kind::Normalization, &tensor, &scale, |tensor, scale, allowance| {
             tensor.layer_norm(axis, scale, bias.as_ref(), epsilon, allowance)
         })
     }
@@ -357,7 +376,9 @@ impl wit::HostTensor for Guest {
         epsilon: f32,
     ) -> Made {
         let factors = [self.tensor(&scale)?, self.tensor(&bias)?, self.tensor(&mean)?, self.tensor(&variance)?];
-        self.of(&tensor, |tensor, allowance| tensor.batch_norm(factors.each_ref(), epsilon, allowance))
+        self.of(Kind::Normalization, &tensor, |tensor, allowance| {
+            tensor.batch_norm(factors.each_ref(), epsilon, allowance)
+        })
     }
 
     fn group_norm(
@@ -369,22 +390,26 @@ impl wit::HostTensor for Guest {
         epsilon: f32,
     ) -> Made {
         let tensor = self.tensor(&tensor)?;
-        self.of_two(&scale, &bias, |scale, bias, allowance| {
+        self.of_two(Kind::Normalization, &scale, &bias, |scale, bias, allowance| {
             tensor.group_norm(groups as usize, scale, bias, epsilon, allowance)
         })
     }
 
     fn color_matrix(&mut self, tensor: Resource<Held>, axis: i32, matrix: Vec<f32>, offset: Vec<f32>) -> Made {
-        self.of(&tensor, |tensor, allowance| tensor.color_matrix(axis, &matrix, &offset, allowance))
+        self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.color_matrix(axis, &matrix, &offset, allowance))
     }
 
     fn blend(&mut self, tensor: Resource<Held>, other: Resource<Held>, weight: Resource<Held>) -> Made {
         let weight = self.tensor(&weight)?;
-        self.of_two(&tensor, &other, |tensor, other, allowance| tensor.blend(other, &weight, allowance))
+        self.of_two(Kind::Elementwise, &tensor, &other, |tensor, other, allowance| {
+            tensor.blend(other, &weight, allowance)
+        })
     }
 
     fn blend_scalar(&mut self, tensor: Resource<Held>, other: Resource<Held>, weight: f32) -> Made {
-        self.of_two(&tensor, &other, |tensor, other, allowance| tensor.blend_scalar(other, weight, allowance))
+        self.of_two(Kind::Elementwise, &tensor, &other, |tensor, other, allowance| {
+            tensor.blend_scalar(other, weight, allowance)
+        })
     }
 
     fn drop(&mut self, tensor: Resource<Held>) -> wasmtime::Result<()> {

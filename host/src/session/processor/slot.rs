@@ -121,6 +121,7 @@ impl Slot {
         let output = match &mut self.state {
             State::Ready(instance) => {
                 self.meters.guest_refused.add(instance.take_refusals());
+                self.meters.guest_work.add(&instance.take_work());
                 Some(instance.take_output())
             }
             _ => None,

@@ -7,7 +7,7 @@ use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::{Runs, broadcast};
 use crate::simd::widest;
-use crate::tensor::bytes;
+use crate::tensor::{Typed, bytes};
 use crate::{Allowance, Cost, ElementType, Tensor};
 
 impl Tensor {
@@ -18,13 +18,13 @@ impl Tensor {
         }
         let element = same(yes, no)?;
         let three = Three::new(self, yes, no, allowance)?;
-        let of = |element| match element {
-            1 => three.of(|yes: u8, a: u8, b: u8| if yes == 1 { a } else { b }),
-            2 => three.of(|yes: u8, a: u16, b: u16| if yes == 1 { a } else { b }),
-            4 => three.of(|yes: u8, a: u32, b: u32| if yes == 1 { a } else { b }),
-            _ => three.of(|yes: u8, a: u64, b: u64| if yes == 1 { a } else { b }),
-        };
-        Ok(Self::of_bytes(element, &three.shape, of(element.bytes())))
+        Ok(match element {
+            ElementType::F32 => Self::of_elements(&three.shape, three.chosen::<f32>()),
+            ElementType::F16 => Self::of_elements(&three.shape, three.chosen::<f16>()),
+            ElementType::I32 => Self::of_elements(&three.shape, three.chosen::<i32>()),
+            ElementType::I64 => Self::of_elements(&three.shape, three.chosen::<i64>()),
+            ElementType::U8 | ElementType::Boolean => Self::of_bytes(element, &three.shape, three.chosen::<u8>()),
+        })
     }
 
     /// self + (other − self) · weight.
@@ -33,16 +33,14 @@ impl Tensor {
         same(self, other)?;
         same(self, weight)?;
         let three = Three::new(weight, self, other, allowance)?;
-        Ok(Self::of_bytes(
-            element,
-            &three.shape,
-            match element {
-                ElementType::F16 => three.of(|weight: f16, from: f16, to: f16| {
-                    f16::from_f32(mix(from.to_f32(), to.to_f32(), weight.to_f32()))
-                }),
-                _ => three.of(|weight, from, to| mix(from, to, weight)),
-            },
-        ))
+        Ok(match element {
+            ElementType::F16 => {
+                let mixed =
+                    |weight: f16, from: f16, to: f16| f16::from_f32(mix(from.to_f32(), to.to_f32(), weight.to_f32()));
+                Self::of_elements(&three.shape, widest(|| three.joined(mixed)))
+            }
+            _ => Self::of_elements(&three.shape, widest(|| three.joined(|weight, from, to| mix(from, to, weight)))),
+        })
     }
 
     /// [`blend`](Self::blend) with one number.
@@ -52,6 +50,7 @@ impl Tensor {
     }
 }
 
+#[inline(always)]
 fn mix(from: f32, to: f32, weight: f32) -> f32 {
     from + (to - from) * weight
 }
@@ -72,36 +71,27 @@ impl<'a> Three<'a> {
         Ok(Self { by, left, right, shape })
     }
 
-    /// The bytes of the result. Elements may be taken as other types of their size.
-    fn of<B: bytemuck::Pod, E: bytemuck::Pod>(&self, of: impl Fn(B, E, E) -> E) -> Vec<u8> {
-        widest(|| self.joined(of))
+    fn chosen<E: Typed>(&self) -> Vec<E> {
+        widest(|| self.joined(|yes: u8, a: E, b: E| if yes == 1 { a } else { b }))
     }
 
+    /// The results in order.
     #[inline(always)]
-    fn joined<B: bytemuck::Pod, E: bytemuck::Pod>(&self, of: impl Fn(B, E, E) -> E) -> Vec<u8> {
-        let by = bytemuck::cast_slice::<u8, B>(self.by.bytes());
-        let left = bytemuck::cast_slice::<u8, E>(self.left.bytes());
-        let right = bytemuck::cast_slice::<u8, E>(self.right.bytes());
+    fn joined<B: Typed, E: Typed>(&self, of: impl Fn(B, E, E) -> E) -> Vec<E> {
+        let (by, left, right) = (self.by.elements::<B>(), self.left.elements::<E>(), self.right.elements::<E>());
         let runs = Runs::new([self.by.shape(), self.left.shape(), self.right.shape()], &self.shape);
-        let mut result = vec![0; self.shape.iter().product::<usize>() * size_of::<E>()];
-        let mut rest = result.as_mut_slice();
-        runs.each(|[b, l, r]| {
-            let run = rest.split_off_mut(..runs.length * size_of::<E>()).unwrap_or_default();
-            let run = bytemuck::cast_slice_mut::<u8, E>(run).iter_mut();
-            match runs.steps {
-                [0, 1, 1] => {
-                    let pairs = left[l..].iter().zip(&right[r..]);
-                    run.zip(pairs).for_each(|(result, (x, y))| *result = of(by[b], *x, *y));
-                }
-                [1, 1, 1] => {
-                    let three = by[b..].iter().zip(left[l..].iter().zip(&right[r..]));
-                    run.zip(three).for_each(|(result, (by, (x, y)))| *result = of(*by, *x, *y));
-                }
-                [bs, ls, rs] => {
-                    run.enumerate().for_each(|(at, result)| {
-                        *result = of(by[b + at * bs], left[l + at * ls], right[r + at * rs]);
-                    });
-                }
+        let (length, mut result) = (runs.length, Vec::with_capacity(self.shape.iter().product()));
+        runs.each(|[b, l, r]| match runs.steps {
+            [0, 1, 1] => {
+                let (by, pairs) = (by[b], left[l..l + length].iter().zip(&right[r..r + length]));
+                result.extend(pairs.map(|(x, y)| of(by, *x, *y)));
+            }
+            [1, 1, 1] => {
+                let three = by[b..b + length].iter().zip(&left[l..l + length]).zip(&right[r..r + length]);
+                result.extend(three.map(|((by, x), y)| of(*by, *x, *y)));
+            }
+            [bs, ls, rs] => {
+                result.extend((0..length).map(|at| of(by[b + at * bs], left[l + at * ls], right[r + at * rs])));
             }
         });
         result

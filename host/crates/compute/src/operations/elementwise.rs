@@ -80,6 +80,7 @@ impl Unary {
         }
     }
 
+    #[inline(always)]
     fn of(self, x: f32) -> f32 {
         match self {
             Self::Neg => -x,

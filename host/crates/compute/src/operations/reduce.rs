@@ -2,12 +2,14 @@
 
 use burn_backend::IntDType;
 use burn_backend::ops::{FloatTensorOps, IntTensorOps};
-use burn_flex::{Flex, FlexTensor};
+use burn_flex::Flex;
+use half::f16;
 
 use super::elementwise::Whole;
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::axis;
+use crate::simd::widest;
 use crate::tensor::bytes;
 use crate::{Allowance, Cost, ElementType, Tensor};
 
@@ -69,24 +71,17 @@ impl Tensor {
     /// Over the axes from `first` to `last`, which become one of 1.
     fn reduced(&self, reduction: Reduction, first: usize, last: usize) -> Self {
         let shape = self.shape();
-        let sides =
-            [&shape[..first], &shape[first..=last], &shape[last + 1..]].map(|axes| axes.iter().product::<usize>());
+        let sides = [&shape[..first], &shape[first..=last], &shape[last + 1..]].map(|axes| axes.iter().product());
         let shape = [&shape[..first], &vec![1; last + 1 - first][..], &shape[last + 1..]].concat();
-        let flat = self.shaped(&sides);
         match self.element() {
-            ElementType::I32 => Self::of_elements(&shape, folded::<i32>(flat.elements(), sides, reduction)),
-            ElementType::I64 => Self::of_elements(&shape, folded::<i64>(flat.elements(), sides, reduction)),
-            element => {
-                let input = flat.inner();
-                let result: FlexTensor = match reduction {
-                    Reduction::Sum => <Flex as FloatTensorOps<Flex>>::float_sum_dim(input, 1),
-                    Reduction::Mean => <Flex as FloatTensorOps<Flex>>::float_mean_dim(input, 1),
-                    Reduction::Max => <Flex as FloatTensorOps<Flex>>::float_max_dim(input, 1),
-                    Reduction::Min => <Flex as FloatTensorOps<Flex>>::float_min_dim(input, 1),
-                    Reduction::Prod => <Flex as FloatTensorOps<Flex>>::float_prod_dim(input, 1),
-                };
-                Self::of_inner(element, result).shaped(&shape)
+            ElementType::I32 => Self::of_elements(&shape, widest(|| whole::<i32>(self.elements(), sides, reduction))),
+            ElementType::I64 => Self::of_elements(&shape, widest(|| whole::<i64>(self.elements(), sides, reduction))),
+            ElementType::F16 => {
+                let wide: Vec<f32> = self.elements::<f16>().iter().map(|element| element.to_f32()).collect();
+                let reduced = widest(|| floats(&wide, sides, reduction));
+                Self::of_elements(&shape, reduced.into_iter().map(f16::from_f32).collect())
             }
+            _ => Self::of_elements(&shape, widest(|| floats(self.elements(), sides, reduction))),
         }
     }
 
@@ -126,22 +121,83 @@ impl Tensor {
     }
 }
 
-/// The middle one of three axes.
-fn folded<E: Whole>(elements: &[E], [_, length, after]: [usize; 3], reduction: Reduction) -> Vec<E> {
-    let fold = match reduction {
-        Reduction::Max => E::max,
-        Reduction::Min => E::min,
-        Reduction::Prod => E::mul,
-        _ => E::add,
-    };
-    let mut result = Vec::with_capacity(elements.len() / length);
-    for block in elements.chunks_exact(length * after) {
-        let (first, rest) = block.split_at(after);
-        let at = result.len();
-        result.extend_from_slice(first);
-        for row in rest.chunks_exact(after) {
-            result[at..].iter_mut().zip(row).for_each(|(sum, element)| *sum = fold(*sum, *element));
+/// Elements that are folded by themselves before they meet others: sums of many small numbers stay precise.
+const BLOCK: usize = 4_096;
+
+/// As many at once as a vector has twice over.
+const LANES: usize = 16;
+
+/// The middle one of three axes, of floating point.
+#[inline(always)]
+fn floats(elements: &[f32], sides: [usize; 3], reduction: Reduction) -> Vec<f32> {
+    match reduction {
+        Reduction::Sum => folded(elements, sides, 0.0, |x, y| x + y),
+        Reduction::Mean => {
+            let count = sides[1] as f32;
+            folded(elements, sides, 0.0, |x, y| x + y).into_iter().map(|sum| sum / count).collect()
+        }
+        Reduction::Max => folded(elements, sides, f32::NEG_INFINITY, f32::max),
+        Reduction::Min => folded(elements, sides, f32::INFINITY, f32::min),
+        Reduction::Prod => folded(elements, sides, 1.0, |x, y| x * y),
+    }
+}
+
+/// The same of whole numbers.
+#[inline(always)]
+fn whole<E: Whole + Bounded>(elements: &[E], sides: [usize; 3], reduction: Reduction) -> Vec<E> {
+    match reduction {
+        Reduction::Max => folded(elements, sides, E::LEAST, E::max),
+        Reduction::Min => folded(elements, sides, E::MOST, E::min),
+        Reduction::Prod => folded(elements, sides, E::ONE, E::mul),
+        Reduction::Sum | Reduction::Mean => folded(elements, sides, E::ZERO, E::add),
+    }
+}
+
+#[inline(always)]
+fn folded<E: Copy>(elements: &[E], [_, length, after]: [usize; 3], none: E, fold: impl Fn(E, E) -> E) -> Vec<E> {
+    if after == 1 {
+        return elements.chunks_exact(length).map(|row| row_folded(row, none, &fold)).collect();
+    }
+    let mut result = vec![none; elements.len() / length];
+    for (block, result) in elements.chunks_exact(length * after).zip(result.chunks_exact_mut(after)) {
+        for row in block.chunks_exact(after) {
+            result.iter_mut().zip(row).for_each(|(sum, element)| *sum = fold(*sum, *element));
         }
     }
     result
+}
+
+#[inline(always)]
+fn row_folded<E: Copy>(row: &[E], none: E, fold: &impl Fn(E, E) -> E) -> E {
+    let blocks = row.chunks(BLOCK).map(|block| {
+        let (vectors, rest) = block.as_chunks::<LANES>();
+        let mut lanes = [none; LANES];
+        for vector in vectors {
+            lanes.iter_mut().zip(vector).for_each(|(lane, element)| *lane = fold(*lane, *element));
+        }
+        lanes.iter().chain(rest).fold(none, |sum, element| fold(sum, *element))
+    });
+    blocks.fold(none, fold)
+}
+
+/// Whole numbers that a fold begins with.
+trait Bounded {
+    const ZERO: Self;
+    const ONE: Self;
+    const LEAST: Self;
+    const MOST: Self;
+}
+
+impl Bounded for i32 {
+    const ZERO: Self = 0;
+    const ONE: Self = 1;
+    const LEAST: Self = Self::MIN;
+    const MOST: Self = Self::MAX;
+}
+
+impl Bounded for i64 {
+    const ZERO: Self = 0;
+    const ONE: Self = 1;
+    const LEAST: Self = Self::MIN;
+    const MOST: Self = Self::MAX;
 }

@@ -2,13 +2,15 @@
 
 use burn_backend::ops::{InterpolateMode, InterpolateOptions, ModuleOps};
 use burn_flex::Flex;
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::{float, planes};
 use crate::cost::Work;
 use crate::error::Error;
 use crate::shape::elements;
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, Tensor};
+use crate::{Allowance, Cost, ElementType, Tensor, Unlimited};
 
 /// How a size becomes another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,8 +40,38 @@ impl Tensor {
             ResizeMethod::Bilinear => (InterpolateMode::Bilinear, 4),
             ResizeMethod::Bicubic => (InterpolateMode::Bicubic, 16),
         };
-        allowance.admit(Cost::new(bytes(element, count), Work::Element, count as u64 * taps))?;
+        // Half precision is worked on at full.
+        let wide = if element == ElementType::F16 { bytes(ElementType::F32, self.len() + count) } else { 0 };
+        allowance.admit(Cost::new(bytes(element, count) + wide, Work::Element, count as u64 * taps))?;
+        if method == ResizeMethod::Bilinear {
+            return self.bilinear([n, c, rows, columns]);
+        }
         let options = InterpolateOptions::new(mode).with_align_corners(false);
         Ok(Self::of_inner(element, <Flex as ModuleOps<Flex>>::interpolate(self.inner(), [rows, columns], options)))
     }
+
+    /// Plane by plane, at full precision.
+    fn bilinear(&self, shape: [usize; 4]) -> Result<Self, Error> {
+        let wide = self.cast(ElementType::F32, &mut Unlimited)?;
+        let [_, _, h, w] = planes(self)?;
+        let [_, _, rows, columns] = shape;
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Interpolation(FilterType::Bilinear));
+        let mut resizer = Resizer::new();
+        let mut result = vec![0_f32; shape.iter().product()];
+        for (from, to) in wide.elements::<f32>().chunks_exact(h * w).zip(result.chunks_exact_mut(rows * columns)) {
+            let from = ImageRef::new(side(w), side(h), bytemuck::cast_slice(from), PixelType::F32).map_err(refused)?;
+            let to = Image::from_slice_u8(side(columns), side(rows), bytemuck::cast_slice_mut(to), PixelType::F32);
+            resizer.resize(&from, &mut to.map_err(refused)?, &options).map_err(refused)?;
+        }
+        Self::of_elements(&shape, result).cast(self.element(), &mut Unlimited)
+    }
+}
+
+/// Axes are never longer.
+fn side(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+fn refused(error: impl std::fmt::Display) -> Error {
+    Error::Invalid(error.to_string())
 }
