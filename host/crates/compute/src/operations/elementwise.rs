@@ -227,20 +227,15 @@ impl Tensor {
         Ok(match element {
             ElementType::F16 => {
                 let (low, high) = (f16::from_f64(low), f16::from_f64(high));
-                self.mapped(|x: f16| {
-                    if x < low {
-                        low
-                    } else if x > high {
-                        high
-                    } else {
-                        x
-                    }
-                })
+                self.mapped(|x: f16| held(x, low, high))
             }
             ElementType::U8 => self.mapped(|x: u8| x.clamp(low as u8, high as u8)),
             ElementType::I32 => self.mapped(|x: i32| x.clamp(low as i32, high as i32)),
             ElementType::I64 => self.mapped(|x: i64| x.clamp(low as i64, high as i64)),
-            _ => self.mapped(|x: f32| x.clamp(low as f32, high as f32)),
+            _ => {
+                let (low, high) = (low as f32, high as f32);
+                self.mapped(|x: f32| held(x, low, high))
+            }
         })
     }
 
@@ -276,6 +271,18 @@ impl Tensor {
             ElementType::I64 => self.elements::<i64>().contains(&0),
             _ => self.bytes().contains(&0),
         }
+    }
+}
+
+/// `clamp` without its panic, which would keep loops from becoming vectors.
+#[inline(always)]
+fn held<E: PartialOrd>(x: E, low: E, high: E) -> E {
+    if x < low {
+        low
+    } else if x > high {
+        high
+    } else {
+        x
     }
 }
 
