@@ -58,8 +58,11 @@ impl Processor for Tensors {
             What::Endless => {
                 let mut tensor = frame.tensor(&Picture::rgb());
                 loop {
-                    tensor = tensor.sin();
-                    tensor.shape()?;
+                    // What is refused as there is not time enough left does not end it either.
+                    let next = tensor.sin();
+                    if next.shape().is_ok() {
+                        tensor = next;
+                    }
                 }
             }
             What::Churn => {

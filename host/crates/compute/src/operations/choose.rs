@@ -8,7 +8,7 @@ use crate::error::{Error, invalid};
 use crate::shape::{Runs, broadcast};
 use crate::simd::widest;
 use crate::tensor::{Typed, bytes};
-use crate::{Allowance, Cost, ElementType, Tensor};
+use crate::{Allowance, Cost, ElementType, Tensor, Unlimited};
 
 impl Tensor {
     /// Elements of `yes` where this tensor is true, and of `no` elsewhere.
@@ -45,7 +45,7 @@ impl Tensor {
 
     /// [`blend`](Self::blend) with one number.
     pub fn blend_scalar(&self, other: &Self, weight: f32, allowance: &mut dyn Allowance) -> Result<Self, Error> {
-        let weight = Self::full(float(self, "a blend")?, &[1], weight.into(), allowance)?;
+        let weight = Self::full(float(self, "a blend")?, &[1], weight.into(), &mut Unlimited)?;
         self.blend(other, &weight, allowance)
     }
 }
