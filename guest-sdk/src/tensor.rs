@@ -1,8 +1,9 @@
-//! Arrays of numbers that the host owns and works on: a picture becomes one, and is made of one, without entering the processor.
+//! Arrays of numbers that the host owns and works on: a picture becomes one, and is made of one, without entering the
+//! processor.
 //!
-//! An operation gives a new tensor and leaves what it takes as it is. One that cannot be carried out gives a tensor that holds the
-//! [`Refusal`] instead, as does everything made of that; whatever ends in something else than a tensor tells it. So a
-//! computation is written down whole, and asked once.
+//! An operation gives a new tensor and leaves what it takes as it is. One that cannot be carried out gives a tensor
+//! that holds the [`Refusal`] instead, as does everything made of that; whatever ends in something else than a tensor
+//! tells it. So a computation is written down whole, and asked once.
 //!
 //! ```
 //! # use rillbox_sdk::{Refusal, VideoFrame, tensor::{Picture, Tensor}};
@@ -13,8 +14,9 @@
 //! # }
 //! ```
 //!
-//! `wit/tensor.wit` of the contract says of each operation what shapes and types of elements it takes, and which operator of ONNX
-//! it is. Two shapes broadcast as in ONNX and NumPy. Axes count from 0, or from the end with −1 for the last.
+//! `wit/tensor.wit` of the contract says of each operation what shapes and types of elements it takes, and which
+//! operator of ONNX it is. Two shapes broadcast as in ONNX and NumPy. Axes count from 0, or from the end with −1 for
+//! the last.
 
 use std::ops::{Add, Div, Mul, Neg, Not, Sub};
 use std::rc::Rc;
@@ -620,8 +622,8 @@ impl VideoFrame<'_> {
         Tensor::new(host::from_frame(self.handle(), layout))
     }
 
-    /// Stages a tensor as the new picture, as [`replace_pixels`](Self::replace_pixels) does: samples are rounded and held within 0 to
-    /// 255. What could not be worked out is told here.
+    /// Stages a tensor as the new picture, as [`replace_pixels`](Self::replace_pixels) does: samples are rounded and
+    /// held within 0 to 255. What could not be worked out is told here.
     pub fn replace_tensor(&mut self, tensor: &Tensor, layout: &Picture) -> Result<(), Refusal> {
         host::replace_frame(tensor.handle()?, self.handle(), layout)
     }

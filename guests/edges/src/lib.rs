@@ -1,4 +1,5 @@
-//! Shows where the picture changes: its gradient by Sobel's two kernels, made black and white at a threshold, over the gray picture.
+//! Shows where the picture changes: its gradient by Sobel's two kernels, made black and white at a threshold, over the
+//! gray picture.
 
 use rillbox_sdk::tensor::{Convolution, ElementType, Picture, Tensor};
 use rillbox_sdk::{Processor, Result, VideoFrame, VideoOutcome};

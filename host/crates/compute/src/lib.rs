@@ -1,7 +1,8 @@
 //! Tensors that the host works on for guests.
 //!
-//! What an operation means is said once, in `wit/tensor.wit`; here is what it does. Each checks its arguments first, says what it
-//! would cost to an [`Allowance`], and only then takes memory and time. None panics on what a guest can ask for.
+//! What an operation means is said once, in `wit/tensor.wit`; here is what it does. Each checks its arguments first,
+//! says what it would cost to an [`Allowance`], and only then takes memory and time. None panics on what a guest can
+//! ask for.
 
 mod cost;
 mod element;

@@ -81,8 +81,9 @@ fn apart<T>(work: impl FnOnce() -> T) -> T {
 }
 
 impl Guest {
-    /// Does `work`, which may take what is left to the guest. Nothing can stop it once it runs, so that it is never allowed more than a
-    /// frame's time, whatever the call may take. It is tried first without an allowance, which ends it after its checks.
+    /// Does `work`, which may take what is left to the guest. Nothing can stop it once it runs, so that it is never
+    /// allowed more than a frame's time, whatever the call may take. It is tried first without an allowance, which ends
+    /// it after its checks.
     fn permitted<T>(
         &mut self,
         kind: Kind,

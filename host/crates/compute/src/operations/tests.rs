@@ -251,7 +251,8 @@ fn convolved(input: &Tensor, kernel: &Tensor, bias: &[f32], options: Convolution
     result
 }
 
-/// Catches strides, paddings, dilations and groups that are taken for each other, by each way that the backend has of its own.
+/// Catches strides, paddings, dilations and groups that are taken for each other, by each way that the backend has of
+/// its own.
 #[test]
 fn convolutions_are_sums_over_the_kernel() {
     let usual = Convolution::default();
