@@ -181,10 +181,14 @@ pub fn bytes(element: ElementType, count: usize) -> u64 {
 /// A type of Rust that is a type of elements.
 pub trait Typed: Pod + Element {
     const TYPE: ElementType;
+
+    /// Whether pictures and models are made of it, so that loops are worth being compiled several times over.
+    const COMMON: bool = false;
 }
 
 impl Typed for f32 {
     const TYPE: ElementType = ElementType::F32;
+    const COMMON: bool = true;
 }
 
 impl Typed for half::f16 {

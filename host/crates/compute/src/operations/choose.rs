@@ -37,7 +37,7 @@ impl Tensor {
             ElementType::F16 => {
                 let mixed =
                     |weight: f16, from: f16, to: f16| f16::from_f32(mix(from.to_f32(), to.to_f32(), weight.to_f32()));
-                Self::of_elements(&three.shape, widest(|| three.joined(mixed)))
+                Self::of_elements(&three.shape, three.joined(mixed))
             }
             _ => Self::of_elements(&three.shape, widest(|| three.joined(|weight, from, to| mix(from, to, weight)))),
         })
@@ -72,7 +72,8 @@ impl<'a> Three<'a> {
     }
 
     fn chosen<E: Typed>(&self) -> Vec<E> {
-        widest(|| self.joined(|yes: u8, a: E, b: E| if yes == 1 { a } else { b }))
+        let choose = |yes: u8, a: E, b: E| if yes == 1 { a } else { b };
+        if E::COMMON { widest(|| self.joined(choose)) } else { self.joined(choose) }
     }
 
     /// The results in order.

@@ -257,12 +257,13 @@ impl Tensor {
 
     pub(super) fn mapped<E: Typed, R: Typed>(&self, of: impl Fn(E) -> R) -> Self {
         let elements = self.elements::<E>();
-        Self::of_elements(self.shape(), widest(|| elements.iter().map(|element| of(*element)).collect()))
+        let results = || elements.iter().map(|element| of(*element)).collect();
+        Self::of_elements(self.shape(), if E::COMMON { widest(results) } else { results() })
     }
 
     fn marked<E: Typed>(&self, of: impl Fn(E) -> bool) -> Self {
         let elements = self.elements::<E>();
-        Self::of_booleans(self.shape(), widest(|| elements.iter().map(|element| u8::from(of(*element))).collect()))
+        Self::of_booleans(self.shape(), elements.iter().map(|element| u8::from(of(*element))).collect())
     }
 
     fn has_zero(&self) -> bool {
@@ -298,8 +299,25 @@ struct Pair<'a> {
 
 impl Pair<'_> {
     /// The result of each pair, in order.
-    #[inline(always)]
     fn zipped<E: Typed, R: Copy>(&self, of: impl Fn(E, E) -> R) -> Vec<R> {
+        if E::COMMON { widest(|| self.in_runs(of)) } else { self.one_by_one(of) }
+    }
+
+    /// By one loop for all shapes.
+    fn one_by_one<E: Typed, R: Copy>(&self, of: impl Fn(E, E) -> R) -> Vec<R> {
+        let (left, right) = (self.left.elements::<E>(), self.right.elements::<E>());
+        let runs = Runs::new([self.left.shape(), self.right.shape()], self.shape);
+        let mut result = Vec::with_capacity(self.shape.iter().product());
+        let [left_step, right_step] = runs.steps;
+        runs.each(|[l, r]| {
+            result.extend((0..runs.length).map(|at| of(left[l + at * left_step], right[r + at * right_step])));
+        });
+        result
+    }
+
+    /// By a loop for each way that runs can go on.
+    #[inline(always)]
+    fn in_runs<E: Typed, R: Copy>(&self, of: impl Fn(E, E) -> R) -> Vec<R> {
         let (left, right) = (self.left.elements::<E>(), self.right.elements::<E>());
         let runs = Runs::new([self.left.shape(), self.right.shape()], self.shape);
         let mut result = Vec::with_capacity(self.shape.iter().product());
@@ -330,11 +348,11 @@ impl Pair<'_> {
     }
 
     fn of<E: Typed>(&self, of: impl Fn(E, E) -> E) -> Tensor {
-        Tensor::of_elements(self.shape, widest(|| self.zipped(of)))
+        Tensor::of_elements(self.shape, self.zipped(of))
     }
 
     fn marked<E: Typed>(&self, of: impl Fn(E, E) -> bool) -> Tensor {
-        Tensor::of_booleans(self.shape, widest(|| self.zipped(|x, y| u8::from(of(x, y)))))
+        Tensor::of_booleans(self.shape, self.zipped(|x, y| u8::from(of(x, y))))
     }
 
     fn compared<E: Typed + PartialOrd>(&self, operation: Binary) -> Option<Tensor> {

@@ -74,8 +74,8 @@ impl Tensor {
         let sides = [&shape[..first], &shape[first..=last], &shape[last + 1..]].map(|axes| axes.iter().product());
         let shape = [&shape[..first], &vec![1; last + 1 - first][..], &shape[last + 1..]].concat();
         match self.element() {
-            ElementType::I32 => Self::of_elements(&shape, widest(|| whole::<i32>(self.elements(), sides, reduction))),
-            ElementType::I64 => Self::of_elements(&shape, widest(|| whole::<i64>(self.elements(), sides, reduction))),
+            ElementType::I32 => Self::of_elements(&shape, whole::<i32>(self.elements(), sides, reduction)),
+            ElementType::I64 => Self::of_elements(&shape, whole::<i64>(self.elements(), sides, reduction)),
             ElementType::F16 => {
                 let wide: Vec<f32> = self.elements::<f16>().iter().map(|element| element.to_f32()).collect();
                 let reduced = widest(|| floats(&wide, sides, reduction));
@@ -143,7 +143,6 @@ fn floats(elements: &[f32], sides: [usize; 3], reduction: Reduction) -> Vec<f32>
 }
 
 /// The same of whole numbers.
-#[inline(always)]
 fn whole<E: Whole + Bounded>(elements: &[E], sides: [usize; 3], reduction: Reduction) -> Vec<E> {
     match reduction {
         Reduction::Max => folded(elements, sides, E::LEAST, E::max),
