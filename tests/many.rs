@@ -54,7 +54,7 @@ async fn a_start_beyond_the_limit_is_put_off() {
 async fn the_last_to_end_are_remembered() {
     let host = Host::start();
     host.upload("passthrough", &guest("passthrough")).await;
-    let body = json!({ "subscribe_url": "http://127.0.0.1:9/in" }).to_string();
+    let body = json!({ "subscribe_url": "http://127.0.0.1:9/in", "processor": "passthrough" }).to_string();
     let start = async |id: &str| {
         let (code, answer) = host.send_for(Some(id), Method::POST, "/stream/start", body.clone()).await;
         assert_eq!(code, StatusCode::OK, "{answer}");
