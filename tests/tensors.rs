@@ -66,8 +66,8 @@ async fn edges_are_those_of_the_source() {
 /// Catches a lookup, a histogram or a reduction that comes to something else on the host than in the processor's own tests.
 #[tokio::test(flavor = "multi_thread")]
 async fn night_becomes_day_and_day_stays() {
-    let source = |brightness: &str| {
-        let picture = format!("testsrc2=size=320x180:rate=25:duration=1,eq=brightness={brightness}");
+    let source = |picture: &str| {
+        let picture = format!("{picture}:size=320x180:rate=25:duration=1");
         let codecs = "-c:v libx264 -preset ultrafast -tune zerolatency -g 25 -pix_fmt yuv420p";
         media::segments(&["-f", "lavfi", "-i", &picture], &codecs.split(' ').collect::<Vec<_>>())
     };
@@ -75,9 +75,11 @@ async fn night_becomes_day_and_day_stays() {
         let samples = pictures.iter().flat_map(|picture| &picture[..SIZE.0 * SIZE.1]);
         samples.map(|sample| f64::from(*sample)).sum::<f64>() / (pictures.len() * SIZE.0 * SIZE.1) as f64
     };
-    let (before, after) = shown(guest("night"), json!({ "cold": 0.0 }), &source("-0.4")).await;
+    let (before, after) =
+        shown(guest("night"), json!({ "cold": 0.0 }), &source("gradients=c0=0x000020:c1=0x303020")).await;
     assert!(mean(&after) > mean(&before) + 15.0, "{} {}", mean(&before), mean(&after));
-    let (before, after) = shown(guest("night"), json!({ "cold": 0.0 }), &source("0.3")).await;
+    let (before, after) =
+        shown(guest("night"), json!({ "cold": 0.0 }), &source("gradients=c0=0x909090:c1=0xe0d0d0")).await;
     assert!((mean(&after) - mean(&before)).abs() < 4.0, "{} {}", mean(&before), mean(&after));
 }
 

@@ -109,8 +109,9 @@ impl Instance {
         let mut store = Store::new(engine.wasmtime(), Guest::new(identity, engine.limits()));
         store.limiter(|guest| &mut guest.budget);
         store.set_hostcall_fuel(engine.limits().copied);
-        // Handles of the guest's own making cost the host memory, too.
-        store.set_max_component_handles(engine.limits().handles);
+        // Handles of the guest's own making cost the host memory, too. Those that a call lends count while it runs, and there may be as
+        // many as there are: what the host has made for a guest is refused before that, with an error.
+        store.set_max_component_handles(engine.limits().handles.saturating_mul(2));
         store.epoch_deadline_callback(|mut store| {
             let guest = store.data_mut();
             if guest.timer.left().is_zero() {
