@@ -18,6 +18,7 @@ mod processors;
 mod recovery;
 mod registry;
 mod rest;
+mod shaders;
 mod sound;
 mod system;
 mod tensors;

@@ -68,6 +68,8 @@ fn kinds() -> Vec<(&'static str, Value)> {
         ("tensors", json!({ "what": "long" })),
         ("tensors", json!({ "what": "endless" })),
         ("tensors", json!({ "what": "churn" })),
+        ("shaders", json!({ "what": "misuse" })),
+        ("shaders", json!({ "what": "endless" })),
         ("recurse", json!({})),
         ("break_at", json!({ "at": "start" })),
         ("break_at", json!({ "at": "update" })),

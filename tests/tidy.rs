@@ -13,7 +13,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
     ("access", &[]),
     ("egress", &[]),
     ("registry", &["egress"]),
-    ("sandbox", &["egress", "registry", "rillbox_media", "rillbox_compute"]),
+    ("sandbox", &["egress", "registry", "rillbox_media", "rillbox_compute", "rillbox_gpu"]),
     ("session", &["egress", "registry", "sandbox", "rillbox_media", "rillbox_trickle"]),
     ("clip", &["session", "rillbox_media", "rillbox_trickle"]),
     ("api", &["session", "registry", "telemetry", "access"]),
@@ -21,7 +21,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
 ];
 
 /// Every name that a room could import.
-const IMPORTABLE: [&str; 14] = [
+const IMPORTABLE: [&str; 15] = [
     "access",
     "egress",
     "registry",
@@ -36,6 +36,7 @@ const IMPORTABLE: [&str; 14] = [
     "rillbox_media",
     "rillbox_trickle",
     "rillbox_compute",
+    "rillbox_gpu",
 ];
 
 pub fn files(directory: &Path, end: &str) -> Vec<PathBuf> {
@@ -69,7 +70,7 @@ fn rooms_import_only_what_they_may() {
             }
         }
     }
-    for library in ["trickle", "media", "compute"] {
+    for library in ["trickle", "media", "compute", "gpu"] {
         let manifest = fs::read_to_string(root().join("host/crates").join(library).join("Cargo.toml")).unwrap();
         assert_eq!(manifest.matches("rillbox-").count(), 1, "{library} depends on a crate of ours");
     }

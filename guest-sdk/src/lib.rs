@@ -76,6 +76,8 @@ pub mod log;
 mod params;
 mod planes;
 mod processor;
+#[cfg(feature = "shader")]
+pub mod shader;
 #[cfg(feature = "tensor")]
 pub mod tensor;
 mod time;

@@ -401,11 +401,11 @@ impl Tensor {
         self.with_two(other, weight, host::blend)
     }
 
-    fn new(answer: Answer) -> Self {
+    pub(crate) fn new(answer: Answer) -> Self {
         Self(answer.map(Rc::new))
     }
 
-    fn handle(&self) -> Result<&host::Handle, Refusal> {
+    pub(crate) fn handle(&self) -> Result<&host::Handle, Refusal> {
         self.0.as_deref().map_err(Clone::clone)
     }
 

@@ -61,6 +61,8 @@ KINDS = [
     ("tensors", {"what": "long"}),
     ("tensors", {"what": "endless"}),
     ("tensors", {"what": "churn"}),
+    ("shaders", {"what": "misuse"}),
+    ("shaders", {"what": "endless"}),
     ("park", {}),
     ("burn", {}),
 ]

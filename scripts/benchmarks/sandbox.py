@@ -5,6 +5,7 @@ import os
 import statistics
 
 from . import processes
+from .cargo import built
 from .goals import against
 
 _GOALS = {
@@ -22,9 +23,9 @@ _TURNS = 3
 def measure(root, binary, guests, native_target, rounds):
     """Builds the two programs, and takes their figures in turns."""
     release = os.path.basename(os.path.dirname(binary)) == "release"
-    ours = _built(root, ["--package", "rillbox", "--bench", "sandbox", *(["--release"] if release else [])])
+    ours = built(root, ["--package", "rillbox", "--bench", "sandbox", *(["--release"] if release else [])])
     environment = {"RUSTFLAGS": "-C target-cpu=x86-64-v3", "CARGO_TARGET_DIR": native_target}
-    native = _built(os.path.join(root, "guests"), ["--package", "effects", "--bench", "native", "--release"], environment)
+    native = built(os.path.join(root, "guests"), ["--package", "effects", "--bench", "native", "--release"], environment)
     turns = []
     for _ in range(_TURNS):
         inside = json.loads(processes.run([ours, binary, guests, str(rounds)])["output"].splitlines()[-1])
@@ -43,7 +44,7 @@ def measure(root, binary, guests, native_target, rounds):
 
 def tensors(root):
     """Builds the program that times operations on tensors beside other libraries, and takes its figures in turns."""
-    program = _built(root, ["--package", "rillbox-compute", "--bench", "operations", "--release"])
+    program = built(root, ["--package", "rillbox-compute", "--bench", "operations", "--release"])
     turns = [json.loads(processes.run([program])["output"].splitlines()[-1]) for _ in range(_TURNS)]
     report = {"call_us": against(statistics.median(turn.pop("call")["us"] for turn in turns), "<= 2")}
     for size in turns[0]:
@@ -52,16 +53,3 @@ def tensors(root):
             middle = {figure: statistics.median(turn[size][name][figure] for turn in turns) for figure in figures}
             report[size][name] = middle | {"ratio": against(middle["ratio"], "<= 1.5")}
     return report
-
-
-def _built(directory, arguments, environment=None):
-    """The path of a program that cargo builds."""
-    # Cargo's messages are one JSON object a line; what else it says is between them.
-    command = ["cargo", "build", "--locked", "--message-format", "json", *arguments]
-    names = [f"{name}={value}" for name, value in (environment or {}).items()]
-    output = processes.run(["env", "-C", directory, *names, *command])["output"]
-    messages = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-    programs = [message["executable"] for message in messages if message.get("executable")]
-    if not programs:
-        raise RuntimeError(f"{' '.join(command)} built no program")
-    return programs[-1]

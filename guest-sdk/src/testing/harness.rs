@@ -160,6 +160,8 @@ impl<P: Processor> Harness<P> {
 
     fn call<R>(&mut self, call: impl FnOnce(&mut P) -> R) -> R {
         let Self { processor, stream, .. } = self;
+        #[cfg(feature = "shader")]
+        super::imports::shader::begin();
         stream::during(stream, || call(processor))
     }
 }

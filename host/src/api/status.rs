@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::session::{ControlMeter, Done, FeedMeter, HttpMeter, Kind, Phase, Stream};
+use crate::session::{ControlMeter, Done, FeedMeter, HttpMeter, Kind, Phase, Stream, Work};
 
 /// A stream at one moment.
 #[derive(Serialize, ToSchema)]
@@ -144,10 +144,22 @@ struct Guest {
     refused: Refused,
     /// Operations on tensors that the host did for it, by kind, if there were any.
     tensors: BTreeMap<&'static str, Operations>,
+    gpu: GuestGpu,
     http: Http,
 }
 
-/// Operations on tensors of one kind.
+/// What the processor has and does on the GPU.
+#[derive(Serialize, ToSchema)]
+struct GuestGpu {
+    /// Of images and buffers, which count in its memory, too.
+    memory_bytes: u64,
+    /// By kind, if there were any: `color` between planes and pixels, `program` its shaders. Times are those of the GPU's own clock,
+    /// and 0 where it has none.
+    #[serde(flatten)]
+    operations: BTreeMap<&'static str, Operations>,
+}
+
+/// Operations of one kind.
 #[derive(Serialize, ToSchema)]
 struct Operations {
     /// How many.
@@ -175,7 +187,7 @@ struct Refused {
     outputs: u64,
     /// Lines of the log.
     log_lines: u64,
-    /// Operations on tensors that would have taken too long.
+    /// Operations on tensors that would have taken too long, and dispatches of shaders beyond what a frame may have.
     operations: u64,
 }
 
@@ -372,7 +384,11 @@ impl Status {
                     log_lines: meters.guest_refused.log_lines.get(),
                     operations: meters.guest_refused.operations.get(),
                 },
-                tensors: meters.guest_work.read().iter().map(operations).collect(),
+                tensors: done(&meters.guest_work.read(), |kind| !kind.is_on_gpu()),
+                gpu: GuestGpu {
+                    memory_bytes: meters.guest_gpu_memory(),
+                    operations: done(&meters.guest_work.read(), Kind::is_on_gpu),
+                },
                 http: (&*meters.http).into(),
             },
             channels: Channels {
@@ -397,8 +413,10 @@ pub fn state(phase: Phase) -> &'static str {
     }
 }
 
-fn operations((kind, done): (Kind, Done)) -> (&'static str, Operations) {
-    (kind.name(), Operations { count: done.operations, ms: millis(done.time) })
+/// What was done, of these kinds.
+fn done(work: &Work, of: fn(Kind) -> bool) -> BTreeMap<&'static str, Operations> {
+    let operations = |done: Done| Operations { count: done.operations, ms: millis(done.time) };
+    work.iter().filter(|(kind, _)| of(*kind)).map(|(kind, done)| (kind.name(), operations(done))).collect()
 }
 
 fn millis(duration: Duration) -> f64 {

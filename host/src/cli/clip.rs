@@ -128,6 +128,7 @@ impl Run {
             processor: self.wasm.to_str().map(str::to_owned),
             program: std::env::current_exe()?,
             limits: self.guests.limits().for_streams(1),
+            device: self.guests.device(),
             input: self.guests.input(),
             output: self.encoder.resolve(),
             loading: false,

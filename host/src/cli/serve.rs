@@ -14,7 +14,7 @@ use super::access::Access;
 use super::descriptors;
 use super::trust::Trust;
 use crate::egress::{Grants, Places};
-use crate::sandbox::Limits;
+use crate::sandbox::{Choice, Limits};
 use crate::serve::{self, Config, HostConfig, Serving};
 use crate::session::StreamTimes;
 
@@ -71,6 +71,10 @@ pub struct Guests {
     /// Running time of a processor for each frame, in milliseconds.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     frame_budget: u64,
+    /// What processors' shaders run on: `auto` is the first real GPU, `cpu` none, `gpu:N` the one that Vulkan lists at N, which may
+    /// be one in software. It is opened when a processor first needs it.
+    #[arg(long, default_value = "auto", value_name = "auto|cpu|gpu:N")]
+    device: Choice,
     /// Hosts that processors may call where they ask for it: HOST is a name, *.NAME, an address, a range of addresses or *;
     /// without PORT it is 80 and 443. NAME= grants to one processor alone. May be repeated.
     #[arg(long, value_name = "[NAME=]HOST[:PORT][,…]")]
@@ -85,6 +89,11 @@ impl Guests {
     pub fn limits(&self) -> Limits {
         let frame_budget = Duration::from_millis(self.frame_budget);
         Limits { frame_budget, ..Limits::for_pixels(self.max_pixels) }
+    }
+
+    /// What their shaders run on.
+    pub fn device(&self) -> Choice {
+        self.device
     }
 
     /// What processors may call.
@@ -156,6 +165,7 @@ impl Serve {
             processor: self.processor,
             program: std::env::current_exe()?,
             limits: self.guests.limits().for_streams(self.max_streams),
+            device: self.guests.device(),
             input: self.guests.input(),
             output: self.encoder.resolve(),
             loading: !self.no_loading,

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rillbox_gpu::{Choice, Gpu};
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 use serde_json::Map;
 use thiserror::Error;
@@ -47,7 +48,8 @@ pub enum CompileError {
 pub fn compile(wasm: &Path, code: &Path) -> Result<Description, CompileError> {
     limit_process()?;
     let bytes = std::fs::read(wasm).map_err(anyhow::Error::from)?;
-    let engine = Engine::start(Limits { instances: 1, ..Limits::default() }).map_err(anyhow::Error::from)?;
+    let engine = Engine::start(Limits { instances: 1, ..Limits::default() }, Gpu::new(Choice::Cpu))
+        .map_err(anyhow::Error::from)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(anyhow::Error::from)?;
     let examined = runtime.block_on(examine(&engine, &bytes))?;
     std::fs::write(code, examined.code).map_err(anyhow::Error::from)?;

@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use rillbox_gpu::Gpu;
 use serde_json::{Map, Value};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::bindings::rillbox::processor::types::Error;
+use super::graphics::Graphics;
 use super::imports::http::Http;
 use super::imports::stdio::Stdio;
 use super::instance::Identity;
@@ -39,6 +41,7 @@ pub struct Guest {
     pub table: ResourceTable,
     pub wasi: WasiCtx,
     pub http: Http,
+    pub graphics: Graphics,
     pub budget: Budget,
     pub limits: Limits,
     pub stdio: Stdio,
@@ -55,7 +58,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    pub fn new(identity: &Identity, limits: Limits) -> Self {
+    pub fn new(identity: &Identity, limits: Limits, gpu: Gpu) -> Self {
         let stdio = Stdio::new(identity, limits.log_rate);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
@@ -63,6 +66,7 @@ impl Guest {
             table,
             wasi: empty_wasi(&stdio),
             http: Http::new(identity.http.clone()),
+            graphics: Graphics::new(gpu),
             budget: Budget::new(limits.memory),
             limits,
             stdio,

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 
+use rillbox_gpu::Gpu;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -46,6 +47,7 @@ struct Inner {
     engine: wasmtime::Engine,
     linker: Linker<Guest>,
     limits: Limits,
+    gpu: Gpu,
     activity: Activity,
     /// Guests' own threads, so that none of them holds up a socket or a timer.
     runtime: Option<Runtime>,
@@ -76,13 +78,14 @@ impl Component {
 
 impl Engine {
     /// Reserves room for instances, and starts the guests' threads, as many as there are cores, and the ticker.
-    pub fn start(limits: Limits) -> Result<Self, LoadError> {
-        Self::start_with(limits, |_| Ok(()))
+    pub fn start(limits: Limits, gpu: Gpu) -> Result<Self, LoadError> {
+        Self::start_with(limits, gpu, |_| Ok(()))
     }
 
     /// As [`start`](Self::start), with `extend` to change what guests are offered.
     pub(super) fn start_with(
         limits: Limits,
+        gpu: Gpu,
         extend: impl FnOnce(&mut Linker<Guest>) -> wasmtime::Result<()>,
     ) -> Result<Self, LoadError> {
         let failed = |error: &dyn std::fmt::Display| LoadError::Start(error.to_string());
@@ -98,12 +101,17 @@ impl Engine {
             .map_err(|error| failed(&error))?;
         let ticker = Ticker::start(&engine).map_err(|error| failed(&error))?;
         let activity = ticker.activity().ok_or_else(|| LoadError::Start("no ticker".to_owned()))?;
-        Ok(Self(Arc::new(Inner { engine, linker, limits, activity, runtime: Some(runtime), _ticker: ticker })))
+        Ok(Self(Arc::new(Inner { engine, linker, limits, gpu, activity, runtime: Some(runtime), _ticker: ticker })))
     }
 
     /// Bounds of each instance.
     pub fn limits(&self) -> Limits {
         self.0.limits
+    }
+
+    /// What guests' shaders run on.
+    pub fn gpu(&self) -> &Gpu {
+        &self.0.gpu
     }
 
     /// Runs a task that owns an instance. It ends with the engine at the latest.

@@ -12,8 +12,10 @@ use super::bindings::exports::rillbox::processor::processor as wit;
 use super::bindings::rillbox::processor::types::Error as Misuse;
 use super::context::{Guest, GuestOutput};
 use super::engine::{Component, Engine};
+use super::graphics::Pending;
 use super::guard::guarded;
 use super::http::HttpAccess;
+use super::imports::video::Staged;
 use super::imports::{audio, video};
 use super::limits::Refusals;
 use super::rate::SoundCredit;
@@ -70,12 +72,23 @@ pub enum Failure {
         /// How long it could have.
         budget: Duration,
     },
+    /// The GPU was busy with others for so long that the frame could wait no longer. The guest is not to blame, and goes on.
+    #[error("the GPU was busy with others")]
+    Busy,
+    /// The guest used the GPU, which is gone with all that it had there. The guest is not to blame, but cannot go on from there.
+    #[error("the GPU was lost")]
+    Lost,
 }
 
 impl Failure {
     /// Whether the instance must be replaced.
     pub fn is_fatal(&self) -> bool {
-        !matches!(self, Self::Reported(_))
+        !matches!(self, Self::Reported(_) | Self::Busy)
+    }
+
+    /// Whether the guest did nothing wrong.
+    pub fn is_blameless(&self) -> bool {
+        matches!(self, Self::Starved { .. } | Self::Lost)
     }
 
     /// Whether the guest was stopped because of the time.
@@ -85,12 +98,14 @@ impl Failure {
 }
 
 /// What became of a picture.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum VideoResult {
     /// Shown as it came.
     Unchanged,
     /// Shown as this.
     Replaced(Picture),
+    /// Shown as what comes from the GPU.
+    Pending(Pending),
     /// Not shown.
     Withheld,
 }
@@ -106,7 +121,7 @@ pub struct Instance {
 impl Instance {
     /// Makes an instance; none of the guest's exports has been called.
     pub async fn new(engine: &Engine, component: &Component, identity: &Identity) -> Result<Self, Failure> {
-        let mut store = Store::new(engine.wasmtime(), Guest::new(identity, engine.limits()));
+        let mut store = Store::new(engine.wasmtime(), Guest::new(identity, engine.limits(), engine.gpu().clone()));
         store.limiter(|guest| &mut guest.budget);
         store.set_hostcall_fuel(engine.limits().copied);
         // Handles of the guest's own making cost the host memory, too. Those that a call lends count while it runs, and there may be as
@@ -162,6 +177,7 @@ impl Instance {
 
     /// Gives the guest a picture.
     pub async fn video(&mut self, frame: &VideoFrame) -> Result<VideoResult, Failure> {
+        let room = self.store.data_mut().graphics.room().await?;
         let own = video::Frame { picture: frame.picture.clone(), pts: frame.pts, staged: None, retained: None };
         let guest = self.store.data_mut();
         let own = guest.table.push(own).map_err(|_| full(guest.no_handle()))?;
@@ -170,9 +186,13 @@ impl Instance {
         let outcome =
             run(&self.engine, &mut self.store, budget, async |store| exports.call_process_video(store, borrow()).await)
                 .await;
-        let frame = self.store.data_mut().table.delete(own).map_err(|error| Failure::Trap(error.to_string()))?;
+        let guest = self.store.data_mut();
+        let frame = guest.table.delete(own).map_err(|error| Failure::Trap(error.to_string()))?;
         Ok(match (outcome?, frame.staged) {
-            (wit::VideoOutcome::Replaced, Some(picture)) => VideoResult::Replaced(picture),
+            (wit::VideoOutcome::Replaced, Some(Staged::Picture(picture))) => VideoResult::Replaced(picture),
+            (wit::VideoOutcome::Replaced, Some(Staged::Download(download))) => {
+                VideoResult::Pending(guest.graphics.pending(download, frame.picture.color(), wall(budget), room))
+            }
             (wit::VideoOutcome::Replaced, None) => {
                 return Err(Failure::Reported("`replaced` without a picture staged by `replace-pixels`".to_owned()));
             }
@@ -230,7 +250,14 @@ impl Instance {
 
     /// What the host did for the guest since the last call of this.
     pub fn take_work(&mut self) -> Work {
-        std::mem::take(&mut self.store.data_mut().work)
+        let guest = self.store.data_mut();
+        guest.work.note_gpu(guest.graphics.take_usage());
+        std::mem::take(&mut guest.work)
+    }
+
+    /// Bytes of the guest's images and buffers on the GPU, which count in its memory, too.
+    pub fn gpu_memory(&self) -> usize {
+        self.store.data().graphics.memory
     }
 
     /// Bytes of the guest's memories, tables, tensors and retained frames.
@@ -249,14 +276,15 @@ async fn run<T>(
     let guest = store.data_mut();
     let waited = guest.timer.begin(budget);
     guest.budget.begin();
+    guest.graphics.begin();
     store.set_epoch_deadline(1);
-    // Timers are late on a busy machine, and a guest that runs is seen to be out of time at its next turn.
-    let wall = budget * 2 - (TICK * 2).min(budget);
+    let wall = wall(budget);
     let ended = {
         let _running = engine.activity().enter();
         waited.during(guarded(tokio::time::timeout(wall, call(store)))).await
     };
-    match ended {
+    let submitted = store.data_mut().graphics.submit();
+    let result = match ended {
         Err(panic) => Err(Failure::Trap(clip(format!("the host panicked in a call of it: {panic}")))),
         Ok(Err(_elapsed)) => match store.data().timer.ran() {
             ran if ran < budget => Err(Failure::Starved { ran, budget }),
@@ -264,7 +292,15 @@ async fn run<T>(
         },
         Ok(Ok(Ok(result))) => result.map_err(|message| Failure::Reported(clip(message))),
         Ok(Ok(Err(error))) => Err(classify(&error, store.data_mut(), budget)),
-    }
+    };
+    let value = result?;
+    submitted.map(|()| value)
+}
+
+/// How long a call may take in all. Timers are late on a busy machine, and a guest that runs is seen to be out of time at its next
+/// turn.
+fn wall(budget: Duration) -> Duration {
+    budget * 2 - (TICK * 2).min(budget)
 }
 
 /// An error that says why an instance could not be made, unless its code is to blame: an export of another signature is told of

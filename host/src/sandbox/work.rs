@@ -1,6 +1,8 @@
-//! What the host has done for a guest, by kinds of operations on tensors.
+//! What the host has done for a guest, by kinds of operations.
 
 use std::time::Duration;
+
+use rillbox_gpu::Usage;
 
 /// A kind of operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +25,15 @@ pub enum Kind {
     Layout,
     /// Softmax and norms.
     Normalization,
+    /// On the GPU, between planes and pixels.
+    GpuColor,
+    /// On the GPU, the guest's programs.
+    GpuProgram,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Transfer,
         Self::Elementwise,
         Self::Reduction,
@@ -37,6 +43,8 @@ impl Kind {
         Self::Resize,
         Self::Layout,
         Self::Normalization,
+        Self::GpuColor,
+        Self::GpuProgram,
     ];
 
     /// As statuses and metrics name it.
@@ -51,7 +59,14 @@ impl Kind {
             Self::Resize => "resize",
             Self::Layout => "layout",
             Self::Normalization => "normalization",
+            Self::GpuColor => "color",
+            Self::GpuProgram => "program",
         }
+    }
+
+    /// Whether the GPU does it; the others are operations on tensors.
+    pub const fn is_on_gpu(self) -> bool {
+        matches!(self, Self::GpuColor | Self::GpuProgram)
     }
 }
 
@@ -74,6 +89,15 @@ impl Work {
         let done = &mut self.0[kind as usize];
         done.operations += 1;
         done.time += time;
+    }
+
+    /// Counts what the GPU did.
+    pub fn note_gpu(&mut self, usage: Usage) {
+        for (kind, share) in [(Kind::GpuColor, usage.color), (Kind::GpuProgram, usage.programs)] {
+            let done = &mut self.0[kind as usize];
+            done.operations += share.passes;
+            done.time += share.time;
+        }
     }
 
     /// Counts these, too.

@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use rillbox_media::{AudioFrame, Tracks, VideoFrame};
 
+use crate::sandbox::Pending;
+
 /// A frame, when the bytes that completed it arrived, and when its turn should come.
 #[derive(Debug)]
 pub(super) struct Timed<T> {
@@ -17,6 +19,8 @@ pub(super) struct Timed<T> {
 pub(super) enum Item {
     Tracks(Tracks),
     Video(Timed<VideoFrame>),
+    /// A picture, and what comes in its place from the GPU.
+    Pending(Timed<VideoFrame>, Pending),
     /// A picture that the processor does not want shown.
     Withheld(Timed<VideoFrame>),
     Audio(Timed<AudioFrame>),

@@ -132,6 +132,8 @@ pub struct Meters {
     pub guest_restarts: Moments,
     /// Bytes of the processor's instances: of the first, and of the one that has sound to itself where there are two.
     pub guest_memory: [Counter; 2],
+    /// Of these, bytes on the GPU.
+    pub guest_gpu_memory: [Counter; 2],
     /// Values and events that the processor sent.
     pub guest_outputs: Counter,
     /// What was refused to the processor.
@@ -190,6 +192,7 @@ impl Meters {
             guest_overruns: Counter::default(),
             guest_restarts: Moments::default(),
             guest_memory: Default::default(),
+            guest_gpu_memory: Default::default(),
             guest_outputs: Counter::default(),
             guest_refused: Refused::default(),
             guest_work: WorkMeter::default(),
@@ -321,6 +324,11 @@ impl Meters {
     /// Bytes of all of the processor's instances.
     pub fn guest_memory(&self) -> u64 {
         self.guest_memory.iter().map(Counter::get).sum()
+    }
+
+    /// Of these, bytes on the GPU.
+    pub fn guest_gpu_memory(&self) -> u64 {
+        self.guest_gpu_memory.iter().map(Counter::get).sum()
     }
 
     /// What the input counted.

@@ -27,7 +27,7 @@ mod stream;
 mod streams;
 mod totals;
 
-pub use crate::sandbox::{Done, HttpMeter, Kind};
+pub use crate::sandbox::{Done, HttpMeter, Kind, Work};
 pub use change::{ChangeRejected, ChangeRequest};
 pub use channels::{ChannelMeters, ControlMeter, FeedMeter};
 pub use histogram::Distribution;

@@ -237,9 +237,13 @@ impl Encoder {
         while let Some(item) = items.blocking_recv() {
             match item {
                 Item::Tracks(tracks) => self.output.tracks(tracks, &mut emit(&self.emit))?,
-                Item::Video(timed) => {
-                    let instead = self.loading.instead_of(&timed.frame);
-                    self.show(timed, instead)?;
+                Item::Video(timed) => self.shown(timed)?,
+                Item::Pending(mut timed, pending) => {
+                    // Without it the frame passes through; the lane hears of it at the next one.
+                    if let Ok(picture) = pending.picture() {
+                        timed.frame.picture = picture;
+                    }
+                    self.shown(timed)?;
                 }
                 Item::Withheld(timed) => {
                     if let Some(instead) = self.loading.for_withheld(&timed.frame) {
@@ -255,6 +259,12 @@ impl Encoder {
             }
         }
         self.output.finish(&mut emit(&self.emit))
+    }
+
+    /// Takes a picture that is to be shown.
+    fn shown(&mut self, timed: Timed<VideoFrame>) -> Result<(), EncodeError> {
+        let instead = self.loading.instead_of(&timed.frame);
+        self.show(timed, instead)
     }
 
     /// Encodes a picture, or what stands in for it.

@@ -6,6 +6,8 @@ pub(crate) mod data;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 pub(crate) mod log;
+#[cfg(feature = "shader")]
+pub(crate) mod shader;
 #[cfg(feature = "tensor")]
 pub(crate) mod tensor;
 pub(crate) mod video;

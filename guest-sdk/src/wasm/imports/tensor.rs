@@ -216,7 +216,7 @@ pub(crate) fn blend_scalar(tensor: &Handle, other: &Handle, weight: f32) -> Answ
     answer(tensor.blend_scalar(other, weight))
 }
 
-fn wire_element(element: ElementType) -> wire::ElementType {
+pub(super) fn wire_element(element: ElementType) -> wire::ElementType {
     match element {
         ElementType::F32 => wire::ElementType::Float32,
         ElementType::F16 => wire::ElementType::Float16,

@@ -156,6 +156,32 @@ impl Picture {
         Ok(planes)
     }
 
+    /// A copy of I420 planes, each with the bytes from one row to the next.
+    pub fn from_planes(
+        width: u32,
+        height: u32,
+        planes: [(&[u8], usize); 3],
+        color: Color,
+    ) -> Result<Self, PictureError> {
+        let mut made = Self::allocate(width, height)?;
+        let sizes = [(width, height), (width / 2, height / 2), (width / 2, height / 2)];
+        for (((from, stride), (to, to_stride)), (width, height)) in
+            planes.into_iter().zip(planes_mut(&mut made)).zip(sizes)
+        {
+            let (width, height) = (width as usize, height as usize);
+            let needed = stride * (height - 1) + width;
+            if stride < width || from.len() < needed {
+                let (format, given) = (PixelFormat::Gray8, from.len());
+                let (width, height) = (width as u32, height as u32);
+                return Err(PictureError::Length { format, width, height, expected: needed, given });
+            }
+            for (to, from) in to.chunks_mut(to_stride).zip(from.chunks(stride)).take(height) {
+                to[..width].copy_from_slice(&from[..width]);
+            }
+        }
+        Ok(Self::from_frame(made, color))
+    }
+
     /// Pixels a row.
     pub fn width(&self) -> u32 {
         self.planes.width()

@@ -17,7 +17,7 @@ use super::error::ApiError;
 use super::status::state;
 use super::system::VERSION;
 use super::{App, Shared};
-use crate::session::{COUNTS, Census, Done, Phase, Stream, Streams, Totals};
+use crate::session::{COUNTS, Census, Done, Kind, Phase, Stream, Streams, Totals};
 use crate::telemetry::Usage;
 
 /// A counter's name, what it counts, and where it is.
@@ -51,6 +51,7 @@ async fn metrics(State(streams): App) -> Result<Response, ApiError> {
 fn families(streams: &Streams) -> Vec<MetricFamily> {
     let census = streams.census();
     let mut families = host(streams, &census);
+    families.extend(gpu(streams));
     families.extend(Usage::now().iter().flat_map(process));
     families.extend(of_streams(&census));
     families.extend(of_processors(&census));
@@ -78,6 +79,32 @@ fn host(streams: &Streams, census: &Census) -> Vec<MetricFamily> {
             "rillbox_guest_tasks",
             "Tasks that own an instance of a processor or make one.",
             [gauge(&[], streams.host().engine.tasks() as f64)],
+        ),
+    ]
+}
+
+/// The GPU that shaders run on, once it is open.
+fn gpu(streams: &Streams) -> Vec<MetricFamily> {
+    let gpu = streams.host().engine.gpu();
+    let Some(device) = gpu.opened() else { return Vec::new() };
+    let (sent, received) = device.moved();
+    let moved = [("to", sent), ("from", received)];
+    vec![
+        gauges(
+            "rillbox_gpu_info",
+            "The GPU that shaders run on.",
+            [gauge(&[("name", &device.info().name), ("driver", &device.info().driver)], 1.0)],
+        ),
+        gauges("rillbox_gpu_waiting", "Results that are on their way.", [gauge(&[], device.waiting() as f64)]),
+        counters(
+            "rillbox_gpu_bytes_total",
+            "Bytes sent to the GPU and received from it, since it was opened.",
+            moved.map(|(direction, bytes)| counter(&[("direction", direction)], bytes as f64)),
+        ),
+        counters(
+            "rillbox_gpu_lost_total",
+            "GPUs that were lost and opened anew.",
+            [counter(&[], gpu.reopened() as f64)],
         ),
     ]
 }
@@ -125,6 +152,8 @@ fn of_streams(census: &Census) -> Vec<MetricFamily> {
     let streams = || census.running.iter().zip(&rows);
     let memory = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.guest_memory() as f64));
     families.push(gauges("rillbox_stream_guest_memory_bytes", "Memory of the processor's instances.", memory));
+    let gpu = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.guest_gpu_memory() as f64));
+    families.push(gauges("rillbox_stream_gpu_memory_bytes", "Memory that they have on the GPU.", gpu));
     let uptime = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.uptime().as_secs_f64()));
     families.push(gauges("rillbox_stream_uptime_seconds", "Time since the stream's start.", uptime));
     families
@@ -159,15 +188,16 @@ fn of_totals(of: &str, rows: &[Row]) -> Vec<MetricFamily> {
     let guest_time = rows.iter().map(|row| histogram(&row.labels, &row.totals.guest_time));
     let help = "The processor's time for each picture.";
     families.push(histograms(format!("rillbox_{of}_guest_time_seconds"), help, guest_time));
-    families.extend(of_work(of, rows));
+    families.extend(of_work(of, "tensor", rows, |kind| !kind.is_on_gpu()));
+    families.extend(of_work(of, "gpu", rows, Kind::is_on_gpu));
     families
 }
 
-/// Operations on tensors, by kind.
-fn of_work(of: &str, rows: &[Row]) -> [MetricFamily; 2] {
+/// Operations by kind: on tensors, or on the GPU.
+fn of_work(of: &str, place: &str, rows: &[Row], belongs: fn(Kind) -> bool) -> [MetricFamily; 2] {
     let samples = |value: fn(Done) -> f64| {
         rows.iter().flat_map(move |row| {
-            row.totals.guest_work.iter().map(move |(kind, done)| {
+            row.totals.guest_work.iter().filter(move |(kind, _)| belongs(*kind)).map(move |(kind, done)| {
                 let labels = [&row.labels[..], &[("kind", kind.name())]].concat();
                 counter(&labels, value(done))
             })
@@ -176,7 +206,7 @@ fn of_work(of: &str, rows: &[Row]) -> [MetricFamily; 2] {
     let count = samples(|done| done.operations as f64);
     let time = samples(|done| done.time.as_secs_f64());
     [
-        counters(format!("rillbox_{of}_tensor_operations_total"), "Operations on tensors for the processor.", count),
-        counters(format!("rillbox_{of}_tensor_seconds_total"), "Time that they took, in seconds.", time),
+        counters(format!("rillbox_{of}_{place}_operations_total"), "Operations of the host for the processor.", count),
+        counters(format!("rillbox_{of}_{place}_seconds_total"), "Time that they took, in seconds.", time),
     ]
 }

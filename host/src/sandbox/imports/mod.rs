@@ -5,6 +5,7 @@ pub mod clock;
 pub mod data;
 pub mod http;
 pub mod log;
+pub mod shader;
 pub mod stdio;
 pub mod tensor;
 pub mod video;
@@ -23,6 +24,7 @@ pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     processor::data::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     processor::clock::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     processor::tensor::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
+    processor::shader::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)?;
     http::add_to_linker(linker)?;
     video::add_uncopied(linker)
 }

@@ -6,7 +6,7 @@ use rillbox_compute::{self as compute, Allowance, Convolution, Cost, PictureLayo
 use rillbox_media::{PixelFormat, convert};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
-use wasmtime::component::Resource;
+use wasmtime::component::{Resource, ResourceTable};
 
 use super::video::{self, Frame};
 use crate::sandbox::bindings::rillbox::processor::tensor as wit;
@@ -106,7 +106,7 @@ impl Guest {
     }
 
     fn tensor(&self, handle: &Resource<Held>) -> wasmtime::Result<Tensor> {
-        Ok(self.table.get(handle)?.tensor.clone())
+        held(&self.table, handle)
     }
 
     /// Makes a tensor, and a handle of it.
@@ -156,11 +156,19 @@ impl Guest {
     }
 }
 
+/// The tensor that a handle stands for.
+pub fn held(table: &ResourceTable, handle: &Resource<Held>) -> wasmtime::Result<Tensor> {
+    Ok(table.get(handle)?.tensor.clone())
+}
+
+/// Makes a tensor of bytes, and a handle of it.
+pub fn from_bytes(guest: &mut Guest, element: wit::ElementType, shape: &[u32], bytes: &[u8]) -> Made {
+    guest.make(Kind::Transfer, |allowance| Tensor::from_bytes(element_type(element), &sizes(shape), bytes, allowance))
+}
+
 impl wit::HostTensor for Guest {
     fn from_bytes(&mut self, element: wit::ElementType, shape: Vec<u32>, bytes: Vec<u8>) -> Made {
-        self.make(Kind::Transfer, |allowance| {
-            Tensor::from_bytes(element_type(element), &sizes(&shape), &bytes, allowance)
-        })
+        from_bytes(self, element, &shape, &bytes)
     }
 
     fn full(&mut self, element: wit::ElementType, shape: Vec<u32>, value: f64) -> Made {

@@ -1,21 +1,30 @@
 //! `video`: handles to pictures.
 
+use rillbox_gpu::Download;
 use rillbox_media::{ColorMatrix, ColorRange, Picture, PictureError, PixelFormat, TICKS_PER_SECOND, Ticks, convert};
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, Resource, WasmList};
+use wasmtime::component::{Linker, Resource, ResourceTable, WasmList};
 
 use crate::sandbox::bindings::rillbox::processor::types::{Error, Rational, Timestamp};
 use crate::sandbox::bindings::rillbox::processor::video as wit;
 use crate::sandbox::context::Guest;
+use crate::sandbox::limits::Limits;
 
 /// What a guest's handle of a picture stands for.
 pub struct Frame {
     pub picture: Picture,
     pub pts: Ticks,
     /// The picture that takes this one's place if the call ends well.
-    pub staged: Option<Picture>,
+    pub staged: Option<Staged>,
     /// Bytes counted against the guest: the handle is its own and outlives the call.
     pub retained: Option<usize>,
+}
+
+/// A picture in the place of another.
+pub enum Staged {
+    Picture(Picture),
+    /// It comes from the GPU.
+    Download(Download),
 }
 
 impl wit::Host for Guest {}
@@ -117,7 +126,7 @@ fn replace_pixels(
 ) -> wasmtime::Result<(Result<(), Error>,)> {
     let made = {
         let guest = store.data();
-        if let Err(refused) = may_stage(guest, &frame, (width, height))? {
+        if let Err(refused) = may_stage(&guest.table, &guest.limits, &frame, (width, height))? {
             return Ok((Err(refused),));
         }
         let color = guest.table.get(&frame)?.picture.color();
@@ -133,7 +142,7 @@ pub fn stage(
     size: (u32, u32),
     data: &[u8],
 ) -> wasmtime::Result<Result<(), Error>> {
-    if let Err(refused) = may_stage(guest, frame, size)? {
+    if let Err(refused) = may_stage(&guest.table, &guest.limits, frame, size)? {
         return Ok(Err(refused));
     }
     let color = guest.table.get(frame)?.picture.color();
@@ -141,17 +150,19 @@ pub fn stage(
     commit(guest, frame, made)
 }
 
-fn may_stage(
-    guest: &Guest,
+/// Whether a picture of this size may take a frame's place.
+pub fn may_stage(
+    table: &ResourceTable,
+    limits: &Limits,
     frame: &Resource<Frame>,
     (width, height): (u32, u32),
 ) -> wasmtime::Result<Result<(), Error>> {
-    let replaced = guest.table.get(frame)?;
+    let replaced = table.get(frame)?;
     if replaced.retained.is_some() {
         return Ok(Err(Error::Invalid("a retained frame cannot be replaced".to_owned())));
     }
     let source = u64::from(replaced.picture.width()) * u64::from(replaced.picture.height());
-    let limit = guest.limits.pixels.min(ENLARGED.max(MAX_GROWTH * source));
+    let limit = limits.pixels.min(ENLARGED.max(MAX_GROWTH * source));
     if u64::from(width) * u64::from(height) > limit {
         return Ok(Err(Error::Limit(format!("{width}×{height} is more than {limit} pixels in the place of {source}"))));
     }
@@ -165,7 +176,7 @@ fn commit(
 ) -> wasmtime::Result<Result<(), Error>> {
     match made {
         Ok(picture) => {
-            guest.table.get_mut(frame)?.staged = Some(picture);
+            guest.table.get_mut(frame)?.staged = Some(Staged::Picture(picture));
             Ok(Ok(()))
         }
         Err(error @ PictureError::Memory { .. }) => Ok(Err(Error::Limit(error.to_string()))),

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use rillbox_gpu::{Choice, Gpu};
 use wasmtime::component::Linker;
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
@@ -50,7 +51,7 @@ pub fn engine(instances: u32, now: impl Fn() -> u64 + Send + Sync + 'static) -> 
         linker.allow_shadowing(false);
         Ok(())
     };
-    Engine::start_with(Limits { instances, ..Limits::for_pixels(64 * 64) }, shadow).unwrap()
+    Engine::start_with(Limits { instances, ..Limits::for_pixels(64 * 64) }, Gpu::new(Choice::Cpu), shadow).unwrap()
 }
 
 pub fn compiled(engine: &Engine, component: &[u8]) -> Component {

@@ -125,7 +125,8 @@ impl Director {
             ended.flatten()?;
         }
         // Those at work note theirs with the next frame.
-        self.stage.meters.guest_memory.iter().for_each(|memory| memory.set(0));
+        let meters = &self.stage.meters;
+        meters.guest_memory.iter().chain(&meters.guest_gpu_memory).for_each(|memory| memory.set(0));
         self.lease = role.lease;
         Ok(begun.filter(|()| !self.orders.is_empty()).map(|()| parts.handles))
     }

@@ -225,6 +225,7 @@ fn shown(mut timed: Timed<VideoFrame>, result: VideoResult) -> Item {
     match result {
         VideoResult::Unchanged => {}
         VideoResult::Replaced(picture) => timed.frame.picture = picture,
+        VideoResult::Pending(pending) => return Item::Pending(timed, pending),
         VideoResult::Withheld => return Item::Withheld(timed),
     }
     Item::Video(timed)

@@ -54,8 +54,12 @@ impl Slot {
 
     /// Notes how much memory the instance has.
     fn weigh(&self) {
-        let bytes = if let State::Ready(instance) = &self.state { instance.memory() as u64 } else { 0 };
-        self.meters.guest_memory[self.place].set(bytes);
+        let (bytes, on_gpu) = match &self.state {
+            State::Ready(instance) => (instance.memory(), instance.gpu_memory()),
+            _ => (0, 0),
+        };
+        self.meters.guest_memory[self.place].set(bytes as u64);
+        self.meters.guest_gpu_memory[self.place].set(on_gpu as u64);
     }
 
     /// The instance, or `None` where frames pass through.
@@ -137,7 +141,7 @@ impl Slot {
     /// Counts a failure, and gets rid of the instance when it is of no more use.
     pub fn failed(&mut self, failure: &Failure) {
         let counter = match failure {
-            Failure::Reported(_) => &self.meters.guest_errors,
+            Failure::Reported(_) | Failure::Busy | Failure::Lost => &self.meters.guest_errors,
             Failure::Trap(_) | Failure::Memory { .. } => &self.meters.guest_traps,
             Failure::Overrun(_) | Failure::Starved { .. } => &self.meters.guest_overruns,
         };
@@ -155,9 +159,7 @@ impl Slot {
 
     /// Decides what comes in the place of a broken instance, and when.
     fn broke(&mut self, failure: &Failure) {
-        // Whoever was starved did nothing wrong.
-        let blameless = matches!(failure, Failure::Starved { .. });
-        match if blameless { Verdict::Replace } else { self.recovery.broke(Instant::now()) } {
+        match if failure.is_blameless() { Verdict::Replace } else { self.recovery.broke(Instant::now()) } {
             Verdict::Replace => self.replace(),
             Verdict::Rest(until) => self.state = State::Resting(until),
             Verdict::Quarantine => {

@@ -4,7 +4,7 @@ use thiserror::Error;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::inlet::Sample;
-use crate::sandbox::{Component, Engine, Failure, Identity, Instance};
+use crate::sandbox::{Component, Engine, Failure, Identity, Instance, VideoResult};
 
 /// Why a processor did not start.
 #[derive(Debug, Error)]
@@ -82,8 +82,11 @@ impl Processor {
     pub(super) async fn probe(mut self, sample: Sample) -> Result<Self, NotTaken> {
         let engine = self.recipe.engine.clone();
         on_guests_threads(&engine, async move {
-            if let Some(picture) = sample.video {
-                self.instance.video(&picture).await?;
+            if let Some(picture) = sample.video
+                && let VideoResult::Pending(pending) = self.instance.video(&picture).await?
+            {
+                // Guests' threads are not held up by what one of them waits for.
+                tokio::task::block_in_place(|| pending.picture())?;
             }
             if let Some(samples) = sample.audio {
                 self.instance.audio(samples).await?;

@@ -1,0 +1,181 @@
+//! Results on their way from the device.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use wgpu::BufferUsages;
+
+use crate::device::Device;
+use crate::error::Error;
+use crate::planes::{Planes, PlanesLayout};
+use crate::usage::{Pass, Usage};
+
+/// Bytes that are copied to where they can be read, once what was recorded before them is done.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    device: Arc<Device>,
+    owner: u64,
+    began: Instant,
+    buffer: wgpu::Buffer,
+    bytes: usize,
+    progress: Arc<Progress>,
+}
+
+/// How far a transfer is.
+#[derive(Debug, Default)]
+struct Progress {
+    /// What was timed before it, in the buffer's last bytes, once it can be read.
+    ended: Mutex<Option<Result<Vec<Pass>, Error>>>,
+    changed: Condvar,
+}
+
+impl Progress {
+    fn end(&self, how: Result<Vec<Pass>, Error>) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(how);
+        self.changed.notify_all();
+    }
+}
+
+/// How often whoever waits looks whether there still is a device.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Room for the times of so many passes.
+pub(crate) const TIMED: usize = 32;
+pub(crate) const TIMES: u64 = 16 * TIMED as u64;
+
+impl Transfer {
+    /// Of so many bytes, a multiple of 8.
+    pub fn new(device: &Arc<Device>, owner: u64, bytes: usize) -> Result<Arc<Self>, Error> {
+        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        let buffer = device.buffer(&device.downloads, bytes as u64 + TIMES, usage)?;
+        device.waiting.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(Self {
+            device: device.clone(),
+            owner,
+            began: Instant::now(),
+            buffer,
+            bytes,
+            progress: Arc::default(),
+        }))
+    }
+
+    /// Where the device copies to: the bytes, then the times.
+    pub fn buffer(&self) -> &wgpu::Buffer {
+        &self.buffer
+    }
+
+    pub fn times_at(&self) -> u64 {
+        self.bytes as u64
+    }
+
+    /// The copy was handed to the device.
+    pub fn submitted(&self, passes: Vec<Pass>) {
+        let progress = self.progress.clone();
+        self.buffer.map_async(wgpu::MapMode::Read, .., move |mapped| {
+            progress.end(mapped.map(|()| passes).map_err(|error| Error::Lost(error.to_string())));
+        });
+    }
+
+    pub fn failed(&self, error: &Error) {
+        self.progress.end(Err(error.clone()));
+    }
+
+    /// Waits until it can be read; what was timed.
+    pub fn done(&self, timeout: Duration) -> Result<Vec<Pass>, Error> {
+        let Progress { ended, changed } = &*self.progress;
+        let until = Instant::now() + timeout;
+        let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            // What a device leaves behind that is gone is of no use.
+            self.device.check()?;
+            if let Some(ended) = &*ended {
+                return ended.clone();
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::Late);
+            }
+            // Nobody tells of a device that is gone.
+            let waited = changed.wait_timeout(ended, left.min(LOOK));
+            ended = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits for the device, and hands out the bytes.
+    fn wait<T>(self: &Arc<Self>, timeout: Duration, read: impl FnOnce(&[u8]) -> T) -> Result<(T, Usage), Error> {
+        let done = self.done(timeout);
+        if matches!(done, Err(Error::Late)) {
+            self.device.watch(self.clone());
+            // Most of the time may have been that of others.
+            if !self.device.submitter.is_with(self.owner, self.began.elapsed() / 2) {
+                return Err(Error::Busy);
+            }
+        }
+        let passes = done?;
+        let gone = |error: wgpu::MapRangeError| Error::Lost(error.to_string());
+        let view = self.buffer.get_mapped_range(..).map_err(gone)?;
+        let (bytes, times) = view.split_at(self.bytes);
+        let counts = bytemuck::cast_slice(&times[..16 * passes.len().min(TIMED)]);
+        let usage = Usage::of(&passes, counts, self.device.clock);
+        let result = read(bytes);
+        drop(view);
+        self.buffer.unmap();
+        self.device.received.fetch_add(self.bytes as u64, Ordering::Relaxed);
+        self.device.downloads.give(self.buffer.clone());
+        Ok((result, usage))
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        self.device.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A picture on its way from the device, as planes.
+#[derive(Debug)]
+pub struct Download {
+    pub(crate) transfer: Arc<Transfer>,
+    pub(crate) layout: PlanesLayout,
+}
+
+impl Download {
+    /// The device it comes from.
+    pub fn device(&self) -> &Arc<Device> {
+        &self.transfer.device
+    }
+
+    /// Waits for the planes, no longer than `timeout`, and hands them to `read`; and what the work before them took.
+    pub fn wait<T>(self, timeout: Duration, read: impl FnOnce(Planes<'_>) -> T) -> Result<(T, Usage), Error> {
+        self.transfer.wait(timeout, |bytes| read(self.layout.split(bytes)))
+    }
+}
+
+/// Bytes on their way from the device.
+#[derive(Debug)]
+pub struct Bytes {
+    pub(crate) transfer: Arc<Transfer>,
+    /// Bytes a row, and from one row to the next.
+    pub(crate) row: (usize, usize),
+    pub(crate) bytes: usize,
+}
+
+impl Bytes {
+    /// Waits for them, no longer than `timeout`; and what the work before them took.
+    pub fn wait(self, timeout: Duration) -> Result<(Vec<u8>, Usage), Error> {
+        let (row, count) = (self.row.0, self.bytes);
+        self.wait_with(timeout, |bytes, stride| {
+            let mut read = Vec::with_capacity(count);
+            for bytes in bytes.chunks(stride) {
+                read.extend_from_slice(&bytes[..row.min(count - read.len())]);
+            }
+            read
+        })
+    }
+
+    /// The same, where `read` is handed the bytes where they are, with how many there are from one row to the next.
+    pub fn wait_with<T>(self, timeout: Duration, read: impl FnOnce(&[u8], usize) -> T) -> Result<(T, Usage), Error> {
+        self.transfer.wait(timeout, |bytes| read(bytes, self.row.1))
+    }
+}

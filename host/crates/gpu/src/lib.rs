@@ -1,0 +1,34 @@
+//! Pictures and shaders on a GPU, for code that nobody trusts.
+//!
+//! A [`Gpu`] stands for the device that was chosen, opens it when somebody first needs it, and opens it anew when it was
+//! lost. A [`Program`] is a compute shader in WGSL that has been checked ([`limits`]) and whose loops end. A
+//! [`Workspace`] is one user's part of the device: [`Image`]s and [`Buffer`]s, and commands that are recorded and go to
+//! the device together. A picture goes up as the planes that a decoder gives, Y′CbCr 4:2:0, and comes down as such:
+//! [`Download`] is one on its way.
+//!
+//! No handles, no guests, no frames' times.
+
+mod choice;
+pub mod color;
+mod device;
+mod download;
+mod error;
+mod fuel;
+pub mod limits;
+mod planes;
+mod program;
+mod source;
+mod submission;
+mod usage;
+mod workspace;
+
+pub use choice::{Choice, ParseChoiceError};
+pub use color::{Color, Matrix, Range};
+pub use device::{Device, Gpu, Info};
+pub use download::{Bytes, Download};
+pub use error::Error;
+pub use planes::{Planes, PlanesLayout};
+pub use program::Program;
+pub use source::{Access, Kind};
+pub use usage::{Share, Usage};
+pub use workspace::{Binding, Buffer, Filter, Image, Workspace};

@@ -1,0 +1,38 @@
+//! What a shader may be, and do.
+//!
+//! A GPU stops nothing by itself: what a shader can take is bounded before it runs. The numbers are far above what filters of
+//! pictures need.
+
+/// Bytes of WGSL.
+pub const SOURCE: usize = 64 << 10;
+
+/// Invocations of a workgroup, x · y · z: WebGPU's own limit.
+pub const WORKGROUP: u32 = 256;
+
+/// Bytes of `var<workgroup>`: WebGPU's own limit.
+pub const WORKGROUP_MEMORY: u32 = 16 << 10;
+
+/// Bytes of any one value, and of all `var<private>` and local variables together: each invocation has them.
+pub const PRIVATE_MEMORY: u32 = 2 << 10;
+
+/// Bindings, all in group 0.
+pub const BINDINGS: usize = 16;
+
+/// Bytes of `var<uniform>`.
+pub const UNIFORM: u32 = 16 << 10;
+
+/// Steps of straight code, with functions counted where they are called.
+pub const STEPS: u64 = 32 << 10;
+
+/// Invocations of one dispatch: a picture of 16384² in four parts.
+pub const INVOCATIONS: u64 = 1 << 26;
+
+/// Dispatches that one frame may have.
+pub const DISPATCHES: u32 = 64;
+
+/// Rounds that all loops of all invocations may take in one frame. A dispatch gets an eighth of what is left, shared
+/// equally between its invocations: more than 1,000 rounds each for the first one over 1920×1080 pixels.
+pub const ROUNDS: u64 = 1 << 34;
+
+/// Rounds that one invocation's loops may take at most, whatever the share.
+pub const ROUNDS_EACH: u64 = 65_535;

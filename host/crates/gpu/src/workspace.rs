@@ -1,0 +1,582 @@
+//! One user's part of a device: what it has there, and what it has it do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytemuck::bytes_of;
+use wgpu::{BindGroupEntry, BindingResource, BufferUsages, BufferViewMut, TextureUsages};
+
+use crate::color::{Color, Kernel, Params};
+use crate::device::Device;
+use crate::download::{Bytes, Download, TIMED, TIMES, Transfer};
+use crate::error::Error;
+use crate::limits;
+use crate::planes::{Planes, PlanesLayout};
+use crate::program::Program;
+use crate::source::{Access, Kind};
+use crate::submission::Submission;
+use crate::usage::Pass;
+
+/// Pixels of 4 bytes on the device: red, green, blue, alpha.
+#[derive(Debug)]
+pub struct Image {
+    texture: wgpu::Texture,
+    view: wgpu::TextureView,
+}
+
+impl Image {
+    /// Pixels a row, and rows.
+    pub fn size(&self) -> (u32, u32) {
+        (self.texture.width(), self.texture.height())
+    }
+
+    /// Bytes on the device.
+    pub fn bytes(&self) -> usize {
+        image_bytes(self.size())
+    }
+}
+
+fn image_bytes((width, height): (u32, u32)) -> usize {
+    width as usize * height as usize * 4
+}
+
+/// Bytes on the device.
+#[derive(Debug)]
+pub struct Buffer {
+    buffer: wgpu::Buffer,
+    bytes: usize,
+}
+
+impl Buffer {
+    /// As many as were asked for.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// How a sampler reads between pixels. Beyond an image's edge it reads the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// The nearest pixel.
+    Nearest,
+    /// A weighted mean of four.
+    Linear,
+}
+
+/// What is bound to a number of a program.
+#[derive(Clone, Copy, Debug)]
+pub enum Binding<'a> {
+    /// For `texture_2d<f32>` and `texture_storage_2d<rgba8unorm, write>`.
+    Image(&'a Image),
+    /// For `var<storage>`.
+    Buffer(&'a Buffer),
+    /// For `var<uniform>`.
+    Uniform(&'a [u8]),
+    /// For `sampler`.
+    Sampler(Filter),
+}
+
+/// What one user has on a device. Commands are recorded in the order of the calls, and go to the device with
+/// [`submit`](Self::submit). What is made is all zero unless it is said to hold something: nothing of others is ever seen.
+#[derive(Debug)]
+pub struct Workspace {
+    device: Arc<Device>,
+    /// Of all of the process, to tell whose commands a device is with.
+    id: u64,
+    encoder: Option<wgpu::CommandEncoder>,
+    /// Uniforms of what is recorded, and the buffer they go to.
+    uniforms: Vec<u8>,
+    uniform_buffer: wgpu::Buffer,
+    times: Option<Times>,
+    /// Passes that were recorded.
+    passes: Vec<Pass>,
+    transfers: Vec<Arc<Transfer>>,
+    /// What the recorded commands read from.
+    stagings: Vec<wgpu::Buffer>,
+    /// Textures of images that are gone.
+    spare: Vec<wgpu::Texture>,
+    rounds: u64,
+    dispatches: u32,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+#[derive(Debug)]
+struct Times {
+    queries: wgpu::QuerySet,
+    resolved: wgpu::Buffer,
+}
+
+/// What planes on the device are used for.
+const PLANES: BufferUsages = BufferUsages::STORAGE.union(BufferUsages::COPY_DST).union(BufferUsages::COPY_SRC);
+
+/// Bytes of uniforms that go with one submission.
+const UNIFORMS: usize = 64 << 10;
+
+/// Where a uniform may begin: WebGPU's own limit.
+const ALIGNMENT: usize = 256;
+
+/// So many textures are kept for the next images.
+const SPARE: usize = 4;
+
+impl Workspace {
+    /// With nothing in it.
+    pub fn new(device: &Arc<Device>) -> Result<Self, Error> {
+        let wgpu = &device.device;
+        let buffer = |size: u64, usage: BufferUsages| {
+            wgpu.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false })
+        };
+        device.tried(|| Self {
+            device: device.clone(),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            encoder: None,
+            uniforms: Vec::new(),
+            uniform_buffer: buffer(UNIFORMS as u64, BufferUsages::UNIFORM | BufferUsages::COPY_DST),
+            times: device.clock.map(|_| Times {
+                queries: wgpu.create_query_set(&wgpu::QuerySetDescriptor {
+                    label: None,
+                    ty: wgpu::QueryType::Timestamp,
+                    count: 2 * TIMED as u32,
+                }),
+                resolved: buffer(TIMES, BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC),
+            }),
+            passes: Vec::new(),
+            transfers: Vec::new(),
+            stagings: Vec::new(),
+            spare: Vec::new(),
+            rounds: limits::ROUNDS,
+            dispatches: limits::DISPATCHES,
+        })
+    }
+
+    /// The device it is on.
+    pub fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// A frame begins: there may be as many dispatches and rounds of loops as a frame may have.
+    pub fn begin(&mut self) {
+        (self.rounds, self.dispatches) = (limits::ROUNDS, limits::DISPATCHES);
+    }
+
+    /// An image, all zero.
+    pub fn image(&mut self, width: u32, height: u32) -> Result<Image, Error> {
+        self.check_size(width, height)?;
+        let texture = self.texture(width, height)?;
+        Ok(image(texture))
+    }
+
+    /// A picture's pixels.
+    pub fn upload(&mut self, planes: &Planes<'_>, color: Color) -> Result<Image, Error> {
+        self.upload_with((planes.width, planes.height), color, |to| {
+            for (start, row) in planes.rows() {
+                to.slice(start..start + row.len()).copy_from_slice(row);
+            }
+        })
+    }
+
+    /// The same, where `fill` writes all planes, laid out as [`PlanesLayout`] says.
+    pub fn upload_with(
+        &mut self,
+        (width, height): (u32, u32),
+        color: Color,
+        fill: impl FnOnce(&mut BufferViewMut),
+    ) -> Result<Image, Error> {
+        let image = self.image_to_fill(width, height)?;
+        let layout = PlanesLayout::new(width, height);
+        let size = layout.bytes() as u64;
+        let staging = self.staging(size, fill)?;
+        let device = self.device.clone();
+        let planes = device.buffer(&device.planes, size, PLANES)?;
+        self.encoder().copy_buffer_to_buffer(&staging, 0, &planes, 0, size);
+        let params = Params::new(layout, (width, height), color);
+        let resources = [planes.as_entire_binding(), BindingResource::TextureView(&image.view)];
+        self.kernel(&device.kernels.yuv_to_rgba, params, resources)?;
+        device.planes.give(planes);
+        Ok(image)
+    }
+
+    /// Pixels of 4 bytes, row by row.
+    pub fn pixels(&mut self, width: u32, height: u32, pixels: &[u8]) -> Result<Image, Error> {
+        let (expected, row) = (image_bytes((width, height)), width as usize * 4);
+        if pixels.len() != expected {
+            let given = pixels.len();
+            return Err(Error::Invalid(format!("{width}×{height} takes {expected} bytes, not {given}")));
+        }
+        self.pixels_with(width, height, |to, stride| {
+            for (pixels, at) in pixels.chunks(row).zip((0..).step_by(stride)) {
+                to.slice(at..at + row).copy_from_slice(pixels);
+            }
+        })
+    }
+
+    /// The same, where `fill` writes all pixels, with so many bytes from one row to the next.
+    pub fn pixels_with(
+        &mut self,
+        width: u32,
+        height: u32,
+        fill: impl FnOnce(&mut BufferViewMut, usize),
+    ) -> Result<Image, Error> {
+        let image = self.image_to_fill(width, height)?;
+        let stride = stride(width);
+        let staging = self.staging(u64::from(stride) * u64::from(height), |to| fill(to, stride as usize))?;
+        let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(stride), rows_per_image: None };
+        let source = wgpu::TexelCopyBufferInfo { buffer: &staging, layout };
+        let size = image.texture.size();
+        self.encoder().copy_buffer_to_texture(source, image.texture.as_image_copy(), size);
+        Ok(image)
+    }
+
+    /// An image of which every pixel is written before anybody reads it.
+    fn image_to_fill(&mut self, width: u32, height: u32) -> Result<Image, Error> {
+        self.check_size(width, height)?;
+        let spare = self.spare.iter().position(|texture| (texture.width(), texture.height()) == (width, height));
+        Ok(image(match spare {
+            Some(place) => self.spare.swap_remove(place),
+            None => self.texture(width, height)?,
+        }))
+    }
+
+    /// Bytes for the device to read; their place can be used again once it has.
+    fn staging(&mut self, size: u64, fill: impl FnOnce(&mut BufferViewMut)) -> Result<wgpu::Buffer, Error> {
+        let usage = BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC;
+        let staging = self.device.buffer(&self.device.uploads, size, usage)?;
+        let mut view = staging.get_mapped_range_mut(..).map_err(|error| Error::Lost(error.to_string()))?;
+        fill(&mut view);
+        drop(view);
+        staging.unmap();
+        self.device.sent.fetch_add(size, Ordering::Relaxed);
+        self.stagings.push(staging.clone());
+        Ok(staging)
+    }
+
+    /// An image that is not needed any more: its place is kept for the next one.
+    pub fn recycle(&mut self, image: Image) {
+        if self.spare.len() < SPARE {
+            self.spare.push(image.texture);
+        }
+    }
+
+    /// So many bytes, all zero.
+    pub fn buffer(&mut self, bytes: usize) -> Result<Buffer, Error> {
+        self.make_buffer(bytes, false)
+    }
+
+    /// These bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<Buffer, Error> {
+        let made = self.make_buffer(bytes.len(), true)?;
+        let mapped = |error: wgpu::MapRangeError| Error::Lost(error.to_string());
+        made.buffer.get_mapped_range_mut(..).map_err(mapped)?.slice(..bytes.len()).copy_from_slice(bytes);
+        made.buffer.unmap();
+        self.device.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(made)
+    }
+
+    fn make_buffer(&self, bytes: usize, mapped_at_creation: bool) -> Result<Buffer, Error> {
+        let most = self.device.device.limits().max_storage_buffer_binding_size;
+        if bytes == 0 || bytes as u64 > most {
+            return Err(Error::Invalid(format!("a buffer of {bytes} bytes: from 1 to {most}")));
+        }
+        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
+        let size = bytes.next_multiple_of(8) as u64;
+        let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation };
+        let buffer = self.device.tried(|| self.device.device.create_buffer(&descriptor))?;
+        Ok(Buffer { buffer, bytes })
+    }
+
+    /// Has a program run, in so many workgroups along each axis.
+    pub fn dispatch(
+        &mut self,
+        program: &Program,
+        bindings: &[(u32, Binding<'_>)],
+        groups: [u32; 3],
+    ) -> Result<(), Error> {
+        let compiled = program.0.clone();
+        self.check_dispatch(program, groups)?;
+        check_bindings(program, bindings)?;
+        let uniforms: usize = bindings
+            .iter()
+            .map(|(_, binding)| if let Binding::Uniform(bytes) = binding { bytes.len() + ALIGNMENT } else { 0 })
+            .sum();
+        self.reserve(uniforms + ALIGNMENT)?;
+        let invocations = invocations(compiled.workgroup, groups);
+        let rounds = if compiled.has_loops { self.rounds / 8 / invocations } else { 0 }.min(limits::ROUNDS_EACH);
+        let rounds_at = self.uniform(bytes_of(&[rounds as u32, 0, 0, 0]));
+        let places: Vec<_> = bindings
+            .iter()
+            .map(|(_, binding)| if let Binding::Uniform(bytes) = binding { self.uniform(bytes) } else { 0 })
+            .collect();
+        let device = self.device.clone();
+        device.tried(|| {
+            let entries: Vec<_> = bindings
+                .iter()
+                .zip(&places)
+                .map(|((number, binding), place)| BindGroupEntry {
+                    binding: *number,
+                    resource: match binding {
+                        Binding::Image(image) => BindingResource::TextureView(&image.view),
+                        Binding::Buffer(buffer) => buffer.buffer.as_entire_binding(),
+                        Binding::Uniform(bytes) => self.uniform_at(*place, bytes.len()),
+                        Binding::Sampler(filter) => BindingResource::Sampler(&device.samplers[*filter as usize]),
+                    },
+                })
+                .collect();
+            let group = |layout, entries: &[BindGroupEntry<'_>]| {
+                device.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries })
+            };
+            let bound = group(&compiled.layout, &entries);
+            let rounds = BindGroupEntry { binding: 0, resource: self.uniform_at(rounds_at, 16) };
+            let rounds = group(&compiled.rounds_layout, &[rounds]);
+            let mut pass = self.pass(Pass::Program);
+            pass.set_pipeline(&compiled.pipeline);
+            pass.set_bind_group(0, &bound, &[]);
+            pass.set_bind_group(1, &rounds, &[]);
+            pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+        })?;
+        self.dispatches -= 1;
+        self.rounds -= rounds * invocations;
+        Ok(())
+    }
+
+    /// An image as planes, as it is now: recorded, and on its way once it is submitted.
+    pub fn download(&mut self, image: &Image, color: Color) -> Result<Download, Error> {
+        let (width, height) = image.size();
+        if !width.is_multiple_of(2) || !height.is_multiple_of(2) {
+            return Err(Error::Invalid(format!("a picture of {width}×{height}: sides are even")));
+        }
+        let layout = PlanesLayout::new(width, height);
+        let device = self.device.clone();
+        let planes = device.buffer(&device.planes, layout.bytes() as u64, PLANES)?;
+        let params = Params::new(layout, (width, height), color);
+        let resources = [BindingResource::TextureView(&image.view), planes.as_entire_binding()];
+        self.kernel(&device.kernels.rgba_to_yuv, params, resources)?;
+        let transfer = Transfer::new(&device, self.id, layout.bytes())?;
+        let encoder = self.encoder();
+        encoder.copy_buffer_to_buffer(&planes, 0, transfer.buffer(), 0, layout.bytes() as u64);
+        self.transfers.push(transfer.clone());
+        device.planes.give(planes);
+        Ok(Download { transfer, layout })
+    }
+
+    /// An image's pixels, as they are now.
+    pub fn read_image(&mut self, image: &Image) -> Result<Bytes, Error> {
+        let (width, height) = image.size();
+        let (row, stride) = (width as usize * 4, stride(width) as usize);
+        let transfer = Transfer::new(&self.device, self.id, stride * height as usize)?;
+        let layout =
+            wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(stride as u32), rows_per_image: None };
+        let destination = wgpu::TexelCopyBufferInfo { buffer: transfer.buffer(), layout };
+        self.encoder().copy_texture_to_buffer(image.texture.as_image_copy(), destination, image.texture.size());
+        self.transfers.push(transfer.clone());
+        Ok(Bytes { transfer, row: (row, stride), bytes: row * height as usize })
+    }
+
+    /// A buffer's bytes, as they are now.
+    pub fn read_buffer(&mut self, buffer: &Buffer) -> Result<Bytes, Error> {
+        let size = buffer.buffer.size();
+        let transfer = Transfer::new(&self.device, self.id, size as usize)?;
+        self.encoder().copy_buffer_to_buffer(&buffer.buffer, 0, transfer.buffer(), 0, size);
+        self.transfers.push(transfer.clone());
+        Ok(Bytes { transfer, row: (size as usize, size as usize), bytes: buffer.bytes })
+    }
+
+    /// Sends to the device what was recorded.
+    pub fn submit(&mut self) -> Result<(), Error> {
+        let Some(mut encoder) = self.encoder.take() else { return self.device.check() };
+        let (passes, transfers) = (std::mem::take(&mut self.passes), std::mem::take(&mut self.transfers));
+        let timed = passes.len().min(TIMED) as u32;
+        if let Some(times) = &self.times
+            && timed > 0
+        {
+            encoder.resolve_query_set(&times.queries, 0..2 * timed, &times.resolved, 0);
+            for transfer in &transfers {
+                let bytes = u64::from(timed) * 16;
+                encoder.copy_buffer_to_buffer(&times.resolved, 0, transfer.buffer(), transfer.times_at(), bytes);
+            }
+        }
+        self.device.check()?;
+        self.device.submitter.submit(Submission {
+            owner: self.id,
+            encoder,
+            uniforms: std::mem::take(&mut self.uniforms),
+            uniform_buffer: self.uniform_buffer.clone(),
+            stagings: std::mem::take(&mut self.stagings),
+            transfers,
+            passes,
+        })
+    }
+
+    fn kernel(&mut self, kernel: &Kernel, params: Params, resources: [BindingResource<'_>; 2]) -> Result<(), Error> {
+        self.reserve(ALIGNMENT)?;
+        let place = self.uniform(bytes_of(&params));
+        let device = self.device.clone();
+        device.tried(|| {
+            let params_at = self.uniform_at(place, size_of::<Params>());
+            let entries: Vec<_> = [params_at]
+                .into_iter()
+                .chain(resources)
+                .zip(0..)
+                .map(|(resource, binding)| BindGroupEntry { binding, resource })
+                .collect();
+            let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &kernel.layout, entries: &entries };
+            let group = device.device.create_bind_group(&descriptor);
+            let (columns, rows) = params.groups();
+            let mut pass = self.pass(Pass::Color);
+            pass.set_pipeline(&kernel.pipeline);
+            pass.set_bind_group(0, &group, &[]);
+            pass.dispatch_workgroups(columns, rows, 1);
+        })
+    }
+
+    fn texture(&self, width: u32, height: u32) -> Result<wgpu::Texture, Error> {
+        let usage = TextureUsages::TEXTURE_BINDING
+            | TextureUsages::STORAGE_BINDING
+            | TextureUsages::COPY_SRC
+            | TextureUsages::COPY_DST;
+        self.device.tried(|| {
+            self.device.device.create_texture(&wgpu::TextureDescriptor {
+                label: None,
+                size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
+                mip_level_count: 1,
+                sample_count: 1,
+                dimension: wgpu::TextureDimension::D2,
+                format: wgpu::TextureFormat::Rgba8Unorm,
+                usage,
+                view_formats: &[],
+            })
+        })
+    }
+
+    fn check_size(&self, width: u32, height: u32) -> Result<(), Error> {
+        let most = self.device.device.limits().max_texture_dimension_2d;
+        if [width, height].iter().all(|side| (1..=most).contains(side)) {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!("an image of {width}×{height}: sides are from 1 to {most}")))
+    }
+
+    fn check_dispatch(&self, program: &Program, groups: [u32; 3]) -> Result<(), Error> {
+        let most = self.device.device.limits().max_compute_workgroups_per_dimension;
+        if !groups.iter().all(|count| (1..=most).contains(count)) {
+            return Err(Error::Invalid(format!("{groups:?} workgroups: from 1 to {most} along each axis")));
+        }
+        let invocations = invocations(program.workgroup(), groups);
+        if invocations > limits::INVOCATIONS {
+            return Err(Error::Limit(format!("{invocations} invocations: {} at most", limits::INVOCATIONS)));
+        }
+        if self.dispatches == 0 {
+            return Err(Error::Limit(format!("no more than {} dispatches a frame", limits::DISPATCHES)));
+        }
+        Ok(())
+    }
+
+    fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
+        self.encoder.get_or_insert_with(|| {
+            self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+        })
+    }
+
+    fn pass(&mut self, kind: Pass) -> wgpu::ComputePass<'_> {
+        let place = self.passes.len() as u32;
+        self.passes.push(kind);
+        let device = &self.device.device;
+        let encoder = self
+            .encoder
+            .get_or_insert_with(|| device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()));
+        let timestamp_writes = match &self.times {
+            Some(times) if (place as usize) < TIMED => Some(wgpu::ComputePassTimestampWrites {
+                query_set: &times.queries,
+                beginning_of_pass_write_index: Some(2 * place),
+                end_of_pass_write_index: Some(2 * place + 1),
+            }),
+            _ => None,
+        };
+        encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes })
+    }
+
+    /// Makes room for uniforms.
+    fn reserve(&mut self, bytes: usize) -> Result<(), Error> {
+        if self.uniforms.len() + bytes > UNIFORMS {
+            // All of 16 uniforms of the largest size may be more than there is room for.
+            if bytes > UNIFORMS {
+                return Err(Error::Limit(format!("{bytes} bytes of uniforms: {UNIFORMS} at most")));
+            }
+            self.submit()?;
+        }
+        Ok(())
+    }
+
+    /// Where a uniform lies.
+    fn uniform(&mut self, bytes: &[u8]) -> u64 {
+        let place = self.uniforms.len();
+        self.uniforms.extend_from_slice(bytes);
+        let end = self.uniforms.len().next_multiple_of(ALIGNMENT);
+        self.uniforms.resize(end, 0);
+        place as u64
+    }
+
+    fn uniform_at(&self, offset: u64, bytes: usize) -> BindingResource<'_> {
+        let size = wgpu::BufferSize::new(bytes as u64);
+        BindingResource::Buffer(wgpu::BufferBinding { buffer: &self.uniform_buffer, offset, size })
+    }
+}
+
+/// Bytes from one row of pixels to the next where they are copied: WebGPU's own rule.
+fn stride(width: u32) -> u32 {
+    (width * 4).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT)
+}
+
+fn image(texture: wgpu::Texture) -> Image {
+    let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+    Image { texture, view }
+}
+
+fn invocations(workgroup: [u32; 3], groups: [u32; 3]) -> u64 {
+    workgroup.into_iter().chain(groups).map(u64::from).product()
+}
+
+/// Whether each number has what it asks for, and nothing is written that is bound twice.
+fn check_bindings(program: &Program, bindings: &[(u32, Binding<'_>)]) -> Result<(), Error> {
+    let asked = program.bindings();
+    if let Some((number, _)) = bindings.iter().find(|(number, _)| !asked.iter().any(|(asked, _)| asked == number)) {
+        return Err(Error::Invalid(format!("the shader has no binding {number}")));
+    }
+    let mut used: Vec<(*const (), Access)> = Vec::new();
+    for (number, kind) in asked {
+        let mut given = bindings.iter().filter(|(given, _)| given == number).map(|(_, binding)| binding);
+        let (Some(binding), None) = (given.next(), given.next()) else {
+            return Err(Error::Invalid(format!("binding {number} is to be given once")));
+        };
+        let fits = match (kind, binding) {
+            (Kind::Image(access), Binding::Image(image)) => {
+                used.push((std::ptr::from_ref(*image).cast(), *access));
+                Ok(())
+            }
+            (Kind::Buffer(access, bytes), Binding::Buffer(buffer)) => {
+                used.push((std::ptr::from_ref(*buffer).cast(), *access));
+                enough(buffer.bytes(), *bytes)
+            }
+            (Kind::Uniform(bytes), Binding::Uniform(given)) => match given.len() {
+                given if given == *bytes as usize => Ok(()),
+                given => Err(format!("takes {bytes} bytes, not {given}")),
+            },
+            (Kind::Sampler, Binding::Sampler(_)) => Ok(()),
+            (Kind::Image(_), _) => Err("takes an image".to_owned()),
+            (Kind::Buffer(..), _) => Err("takes a buffer".to_owned()),
+            (Kind::Uniform(_), _) => Err("takes a uniform".to_owned()),
+            (Kind::Sampler, _) => Err("takes a sampler".to_owned()),
+        };
+        fits.map_err(|why| Error::Invalid(format!("binding {number} {why}")))?;
+    }
+    let shared = |(place, access): &(*const (), Access)| {
+        *access == Access::Write && used.iter().filter(|(other, _)| other == place).count() > 1
+    };
+    if used.iter().any(shared) {
+        return Err(Error::Invalid("what is written can be bound to one number only".to_owned()));
+    }
+    Ok(())
+}
+
+fn enough(given: usize, needed: u32) -> Result<(), String> {
+    if given >= needed as usize { Ok(()) } else { Err(format!("takes {needed} bytes or more, not {given}")) }
+}

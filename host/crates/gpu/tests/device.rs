@@ -1,0 +1,506 @@
+//! A device as its users have it: a GPU where there is one, and one in software otherwise.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use rillbox_gpu::{
+    Binding, Buffer, Choice, Color, Device, Error, Filter, Gpu, Image, Matrix, Planes, PlanesLayout, Program, Range,
+    Workspace, color,
+};
+
+const TIME: Duration = Duration::from_secs(30);
+
+static GPU: LazyLock<Gpu> = LazyLock::new(|| Gpu::new(Choice::Any));
+
+fn device() -> Arc<Device> {
+    GPU.open().unwrap()
+}
+
+fn workspace() -> Workspace {
+    Workspace::new(&device()).unwrap()
+}
+
+fn program(wgsl: &str) -> Program {
+    device().compile(wgsl).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Bytes that look random, and are always the same.
+fn noise(count: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761).max(1);
+    let step = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (state >> 11) as u8
+    };
+    std::iter::repeat_with(step).take(count).collect()
+}
+
+fn read(workspace: &mut Workspace, image: &Image) -> Vec<u8> {
+    let bytes = workspace.read_image(image).unwrap();
+    workspace.submit().unwrap();
+    bytes.wait(TIME).unwrap().0
+}
+
+fn read_words(workspace: &mut Workspace, buffer: &Buffer) -> Vec<u32> {
+    let bytes = workspace.read_buffer(buffer).unwrap();
+    workspace.submit().unwrap();
+    let bytes = bytes.wait(TIME).unwrap().0;
+    bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect()
+}
+
+fn furthest(one: &[u8], two: &[u8]) -> u8 {
+    assert_eq!(one.len(), two.len());
+    one.iter().zip(two).map(|(one, two)| one.abs_diff(*two)).max().unwrap_or(0)
+}
+
+fn colors() -> impl Iterator<Item = Color> {
+    [Matrix::Bt601, Matrix::Bt709, Matrix::Bt2020]
+        .into_iter()
+        .flat_map(|matrix| [Range::Limited, Range::Full].map(|range| Color { matrix, range }))
+}
+
+/// Sides that are no multiples of what a kernel works on at a time, too.
+const SIZES: [(u32, u32); 5] = [(2, 2), (8, 4), (10, 6), (130, 34), (322, 182)];
+
+/// Catches kernels that differ from their twins, rows and columns in the wrong place, and edges that are left out.
+#[test]
+fn planes_become_pixels_as_on_the_cpu() {
+    let mut workspace = workspace();
+    for (width, height) in SIZES {
+        let bytes = noise(width as usize * height as usize * 3 / 2, width);
+        let (luma, chroma) = bytes.split_at((width * height) as usize);
+        let (cb, cr) = chroma.split_at(chroma.len() / 2);
+        let half = width as usize / 2;
+        let planes = Planes { width, height, planes: [(luma, width as usize), (cb, half), (cr, half)] };
+        for color in colors() {
+            let image = workspace.upload(&planes, color).unwrap();
+            assert_eq!(image.size(), (width, height));
+            let shown = read(&mut workspace, &image);
+            let difference = furthest(&shown, &color::yuv_to_rgba(&planes, color));
+            assert!(difference <= 1, "{width}×{height}, {color:?}: {difference}");
+        }
+    }
+}
+
+/// Catches the same on the way down.
+#[test]
+fn pixels_become_planes_as_on_the_cpu() {
+    let mut workspace = workspace();
+    for (width, height) in SIZES {
+        let pixels = noise(width as usize * height as usize * 4, height);
+        let image = workspace.pixels(width, height, &pixels).unwrap();
+        let layout = PlanesLayout::new(width, height);
+        for color in colors() {
+            let download = workspace.download(&image, color).unwrap();
+            workspace.submit().unwrap();
+            let expected = color::rgba_to_yuv(&pixels, width, height, color);
+            let expected = layout.split(&expected);
+            let ((), usage) = download
+                .wait(TIME, |planes| {
+                    let sizes = [(width, height), (width / 2, height / 2), (width / 2, height / 2)];
+                    let both = planes.planes.into_iter().zip(expected.planes);
+                    for (((shown, stride), (expected, _)), (width, height)) in both.zip(sizes) {
+                        for row in 0..height as usize {
+                            let row = row * stride..row * stride + width as usize;
+                            let difference = furthest(&shown[row.clone()], &expected[row]);
+                            assert!(difference <= 1, "{width}×{height}, {color:?}: {difference}");
+                        }
+                    }
+                })
+                .unwrap();
+            assert_eq!(usage.color.passes, 1);
+        }
+    }
+}
+
+const INVERT: &str = "
+@group(0) @binding(0) var source: texture_2d<f32>;
+@group(0) @binding(1) var to: texture_storage_2d<rgba8unorm, write>;
+@group(0) @binding(2) var<uniform> amount: vec4<f32>;
+
+@compute @workgroup_size(8, 8)
+fn invert(@builtin(global_invocation_id) id: vec3<u32>) {
+    let pixel = textureLoad(source, id.xy, 0);
+    textureStore(to, id.xy, vec4(mix(pixel.rgb, 1.0 - pixel.rgb, amount.rgb), pixel.a));
+}";
+
+fn floats(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// Catches images, uniforms and passes that are mixed up, and uniforms of one dispatch that another sees.
+#[test]
+fn programs_work_on_images_one_after_the_other() {
+    let mut workspace = workspace();
+    let (width, height) = (100, 60);
+    let pixels = noise((width * height * 4) as usize, 7);
+    let first = workspace.pixels(width, height, &pixels).unwrap();
+    let [second, third] = [0, 1].map(|_| workspace.image(width, height).unwrap());
+    let invert = program(INVERT);
+    let groups = [width.div_ceil(8), height.div_ceil(8), 1];
+    let (all, red) = (floats(&[1.0, 1.0, 1.0, 0.0]), floats(&[1.0, 0.0, 0.0, 0.0]));
+    for (from, to, amount) in [(&first, &second, &all), (&second, &third, &red)] {
+        let bindings = [(0, Binding::Image(from)), (1, Binding::Image(to)), (2, Binding::Uniform(amount))];
+        workspace.dispatch(&invert, &bindings, groups).unwrap();
+    }
+    let expected: Vec<u8> = pixels.as_chunks().0.iter().flat_map(|[r, g, b, a]| [*r, 255 - g, 255 - b, *a]).collect();
+    assert!(furthest(&read(&mut workspace, &third), &expected) <= 1);
+}
+
+/// Catches samplers that do not interpolate, or read beyond the edge.
+#[test]
+fn samplers_read_between_pixels() {
+    let mut workspace = workspace();
+    let pixels = [[0, 0, 0, 255], [200, 100, 40, 255]].concat();
+    let image = workspace.pixels(2, 1, &pixels).unwrap();
+    let read_at = program(
+        "@group(0) @binding(0) var source: texture_2d<f32>;
+        @group(0) @binding(1) var how: sampler;
+        @group(0) @binding(2) var<storage, read_write> to: array<f32>;
+        @compute @workgroup_size(1) fn read_at() {
+            let places = array(-1.0, 0.25, 0.5, 0.75, 3.0);
+            for (var i = 0; i < 5; i++) {
+                to[i] = textureSampleLevel(source, how, vec2(places[i], 0.5), 0.0).r * 255.0;
+            }
+        }",
+    );
+    for (filter, between) in [(Filter::Linear, 100.0), (Filter::Nearest, 200.0)] {
+        let to = workspace.buffer(20).unwrap();
+        let bindings = [(0, Binding::Image(&image)), (1, Binding::Sampler(filter)), (2, Binding::Buffer(&to))];
+        workspace.dispatch(&read_at, &bindings, [1, 1, 1]).unwrap();
+        let values: Vec<_> = read_words(&mut workspace, &to).into_iter().map(f32::from_bits).collect();
+        for (value, expected) in values.iter().zip([0.0, 0.0, between, 200.0, 200.0]) {
+            assert!((value - expected).abs() < 2.0, "{filter:?}: {values:?}");
+        }
+    }
+}
+
+/// Catches barriers that do not hold, and buffers that are not what they were made of.
+#[test]
+fn workgroups_add_up_what_a_buffer_holds() {
+    let mut workspace = workspace();
+    let numbers: Vec<u32> = (0..4096).collect();
+    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let from = workspace.bytes(&bytes).unwrap();
+    let to = workspace.buffer(16 * 4).unwrap();
+    let sum = program(
+        "@group(0) @binding(3) var<storage, read> numbers: array<u32>;
+        @group(0) @binding(7) var<storage, read_write> sums: array<u32>;
+        var<workgroup> part: array<u32, 256>;
+        @compute @workgroup_size(256)
+        fn sum(@builtin(local_invocation_index) at: u32, @builtin(workgroup_id) group: vec3<u32>) {
+            part[at] = numbers[group.x * 256u + at];
+            workgroupBarrier();
+            for (var half = 128u; half > 0u; half /= 2u) {
+                if at < half { part[at] += part[at + half]; }
+                workgroupBarrier();
+            }
+            if at == 0u { sums[group.x] = part[0]; }
+        }",
+    );
+    let bindings = [(3, Binding::Buffer(&from)), (7, Binding::Buffer(&to))];
+    workspace.dispatch(&sum, &bindings, [16, 1, 1]).unwrap();
+    let expected: Vec<u32> = numbers.chunks(256).map(|part| part.iter().sum()).collect();
+    assert_eq!(read_words(&mut workspace, &to), expected);
+}
+
+/// Runs one invocation that writes to a buffer, and gives what is in it.
+fn run(wgsl: &str, words: usize) -> Vec<u32> {
+    let mut workspace = workspace();
+    let out = workspace.buffer(words * 4).unwrap();
+    let program = program(wgsl);
+    workspace.dispatch(&program, &[(0, Binding::Buffer(&out))], [1, 1, 1]).unwrap();
+    read_words(&mut workspace, &out)
+}
+
+const OUT: &str = "@group(0) @binding(0) var<storage, read_write> out: array<u32>;\n";
+
+/// Catches loops that nothing ends: a GPU would be lost over each of these.
+#[test]
+fn every_loop_ends() {
+    let endless = [
+        ("loop", "loop { out[0]++; }"),
+        ("while", "while true { out[0]++; }"),
+        ("for", "for (var i = 0u; i < 4294967295u; i += 0u) { out[0]++; }"),
+        ("nested", "loop { loop { out[0]++; } }"),
+        ("continuing", "loop { out[0]++; continuing { loop { out[1]++; } } }"),
+        ("in a switch", "switch out[2] { case 0u: { loop { out[0]++; } } default: {} }"),
+        ("in a branch", "if out[2] == 0u { loop { out[0]++; } }"),
+        ("with a barrier", "loop { workgroupBarrier(); out[0]++; }"),
+        ("in a function", "spin();"),
+        ("with a result", "out[1] = until();"),
+    ];
+    for (name, code) in endless {
+        let wgsl = format!(
+            "{OUT}
+            fn spin() {{ loop {{ out[0]++; }} }}
+            fn until() -> u32 {{ loop {{ out[0]++; if out[0] == 0u {{ break; }} }} return out[0]; }}
+            @compute @workgroup_size(1) fn main() {{ {code} out[3] = 1234u; }}"
+        );
+        let out = run(&wgsl, 4);
+        assert_eq!(out[3], 1234, "{name}: what follows is done");
+        let rounds = out[0].max(out[1]);
+        assert!((1..=65_536).contains(&rounds), "{name}: {out:?}");
+    }
+}
+
+/// Catches rounds that are counted for each loop, or not given anew to each dispatch.
+#[test]
+fn loops_share_an_invocations_rounds() {
+    let code = "for (var i = 0u; i < 1000u; i++) { out[0]++; } loop { out[1]++; }";
+    let out = run(&format!("{OUT}@compute @workgroup_size(1) fn main() {{ {code} }}"), 2);
+    // The first one takes a round more, to find that it is over.
+    assert_eq!(out, [1_000, 65_535 - 1_001]);
+}
+
+/// Catches a picture's worth of loops that may take as long as it likes, and one that may take too little for a filter.
+#[test]
+fn many_invocations_have_fewer_rounds_each() {
+    let mut workspace = workspace();
+    let count = program(
+        "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+        @compute @workgroup_size(256) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            if id.x > 0u { return; }
+            loop { out[0]++; }
+        }",
+    );
+    let mut rounds = Vec::new();
+    for groups in [[8100, 1, 1], [8100, 1, 1], [60_000, 4, 1]] {
+        let out = workspace.buffer(4).unwrap();
+        workspace.dispatch(&count, &[(0, Binding::Buffer(&out))], groups).unwrap();
+        rounds.extend(read_words(&mut workspace, &out));
+    }
+    assert!(rounds[0] > 1_000 && rounds[1] < rounds[0] && rounds[2] < 200, "{rounds:?}");
+    let out = workspace.buffer(4).unwrap();
+    let few = [(0, Binding::Buffer(&out))];
+    for _ in 3..64 {
+        workspace.dispatch(&count, &few, [1, 1, 1]).unwrap();
+    }
+    let refused = workspace.dispatch(&count, &few, [1, 1, 1]).unwrap_err();
+    assert!(matches!(&refused, Error::Limit(why) if why.contains("64 dispatches")), "{refused}");
+    workspace.begin();
+    workspace.dispatch(&count, &few, [1, 1, 1]).unwrap();
+}
+
+/// Catches memory of others that a shader can reach.
+#[test]
+fn nothing_beyond_a_buffer_or_an_image_is_reached() {
+    let mut workspace = workspace();
+    let canary = workspace.bytes(&[0xAB; 4096]).unwrap();
+    let out = workspace.buffer(16).unwrap();
+    let image = workspace.pixels(2, 2, &[9; 16]).unwrap();
+    let reach = program(
+        "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+        @group(0) @binding(1) var source: texture_2d<f32>;
+        @group(0) @binding(2) var<uniform> far: vec4<u32>;
+        @compute @workgroup_size(1) fn main() {
+            for (var i = 0u; i < 1000u; i++) { out[far.x + i * 1000u] = 1u; out[far.y - i] = 1u; }
+            out[1] = u32(textureLoad(source, vec2(far.xx), 0).r * 255.0);
+            out[2] = out[far.x];
+        }",
+    );
+    let far: Vec<u8> = [1_000_000_u32, u32::MAX, 0, 0].iter().flat_map(|word| word.to_le_bytes()).collect();
+    let bindings = [(0, Binding::Buffer(&out)), (1, Binding::Image(&image)), (2, Binding::Uniform(&far))];
+    workspace.dispatch(&reach, &bindings, [1, 1, 1]).unwrap();
+    let words = read_words(&mut workspace, &out);
+    assert!(words.iter().all(|word| *word <= 1), "{words:?}");
+    assert!(read_words(&mut workspace, &canary).iter().all(|word| *word == 0xABAB_ABAB));
+}
+
+/// Catches what one user left and the next one sees.
+#[test]
+fn what_is_made_is_zero() {
+    for round in 0..20 {
+        let mut workspace = workspace();
+        let image = workspace.image(256, 256).unwrap();
+        let buffer = workspace.buffer(1 << 18).unwrap();
+        assert!(read(&mut workspace, &image).iter().all(|byte| *byte == 0), "round {round}");
+        assert!(read_words(&mut workspace, &buffer).iter().all(|word| *word == 0), "round {round}");
+        drop((image, buffer));
+        let secret = [0xC5; 256 * 256 * 4];
+        let image = workspace.pixels(256, 256, &secret).unwrap();
+        let buffer = workspace.bytes(&secret).unwrap();
+        workspace.submit().unwrap();
+        workspace.recycle(image);
+        drop(buffer);
+        let zero = workspace.image(256, 256).unwrap();
+        assert!(read(&mut workspace, &zero).iter().all(|byte| *byte == 0), "round {round}: a spare one");
+    }
+}
+
+fn refused(wgsl: &str) -> Error {
+    device().compile(wgsl).unwrap_err()
+}
+
+/// Catches messages that do not say where.
+#[test]
+fn a_shader_that_does_not_validate_is_told_of_by_line_and_column() {
+    let syntax = refused("@compute @workgroup_size(1)\nfn main() {\n    let x = ;\n}");
+    assert!(matches!(&syntax, Error::Invalid(why) if why.starts_with("line 3, column 13: ")), "{syntax}");
+    let types = refused("@compute @workgroup_size(1)\nfn main() {\n  var x: u32 = 1.5;\n}");
+    assert!(matches!(&types, Error::Invalid(why) if why.starts_with("line 3, column ")), "{types}");
+}
+
+/// Catches shaders that take more than they may, each of its kind.
+#[test]
+fn what_a_shader_may_be_is_bounded() {
+    let compute = "@compute @workgroup_size(1) fn main()";
+    let deep = format!("{compute} {{ let x = {}1{}; }}", "(".repeat(5_000), ")".repeat(5_000));
+    let blocks = format!("{compute} {{ {} {} }}", "{".repeat(5_000), "}".repeat(5_000));
+    let long = format!("{compute} {{}} //{}", "x".repeat(70_000));
+    let mut calls = "fn f0() { out[0]++; }".to_owned();
+    for n in 1..40 {
+        calls += &format!("fn f{n}() {{ f{0}(); f{0}(); }}", n - 1);
+    }
+    let bomb = format!("{OUT}{calls} {compute} {{ f39(); }}");
+    let private = format!("{OUT}var<private> a: array<u32, 1000>; {compute} {{ out[0] = a[out[1]]; }}");
+    let local = format!("{OUT}{compute} {{ var a: array<u32, 1000>; out[0] = a[out[1]]; }}");
+    let value = format!("{OUT}{compute} {{ let a = array<u32, 100000000>(); out[0] = a[out[1]]; }}");
+    let constant = format!("{OUT}const a = array<u32, 100000000>(); {compute} {{ out[0] = a[out[1]]; }}");
+    let shared = format!("var<workgroup> a: array<u32, 10000>; {compute} {{ a[0] = 1u; }}");
+    let bindings: String = (0..17).map(|n| format!("@group(0) @binding({n}) var<storage> b{n}: array<u32>;")).collect();
+    let group = format!("@group(1) @binding(0) var<storage> b: array<u32>; {compute} {{}}");
+    let twice = "@group(0) @binding(0) var<storage> a: array<u32>; @group(0) @binding(0) var<storage> b: array<u32>;";
+    let twice = format!("{twice} {compute} {{}}");
+    let cube = format!("@group(0) @binding(0) var a: texture_cube<f32>; {compute} {{}}");
+    let uniform = format!("@group(0) @binding(0) var<uniform> a: array<vec4<f32>, 2000>; {compute} {{}}");
+    let cases = [
+        ("deep expressions", deep),
+        ("deep blocks", blocks),
+        ("a long text", long),
+        ("calls of calls", bomb),
+        ("large private variables", private),
+        ("large local variables", local),
+        ("a large value", value),
+        ("a large constant", constant),
+        ("large workgroup memory", shared),
+        ("many bindings", format!("{bindings} {compute} {{}}")),
+        ("another group", group),
+        ("a number twice", twice),
+        ("a cube", cube),
+        ("a large uniform", uniform),
+        ("a large workgroup", "@compute @workgroup_size(32, 32) fn main() {}".to_owned()),
+        ("a fragment", "@fragment fn main() {}".to_owned()),
+        ("two entries", "@compute @workgroup_size(1) fn a() {} @compute @workgroup_size(1) fn b() {}".to_owned()),
+        ("none", "fn main() {}".to_owned()),
+        ("nothing", String::new()),
+        ("an override", "override n: u32; @compute @workgroup_size(1) fn main() {}".to_owned()),
+        ("an override of a size", "override n = 1u; @compute @workgroup_size(n) fn main() {}".to_owned()),
+        ("no text", "\u{0}\u{1}\u{fffd}".to_owned()),
+    ];
+    for (name, wgsl) in cases {
+        let error = refused(&wgsl);
+        assert!(matches!(error, Error::Invalid(_) | Error::Limit(_)), "{name}: {error}");
+    }
+}
+
+/// Catches bindings that do not fit and are found by the driver, or by nobody.
+#[test]
+fn bindings_are_what_the_shader_declares() {
+    let mut workspace = workspace();
+    let program = program(INVERT);
+    let [a, b] = [0, 1].map(|_| workspace.image(16, 16).unwrap());
+    let buffer = workspace.buffer(64).unwrap();
+    let amount = [0; 16];
+    let image = |number, image| (number, Binding::Image(image));
+    let uniform = (2, Binding::Uniform(&amount));
+    let wrong: [(&str, &[(u32, Binding<'_>)]); 7] = [
+        ("one too few", &[image(0, &a), image(1, &b)]),
+        ("one too many", &[image(0, &a), image(1, &b), uniform, (3, Binding::Buffer(&buffer))]),
+        ("one twice", &[image(0, &a), image(1, &b), image(1, &b), uniform]),
+        ("a buffer for an image", &[(0, Binding::Buffer(&buffer)), image(1, &b), uniform]),
+        ("a short uniform", &[image(0, &a), image(1, &b), (2, Binding::Uniform(&amount[..12]))]),
+        ("what is written is read", &[image(0, &a), image(1, &a), uniform]),
+        ("nothing", &[]),
+    ];
+    for (name, bindings) in wrong {
+        let error = workspace.dispatch(&program, bindings, [2, 2, 1]).unwrap_err();
+        assert!(matches!(error, Error::Invalid(_)), "{name}: {error}");
+    }
+    let right = [image(0, &a), image(1, &b), uniform];
+    for groups in [[0, 1, 1], [65_536, 1, 1], [65_535, 65_535, 65_535]] {
+        let error = workspace.dispatch(&program, &right, groups).unwrap_err();
+        assert!(matches!(error, Error::Invalid(_) | Error::Limit(_)), "{groups:?}: {error}");
+    }
+    workspace.dispatch(&program, &right, [2, 2, 1]).unwrap();
+    workspace.submit().unwrap();
+    for (width, height) in [(0, 4), (4, 0), (1 << 20, 2)] {
+        assert!(matches!(workspace.image(width, height), Err(Error::Invalid(_))), "{width}×{height}");
+    }
+    assert!(matches!(workspace.buffer(usize::MAX / 2), Err(Error::Invalid(_) | Error::Limit(_))));
+    assert!(matches!(workspace.pixels(4, 4, &[0; 63]), Err(Error::Invalid(_))));
+    let odd = workspace.image(3, 4).unwrap();
+    let color = Color { matrix: Matrix::Bt709, range: Range::Limited };
+    assert!(matches!(workspace.download(&odd, color), Err(Error::Invalid(_))));
+}
+
+/// Catches a host that goes down with its device, or keeps to one that is gone.
+#[test]
+fn a_device_that_is_gone_is_replaced() {
+    let gpu = Gpu::new(Choice::Any);
+    let device = gpu.open().unwrap();
+    let mut workspace = Workspace::new(&device).unwrap();
+    let image = workspace.image(64, 64).unwrap();
+    let color = Color { matrix: Matrix::Bt709, range: Range::Limited };
+    let under_way = workspace.download(&image, color).unwrap();
+    workspace.submit().unwrap();
+    let recorded = workspace.download(&image, color).unwrap();
+    device.close();
+    assert!(matches!(workspace.submit(), Err(Error::Lost(_))));
+    assert!(under_way.wait(TIME, |_| ()).is_err());
+    assert!(recorded.wait(TIME, |_| ()).is_err());
+    assert!(matches!(workspace.image(64, 64), Err(Error::Lost(_))));
+    assert!(matches!(device.compile(INVERT), Err(Error::Lost(_))));
+    let another = gpu.open().unwrap();
+    assert!(!Arc::ptr_eq(&device, &another));
+    assert_eq!(gpu.reopened(), 1);
+    let mut workspace = Workspace::new(&another).unwrap();
+    let image = workspace.image(64, 64).unwrap();
+    assert!(read(&mut workspace, &image).iter().all(|byte| *byte == 0));
+}
+
+/// Catches a wait that does not end, and a device that does not answer and is kept.
+#[test]
+fn what_is_late_is_told_of() {
+    let gpu = Gpu::new(Choice::Any);
+    let device = gpu.open().unwrap();
+    let mut workspace = Workspace::new(&device).unwrap();
+    let slow = device.compile(
+        "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            for (var i = 0u; i < 60000u; i++) { out[id.x] = out[id.x] * 3u + i; }
+        }",
+    );
+    let slow = slow.unwrap();
+    let out = workspace.buffer(4 * 65_536).unwrap();
+    for _ in 0..4 {
+        workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], [512, 1, 1]).unwrap();
+    }
+    let bytes = workspace.read_buffer(&out).unwrap();
+    workspace.submit().unwrap();
+    assert_eq!(bytes.wait(Duration::ZERO).unwrap_err(), Error::Late);
+    let later = workspace.read_buffer(&out).unwrap();
+    let ended = workspace.submit().and_then(|()| later.wait(Duration::from_secs(4)));
+    match ended {
+        Ok((bytes, _)) => assert!(bytes.iter().any(|byte| *byte > 0)),
+        // In software it takes so long that it is taken for dead.
+        Err(error) => assert!(matches!(error, Error::Lost(_) | Error::Late) && device.is_lost(), "{error}"),
+    }
+    assert!(!gpu.open().unwrap().is_lost());
+}
+
+/// Catches `auto` that takes a device in software, and errors that do not say what there is.
+#[test]
+fn a_device_that_is_not_there_is_told_of() {
+    for (choice, word) in [(Choice::Cpu, "--device"), (Choice::Gpu(99), "GPU 99")] {
+        let error = Gpu::new(choice).open().unwrap_err();
+        assert!(matches!(&error, Error::Unsupported(why) if why.contains(word)), "{error}");
+    }
+    match Gpu::new(Choice::Auto).open() {
+        Ok(device) => assert!(!device.info().software),
+        Err(error) => assert!(matches!(error, Error::Unsupported(_)), "{error}"),
+    }
+}

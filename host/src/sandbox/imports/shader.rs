@@ -1,0 +1,252 @@
+//! `shader`: images and buffers on the GPU, and programs that work on them.
+
+use rillbox_gpu::{Binding, Buffer, Bytes, Error as GpuError, Filter, Image, Program, Workspace};
+use tokio::sync::Semaphore;
+use wasmtime::component::Resource;
+
+use super::tensor::{self, Held};
+use super::video::{self, Frame, Staged};
+use crate::sandbox::bindings::rillbox::processor::shader as wit;
+use crate::sandbox::bindings::rillbox::processor::tensor::ElementType;
+use crate::sandbox::bindings::rillbox::processor::types::Error;
+use crate::sandbox::context::Guest;
+use crate::sandbox::graphics;
+
+/// What a guest's handle of an image stands for.
+pub struct HeldImage(Image);
+
+/// What a guest's handle of a buffer stands for.
+pub struct HeldBuffer(Buffer);
+
+/// Shaders that are compiled at once, in the whole process.
+static COMPILING: Semaphore = Semaphore::const_new(2);
+
+/// What every call gives.
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+fn misuse(error: GpuError) -> Error {
+    match error {
+        GpuError::Invalid(why) => Error::Invalid(why),
+        GpuError::Limit(why) => Error::Limit(why),
+        GpuError::Unsupported(why) => Error::Unsupported(why),
+        error @ (GpuError::Lost(_) | GpuError::Late | GpuError::Busy) => Error::Unsupported(error.to_string()),
+    }
+}
+
+impl Guest {
+    /// Makes something that takes `bytes` on the GPU, and a handle of it.
+    fn make_on_gpu<T: Send + 'static>(
+        &mut self,
+        bytes: usize,
+        make: impl FnOnce(&mut Workspace) -> Result<T, GpuError>,
+    ) -> Answer<Resource<T>> {
+        if !self.budget.reserve(bytes) {
+            return Ok(Err(Error::Limit(format!("{bytes} bytes on the GPU do not fit into the memory limit"))));
+        }
+        let made = match self.graphics.workspace().and_then(make) {
+            Ok(made) => self.table.push(made).map_err(|_| self.no_handle()),
+            Err(error) => Err(misuse(error)),
+        };
+        match made {
+            Ok(_) => self.graphics.memory += bytes,
+            Err(_) => self.budget.release(bytes),
+        }
+        Ok(made)
+    }
+
+    fn release_on_gpu(&mut self, bytes: usize) {
+        self.budget.release(bytes);
+        self.graphics.memory = self.graphics.memory.saturating_sub(bytes);
+    }
+
+    /// Has the GPU do what was recorded, and waits for some of it without holding up others.
+    async fn read_from_gpu(
+        &mut self,
+        read: impl FnOnce(&mut Workspace) -> Result<Bytes, GpuError>,
+    ) -> Result<Vec<u8>, Error> {
+        let under_way = self.graphics.workspace().and_then(|workspace| {
+            let bytes = read(workspace)?;
+            workspace.submit()?;
+            Ok(bytes)
+        });
+        let under_way = under_way.map_err(misuse)?;
+        let left = self.timer.left();
+        let waited = tokio::task::spawn_blocking(move || under_way.wait(left)).await;
+        match waited {
+            Ok(Ok((bytes, usage))) => {
+                self.graphics.note(usage);
+                Ok(bytes)
+            }
+            Ok(Err(error)) => Err(misuse(error)),
+            Err(broken) => Err(Error::Unsupported(broken.to_string())),
+        }
+    }
+}
+
+fn image_bytes(width: u32, height: u32) -> usize {
+    (width as usize).saturating_mul(height as usize).saturating_mul(4)
+}
+
+impl wit::Host for Guest {}
+
+impl wit::HostImage for Guest {
+    fn zeros(&mut self, width: u32, height: u32) -> Answer<Resource<HeldImage>> {
+        self.make_on_gpu(image_bytes(width, height), |workspace| workspace.image(width, height).map(HeldImage))
+    }
+
+    fn from_frame(&mut self, frame: Resource<Frame>) -> Answer<Resource<HeldImage>> {
+        let picture = self.table.get(&frame)?.picture.clone();
+        let color = graphics::color(picture.color());
+        self.make_on_gpu(image_bytes(picture.width(), picture.height()), |workspace| {
+            workspace.upload(&graphics::planes(&picture), color).map(HeldImage)
+        })
+    }
+
+    fn from_pixels(&mut self, width: u32, height: u32, pixels: Vec<u8>) -> Answer<Resource<HeldImage>> {
+        self.make_on_gpu(image_bytes(width, height), |workspace| {
+            workspace.pixels(width, height, &pixels).map(HeldImage)
+        })
+    }
+
+    fn width(&mut self, image: Resource<HeldImage>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&image)?.0.size().0)
+    }
+
+    fn height(&mut self, image: Resource<HeldImage>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&image)?.0.size().1)
+    }
+
+    fn replace_frame(&mut self, image: Resource<HeldImage>, frame: Resource<Frame>) -> Answer<()> {
+        let image = &self.table.get(&image)?.0;
+        if let Err(refused) = video::may_stage(&self.table, &self.limits, &frame, image.size())? {
+            return Ok(Err(refused));
+        }
+        let color = graphics::color(self.table.get(&frame)?.picture.color());
+        let download = self.graphics.workspace().and_then(|workspace| workspace.download(image, color));
+        match download {
+            Ok(download) => {
+                self.table.get_mut(&frame)?.staged = Some(Staged::Download(download));
+                Ok(Ok(()))
+            }
+            Err(error) => Ok(Err(misuse(error))),
+        }
+    }
+
+    async fn pixels(&mut self, image: Resource<HeldImage>) -> Answer<Vec<u8>> {
+        let (width, height) = self.table.get(&image)?.0.size();
+        let bytes = image_bytes(width, height);
+        if !self.budget.fits(bytes) {
+            return Ok(Err(Error::Limit(format!("{bytes} bytes do not fit into the memory limit"))));
+        }
+        // The handle is lent for the call: nothing can drop it meanwhile.
+        let image = self.table.get(&image)?;
+        let read = match self.graphics.workspace().and_then(|workspace| workspace.read_image(&image.0)) {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(misuse(error))),
+        };
+        Ok(self.read_from_gpu(|_| Ok(read)).await)
+    }
+
+    fn drop(&mut self, image: Resource<HeldImage>) -> wasmtime::Result<()> {
+        let HeldImage(image) = self.table.delete(image)?;
+        self.release_on_gpu(image.bytes());
+        if let Ok(workspace) = self.graphics.workspace() {
+            workspace.recycle(image);
+        }
+        Ok(())
+    }
+}
+
+impl wit::HostBuffer for Guest {
+    fn zeros(&mut self, bytes: u32) -> Answer<Resource<HeldBuffer>> {
+        self.make_on_gpu(bytes as usize, |workspace| workspace.buffer(bytes as usize).map(HeldBuffer))
+    }
+
+    fn from_tensor(&mut self, tensor: Resource<Held>) -> Answer<Resource<HeldBuffer>> {
+        let tensor = tensor::held(&self.table, &tensor)?;
+        self.make_on_gpu(tensor.bytes().len(), |workspace| workspace.bytes(tensor.bytes()).map(HeldBuffer))
+    }
+
+    fn size(&mut self, buffer: Resource<HeldBuffer>) -> wasmtime::Result<u32> {
+        Ok(u32::try_from(self.table.get(&buffer)?.0.bytes()).unwrap_or(u32::MAX))
+    }
+
+    async fn tensor(
+        &mut self,
+        buffer: Resource<HeldBuffer>,
+        element: ElementType,
+        shape: Vec<u32>,
+    ) -> Answer<Resource<Held>> {
+        let bytes = self.table.get(&buffer)?.0.bytes();
+        if !self.budget.fits(bytes.saturating_mul(2)) {
+            return Ok(Err(Error::Limit(format!("twice {bytes} bytes do not fit into the memory limit"))));
+        }
+        let buffer = self.table.get(&buffer)?;
+        let read = match self.graphics.workspace().and_then(|workspace| workspace.read_buffer(&buffer.0)) {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(misuse(error))),
+        };
+        match self.read_from_gpu(|_| Ok(read)).await {
+            Ok(bytes) => tensor::from_bytes(self, element, &shape, &bytes),
+            Err(refused) => Ok(Err(refused)),
+        }
+    }
+
+    fn drop(&mut self, buffer: Resource<HeldBuffer>) -> wasmtime::Result<()> {
+        let HeldBuffer(buffer) = self.table.delete(buffer)?;
+        self.release_on_gpu(buffer.bytes());
+        Ok(())
+    }
+}
+
+impl wit::HostProgram for Guest {
+    async fn compile(&mut self, wgsl: String) -> Answer<Resource<Program>> {
+        let gpu = self.graphics.gpu().clone();
+        // The semaphore is never closed. Whoever is not waited for any more has it until he is done.
+        let turn = COMPILING.acquire().await.ok();
+        let compiled = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            gpu.open()?.compile(&wgsl)
+        });
+        let program = match compiled.await {
+            Ok(Ok(program)) => program,
+            Ok(Err(error)) => return Ok(Err(misuse(error))),
+            Err(broken) => return Ok(Err(Error::Unsupported(broken.to_string()))),
+        };
+        Ok(self.table.push(program).map_err(|_| self.no_handle()))
+    }
+
+    fn dispatch(
+        &mut self,
+        program: Resource<Program>,
+        bindings: Vec<(u32, wit::Binding)>,
+        (x, y, z): (u32, u32, u32),
+    ) -> Answer<()> {
+        let program = self.table.get(&program)?;
+        let table = &self.table;
+        let bound: wasmtime::Result<Vec<_>> = bindings
+            .iter()
+            .map(|(number, binding)| {
+                let binding = match binding {
+                    wit::Binding::Image(image) => Binding::Image(&table.get(image)?.0),
+                    wit::Binding::Buffer(buffer) => Binding::Buffer(&table.get(buffer)?.0),
+                    wit::Binding::Uniform(bytes) => Binding::Uniform(bytes),
+                    wit::Binding::Sampler(wit::Filter::Nearest) => Binding::Sampler(Filter::Nearest),
+                    wit::Binding::Sampler(wit::Filter::Linear) => Binding::Sampler(Filter::Linear),
+                };
+                Ok((*number, binding))
+            })
+            .collect();
+        let bound = bound?;
+        let dispatched = self.graphics.workspace().and_then(|workspace| workspace.dispatch(program, &bound, [x, y, z]));
+        if matches!(dispatched, Err(GpuError::Limit(_))) {
+            self.refusals.operations += 1;
+        }
+        Ok(dispatched.map_err(misuse))
+    }
+
+    fn drop(&mut self, program: Resource<Program>) -> wasmtime::Result<()> {
+        self.table.delete(program)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,208 @@
+//! Shaders on the host: what processors make of pictures with them, and what they cannot make the host do. The device is one
+//! in software, which is no real GPU: what a driver of one does with a shader that takes seconds is not seen here.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rillbox::registry::Compiler;
+use rillbox::sandbox::{
+    ChildCompiler, Choice, Engine, Failure, Gpu, HttpAccess, Identity, Instance, Limits, VideoResult,
+};
+use rillbox_media::{Color, ColorMatrix, ColorRange, PixelFormat, Ticks, VideoFrame, convert};
+use serde_json::{Value, json};
+
+use crate::harness::host::Host;
+use crate::harness::{guest, hostile, media, program};
+
+/// The first device that there is, in software where there is no other; it takes its time, and the machine may be busy.
+const PATIENT: [&str; 4] = ["--device", "gpu:0", "--frame-budget", "3000"];
+
+/// Runs a guest on this source, all of which must come out; gives its pictures, of so many times the size.
+async fn shown(component: PathBuf, params: Value, scale: usize) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let host = Host::start_with(&PATIENT);
+    let name = component.file_stem().unwrap().to_str().unwrap();
+    let name = name.replace('_', "-");
+    host.upload(&name, &component).await;
+    let segments = media::small_segments("320x180", 1);
+    let (received, status) = host.run(&name, &name, params, &segments).await;
+    assert_eq!(media::pts(&received.concat(), "v"), media::pts(&segments.concat(), "v"), "{status}");
+    assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
+    let (frames, gpu) = (status["output"]["frames"].as_u64().unwrap(), &status["guest"]["gpu"]);
+    // Each picture goes up, and comes down.
+    assert_eq!(gpu["color"]["count"].as_u64(), Some(2 * frames), "{status}");
+    assert!(gpu["program"]["count"].as_u64() >= Some(frames), "{status}");
+    let metrics = String::from_utf8(host.fetch("/api/metrics").await.to_vec()).unwrap();
+    let planes = 320 * 180 * 3 / 2 * frames;
+    let series = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+    assert_eq!(series("rillbox_gpu_bytes_total{direction=\"to\"}"), Some(planes), "{metrics}");
+    assert!(series("rillbox_gpu_bytes_total{direction=\"from\"}") >= Some(planes), "{metrics}");
+    assert_eq!((series("rillbox_gpu_waiting"), series("rillbox_gpu_lost_total")), (Some(0), Some(0)), "{metrics}");
+    assert!(metrics.contains("rillbox_gpu_info{"), "{metrics}");
+    let pictures =
+        |stream: &[Vec<u8>], scale| media::pictures(media::file(&stream.concat()).path(), 320 * scale, 180 * scale);
+    (pictures(&segments, 1), pictures(&received, scale))
+}
+
+/// Mean square of the difference of neighbours in rows of luma: how much detail there is.
+fn detail(pictures: &[Vec<u8>], width: usize, height: usize) -> f64 {
+    let rows = pictures.iter().flat_map(|picture| picture[..width * height].chunks(width));
+    let differences = rows.flat_map(|row| row.windows(2).map(|pair| f64::from(pair[0].abs_diff(pair[1])).powi(2)));
+    differences.sum::<f64>() / (pictures.len() * height * (width - 1)) as f64
+}
+
+fn mean(pictures: &[Vec<u8>], samples: usize) -> f64 {
+    let sum: f64 = pictures.iter().flat_map(|picture| &picture[..samples]).map(|sample| f64::from(*sample)).sum();
+    sum / (pictures.len() * samples) as f64
+}
+
+/// Catches pictures that are not blurred, are darker or brighter, or come in another order.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blur_takes_detail_and_leaves_brightness() {
+    let (before, after) = shown(guest("blur-shader"), json!({ "radius": 6 }), 1).await;
+    let (sharp, soft) = (detail(&before, 320, 180), detail(&after, 320, 180));
+    assert!(soft < 0.5 * sharp, "{sharp} {soft}");
+    for (before, after) in before.iter().zip(&after) {
+        let [before, after] = [before, after].map(|picture| mean(std::slice::from_ref(picture), 320 * 180));
+        assert!((before - after).abs() < 2.0, "{before} {after}");
+    }
+}
+
+/// Catches an encoder that keeps to the old size, and pictures that are moved or cut.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_output_has_the_size_that_a_shader_makes() {
+    let (before, after) = shown(guest("upscale"), json!({}), 2).await;
+    for (before, after) in before.iter().zip(&after) {
+        // Each two by two of them is about what it was made from.
+        let differences = (0..320 * 180).map(|at| {
+            let (x, y) = (2 * (at % 320), 2 * (at / 320));
+            let four = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| f64::from(after[(y + dy) * 640 + x + dx]));
+            (four.iter().sum::<f64>() / 4.0 - f64::from(before[at])).abs()
+        });
+        let difference = differences.sum::<f64>() / f64::from(320 * 180);
+        assert!(difference < 6.0, "{difference}");
+    }
+}
+
+/// A host with the guest that asks for too much.
+async fn asked(what: &str, flags: &[&str]) -> (Value, Host) {
+    let host = Host::start_with(flags);
+    host.upload("shaders", &hostile("shaders")).await;
+    let segments = media::small_segments("320x180", 1);
+    let (received, status) = host.run(what, "shaders", json!({ "what": what }), &segments).await;
+    assert_eq!(media::pts(&received.concat(), "v"), media::pts(&segments.concat(), "v"), "{status}");
+    assert_eq!(host.panics(), Vec::<String>::new());
+    (status, host)
+}
+
+/// Catches misuse that traps, is carried out, or breaks what comes after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn misuse_of_shaders_is_an_answer() {
+    let (status, _host) = asked("misuse", &PATIENT).await;
+    assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
+}
+
+/// Catches handles and memory beyond the limits, and what is not counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn handles_and_memory_on_the_gpu_are_the_guests() {
+    let (status, _host) = asked("handles", &PATIENT).await;
+    assert!(status["guest"]["refused"]["handles"].as_u64() >= Some(25), "{status}");
+    let (status, host) = asked("memory", &PATIENT).await;
+    let said = status["last_error"].as_str().unwrap();
+    let kept = said.split_whitespace().find_map(|word| word.parse::<u64>().ok()).unwrap();
+    assert!((240..256).contains(&kept), "{said}");
+    assert!(status["guest"]["refused"]["memory"].as_u64() >= Some(25), "{status}");
+    // In software, the device's memory is the host's.
+    assert!(host.peak_memory() < 900 << 20, "{}", host.peak_memory());
+}
+
+/// Catches images that outlive their handles.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_back_on_the_gpu_can_be_taken_again() {
+    let (status, host) = asked("churn", &PATIENT).await;
+    assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
+    assert_eq!(status["guest"]["refused"]["memory"], 0, "{status}");
+    assert!(host.peak_memory() < 700 << 20, "{}", host.peak_memory());
+}
+
+/// Catches shaders that are never done, and a stream that waits for them. A neighbour on the same device loses nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shader_without_end_costs_its_own_frames_alone() {
+    let host = Host::start_with(&["--device", "gpu:0", "--frame-budget", "100"]);
+    host.upload("shaders", &hostile("shaders")).await;
+    host.upload("green", &guest("green")).await;
+    let segments = media::small_segments("320x180", 2);
+    let good = host.run("good", "green", json!({}), &segments);
+    let bad = host.run("endless", "shaders", json!({ "what": "endless" }), &segments);
+    let ((of_good, good), (of_bad, bad)) = tokio::join!(good, bad);
+    for (received, status) in [(of_good, &good), (of_bad, &bad)] {
+        assert_eq!(media::pts(&received.concat(), "v"), media::pts(&segments.concat(), "v"), "{status}");
+    }
+    assert!(bad["errors"]["overruns"].as_u64() >= Some(1), "{bad}");
+    assert_eq!(good["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{good}");
+    assert_eq!(host.panics(), Vec::<String>::new());
+    host.guests_are_gone().await;
+    // Whoever comes next has a device that works, be it the same or another, and is not taken for the one that was stopped.
+    for run in 0.. {
+        let (_, status) = host.run(&format!("after-{run}"), "shaders", json!({ "what": "invert" }), &segments).await;
+        assert_eq!(status["errors"]["overruns"], 0, "{status}");
+        if status["guest"]["gpu"]["program"]["count"].as_u64() >= Some(1) {
+            break;
+        }
+        assert!(run < 30, "{status}");
+    }
+}
+
+/// Catches compilers that a guest keeps busy for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn shaders_without_number_are_stopped() {
+    let (status, host) = asked("compile", &["--device", "gpu:0"]).await;
+    assert!(status["errors"]["overruns"].as_u64() >= Some(1), "{status}");
+    host.guests_are_gone().await;
+}
+
+/// Catches a device that is used although the operator lends none, and an answer that does not say how to lend one.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_device_the_stream_says_so() {
+    let host = Host::start_with(&["--device", "cpu"]);
+    host.upload("blur-shader", &guest("blur-shader")).await;
+    let (status, answer) = host.post("/api/stream/start", host.start_body("cpu", "blur-shader", json!({}))).await;
+    assert_eq!(status, 422, "{answer}");
+    assert!(answer.to_string().contains("--device cpu"), "{answer}");
+}
+
+/// Catches a host that goes down with its device, instances that go on with what is gone, and a device that does not come back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_disappears_costs_frames_and_no_more() {
+    let limits = Limits { instances: 4, frame_budget: Duration::from_secs(3), ..Limits::default() };
+    let engine = Engine::start(limits, Gpu::new(Choice::Gpu(0))).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let code = directory.path().join("code");
+    ChildCompiler::new(engine.clone(), program()).compile(&guest("blur-shader"), &code).await.unwrap();
+    let component = engine.load(&code).unwrap();
+    let color = Color { matrix: ColorMatrix::Bt709, range: ColorRange::Limited };
+    let picture = convert::write(PixelFormat::Gray8, 64, 48, &[90; 64 * 48], color).unwrap();
+    let frame = VideoFrame { pts: Ticks(0), key: true, picture };
+    for round in 0..3 {
+        let identity = Identity {
+            stream: "test".to_owned(),
+            processor: "blur-shader@0.1.0".to_owned(),
+            started: Instant::now(),
+            http: HttpAccess::none(),
+        };
+        let mut instance = Instance::new(&engine, &component, &identity).await.unwrap();
+        instance.load().await.unwrap();
+        instance.start("{}").await.unwrap();
+        let pending = async |instance: &mut Instance| match instance.video(&frame).await {
+            Ok(VideoResult::Pending(pending)) => pending,
+            other => panic!("{other:?}"),
+        };
+        let shown = pending(&mut instance).await.picture().unwrap();
+        assert_eq!(convert::read(&shown, PixelFormat::Gray8), vec![90; 64 * 48], "in round {round}");
+        let under_way = pending(&mut instance).await;
+        engine.gpu().opened().unwrap().close();
+        assert_eq!(under_way.picture().unwrap_err(), Failure::Lost);
+        let failure = instance.video(&frame).await.unwrap_err();
+        assert!(failure == Failure::Lost && failure.is_fatal() && failure.is_blameless(), "{failure}");
+        assert_eq!(engine.gpu().reopened(), round);
+    }
+}
