@@ -1,7 +1,6 @@
 //! `shader`: what the machine has, a GPU or one in software, used as the host uses it.
 
-use std::cell::RefCell;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rillbox_gpu as gpu;
@@ -27,28 +26,27 @@ const TIME: Duration = Duration::from_secs(60);
 
 static GPU: LazyLock<Gpu> = LazyLock::new(|| Gpu::new(Choice::Any));
 
-thread_local! {
-    /// Of the test that runs on this thread.
-    static WORKSPACE: RefCell<Option<Workspace>> = const { RefCell::new(None) };
+/// Of all tests: what is in a static is never dropped, and wgpu cannot be when a thread ends.
+static WORKSPACE: Mutex<Option<Workspace>> = Mutex::new(None);
+
+fn workspace() -> MutexGuard<'static, Option<Workspace>> {
+    WORKSPACE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A call of the processor begins: it may do as much as in a frame.
 pub(crate) fn begin() {
-    WORKSPACE.with_borrow_mut(|workspace| {
-        if let Some(workspace) = workspace {
-            workspace.begin();
-        }
-    });
+    if let Some(workspace) = &mut *workspace() {
+        workspace.begin();
+    }
 }
 
 fn with<T>(work: impl FnOnce(&mut Workspace) -> Result<T, gpu::Error>) -> Result<T, Refusal> {
-    WORKSPACE.with_borrow_mut(|place| {
-        let workspace = match place.take() {
-            Some(workspace) => workspace,
-            None => GPU.open().and_then(|device| Workspace::new(&device)).map_err(refusal)?,
-        };
-        work(place.insert(workspace)).map_err(refusal)
-    })
+    let mut place = workspace();
+    let workspace = match place.take() {
+        Some(workspace) => workspace,
+        None => GPU.open().and_then(|device| Workspace::new(&device)).map_err(refusal)?,
+    };
+    work(place.insert(workspace)).map_err(refusal)
 }
 
 fn refusal(error: gpu::Error) -> Refusal {
