@@ -14,6 +14,7 @@ mod frames;
 mod happenings;
 mod histogram;
 mod host;
+mod leavings;
 mod live_params;
 mod loading;
 mod meters;

@@ -14,6 +14,7 @@ use tracing::Instrument;
 
 use super::channels::{LAST_WORDS, Taps};
 use super::host::{Host, StartRejected};
+use super::leavings;
 use super::live_params::LiveParams;
 use super::meters::{Meters, Phase};
 use super::pipeline::Pipeline;
@@ -373,7 +374,11 @@ impl Streams {
         tracing::info!(stream = stream.id, processor = stream.processor(), subscribe = %stream.config.subscribe, "stream started");
         let span = tracing::info_span!("stream", id = stream.id);
         let client = self.host.client.clone();
-        self.tasks.spawn(stream::run(stream, client, pipeline, taps).instrument(span));
+        let run = stream::run(stream, client, pipeline, taps).instrument(span);
+        self.tasks.spawn(async {
+            run.await;
+            leavings::give_back();
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, (u64, Entry)>> {

@@ -155,9 +155,9 @@ impl Params {
         }
     }
 
-    /// Workgroups of 8 × 8 invocations, each for 8 × 2 pixels.
-    pub fn groups(&self) -> (u32, u32) {
-        (self.width.div_ceil(8 * 8), self.height.div_ceil(8 * 2))
+    /// Workgroups of 32 × 8 invocations, each for so many columns and for two rows.
+    pub fn groups(&self, columns: u32) -> (u32, u32) {
+        (self.width.div_ceil(32 * columns), self.height.div_ceil(8 * 2))
     }
 }
 
@@ -172,19 +172,21 @@ pub(crate) struct Kernels {
 pub(crate) struct Kernel {
     pub pipeline: wgpu::ComputePipeline,
     pub layout: wgpu::BindGroupLayout,
+    /// Of the picture, that one invocation works on.
+    pub columns: u32,
 }
 
 impl Kernels {
     pub fn new(device: &wgpu::Device) -> Self {
         Self {
-            yuv_to_rgba: Kernel::new(device, include_str!("kernels/yuv_to_rgba.wgsl")),
-            rgba_to_yuv: Kernel::new(device, include_str!("kernels/rgba_to_yuv.wgsl")),
+            yuv_to_rgba: Kernel::new(device, include_str!("kernels/yuv_to_rgba.wgsl"), 2),
+            rgba_to_yuv: Kernel::new(device, include_str!("kernels/rgba_to_yuv.wgsl"), 4),
         }
     }
 }
 
 impl Kernel {
-    fn new(device: &wgpu::Device, wgsl: &str) -> Self {
+    fn new(device: &wgpu::Device, wgsl: &str, columns: u32) -> Self {
         let source = wgpu::ShaderSource::Wgsl(wgsl.into());
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: None, source });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -196,6 +198,6 @@ impl Kernel {
             cache: None,
         });
         let layout = pipeline.get_bind_group_layout(0);
-        Self { pipeline, layout }
+        Self { pipeline, layout, columns }
     }
 }

@@ -111,8 +111,6 @@ pub struct Device {
     /// Mapped, to be written to.
     pub(crate) uploads: Arc<Pool>,
     pub(crate) downloads: Pool,
-    /// Planes on the device, on their way up or down.
-    pub(crate) planes: Pool,
     /// Downloads that are under way.
     pub(crate) waiting: AtomicUsize,
     pub(crate) sent: AtomicU64,
@@ -138,7 +136,7 @@ impl Device {
             max_buffer_size: offered.max_buffer_size,
             ..wgpu::Limits::default()
         };
-        let required_features = adapter.features() & Features::TIMESTAMP_QUERY;
+        let required_features = adapter.features() & (Features::TIMESTAMP_QUERY | Features::MAPPABLE_PRIMARY_BUFFERS);
         let descriptor = wgpu::DeviceDescriptor { required_limits, required_features, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| Error::Lost(format!("{} cannot be opened: {error}", info.name)))?;
@@ -172,7 +170,6 @@ impl Device {
             clock,
             uploads,
             downloads: Pool::default(),
-            planes: Pool::default(),
             waiting: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),

@@ -47,7 +47,7 @@ pub(crate) const TIMES: u64 = 16 * TIMED as u64;
 impl Transfer {
     /// Of so many bytes, a multiple of 8.
     pub fn new(device: &Arc<Device>, owner: u64, bytes: usize) -> Result<Arc<Self>, Error> {
-        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
+        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST | BufferUsages::STORAGE;
         let buffer = device.buffer(&device.downloads, bytes as u64 + TIMES, usage)?;
         device.waiting.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(Self {

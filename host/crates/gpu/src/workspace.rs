@@ -107,9 +107,6 @@ struct Times {
     resolved: wgpu::Buffer,
 }
 
-/// What planes on the device are used for.
-const PLANES: BufferUsages = BufferUsages::STORAGE.union(BufferUsages::COPY_DST).union(BufferUsages::COPY_SRC);
-
 /// Bytes of uniforms that go with one submission.
 const UNIFORMS: usize = 64 << 10;
 
@@ -187,12 +184,9 @@ impl Workspace {
         let size = layout.bytes() as u64;
         let staging = self.staging(size, fill)?;
         let device = self.device.clone();
-        let planes = device.buffer(&device.planes, size, PLANES)?;
-        self.encoder().copy_buffer_to_buffer(&staging, 0, &planes, 0, size);
         let params = Params::new(layout, (width, height), color);
-        let resources = [planes.as_entire_binding(), BindingResource::TextureView(&image.view)];
+        let resources = [staging.as_entire_binding(), BindingResource::TextureView(&image.view)];
         self.kernel(&device.kernels.yuv_to_rgba, params, resources)?;
-        device.planes.give(planes);
         Ok(image)
     }
 
@@ -239,7 +233,7 @@ impl Workspace {
 
     /// Bytes for the device to read; their place can be used again once it has.
     fn staging(&mut self, size: u64, fill: impl FnOnce(&mut BufferViewMut)) -> Result<wgpu::Buffer, Error> {
-        let usage = BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC;
+        let usage = BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC | BufferUsages::STORAGE;
         let staging = self.device.buffer(&self.device.uploads, size, usage)?;
         let mut view = staging.get_mapped_range_mut(..).map_err(|error| Error::Lost(error.to_string()))?;
         fill(&mut view);
@@ -346,15 +340,11 @@ impl Workspace {
         }
         let layout = PlanesLayout::new(width, height);
         let device = self.device.clone();
-        let planes = device.buffer(&device.planes, layout.bytes() as u64, PLANES)?;
-        let params = Params::new(layout, (width, height), color);
-        let resources = [BindingResource::TextureView(&image.view), planes.as_entire_binding()];
-        self.kernel(&device.kernels.rgba_to_yuv, params, resources)?;
         let transfer = Transfer::new(&device, self.id, layout.bytes())?;
-        let encoder = self.encoder();
-        encoder.copy_buffer_to_buffer(&planes, 0, transfer.buffer(), 0, layout.bytes() as u64);
+        let params = Params::new(layout, (width, height), color);
+        let resources = [BindingResource::TextureView(&image.view), transfer.buffer().as_entire_binding()];
+        self.kernel(&device.kernels.rgba_to_yuv, params, resources)?;
         self.transfers.push(transfer.clone());
-        device.planes.give(planes);
         Ok(Download { transfer, layout })
     }
 
@@ -420,7 +410,7 @@ impl Workspace {
                 .collect();
             let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &kernel.layout, entries: &entries };
             let group = device.device.create_bind_group(&descriptor);
-            let (columns, rows) = params.groups();
+            let (columns, rows) = params.groups(kernel.columns);
             let mut pass = self.pass(Pass::Color);
             pass.set_pipeline(&kernel.pipeline);
             pass.set_bind_group(0, &group, &[]);
