@@ -16,7 +16,6 @@ use crate::usage::{Pass, Usage};
 pub(crate) struct Transfer {
     device: Arc<Device>,
     owner: u64,
-    began: Instant,
     buffer: wgpu::Buffer,
     bytes: usize,
     progress: Arc<Progress>,
@@ -50,14 +49,7 @@ impl Transfer {
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST | BufferUsages::STORAGE;
         let buffer = device.buffer(&device.downloads, bytes as u64 + TIMES, usage)?;
         device.waiting.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Self {
-            device: device.clone(),
-            owner,
-            began: Instant::now(),
-            buffer,
-            bytes,
-            progress: Arc::default(),
-        }))
+        Ok(Arc::new(Self { device: device.clone(), owner, buffer, bytes, progress: Arc::default() }))
     }
 
     /// Where the device copies to: the bytes, then the times.
@@ -108,7 +100,7 @@ impl Transfer {
         if matches!(done, Err(Error::Late)) {
             self.device.watch(self.clone());
             // Most of the time may have been that of others.
-            if !self.device.submitter.is_with(self.owner, self.began.elapsed() / 2) {
+            if !self.device.submitter.is_held_by(self.owner) {
                 return Err(Error::Busy);
             }
         }

@@ -30,6 +30,12 @@ pub const INVOCATIONS: u64 = 1 << 26;
 /// Dispatches that one frame may have.
 pub const DISPATCHES: u32 = 64;
 
+/// Bytes of images, buffers and copies that one frame may make.
+pub const BYTES: usize = 256 << 20;
+
+/// Submissions of one user that the device may not have finished yet.
+pub const RUNNING: usize = 8;
+
 /// Rounds that all loops of all invocations may take in one frame. A dispatch gets an eighth of what is left, shared
 /// equally between its invocations: more than 1,000 rounds each for the first one over 1920×1080 pixels.
 pub const ROUNDS: u64 = 1 << 34;

@@ -1,6 +1,7 @@
 //! The threads that hand recorded commands to a device and wait for it, so that nobody who records some is held up by a driver.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,11 +11,18 @@ use crate::download::Transfer;
 use crate::error::Error;
 use crate::usage::Pass;
 
+/// Whose commands they are.
+#[derive(Clone, Debug)]
+pub(crate) struct Owner {
+    pub id: u64,
+    /// His submissions that the device has not finished.
+    pub running: Arc<AtomicUsize>,
+}
+
 /// Commands in the order in which they were recorded, and what belongs to them.
 #[derive(Debug)]
 pub(crate) struct Submission {
-    /// Whose they are.
-    pub owner: u64,
+    pub owner: Owner,
     pub encoder: wgpu::CommandEncoder,
     pub uniforms: Vec<u8>,
     pub uniform_buffer: wgpu::Buffer,
@@ -34,23 +42,27 @@ pub(crate) struct Submitter {
     line: Arc<Mutex<Line>>,
 }
 
-/// Whose commands the device has not finished yet, in their order, and since when it has been with the first.
+/// Whose commands the device has not finished yet, in their order, and when they came; since when it has been with the first.
 #[derive(Debug)]
 struct Line {
-    owners: VecDeque<u64>,
+    owners: VecDeque<(Owner, Instant)>,
     since: Instant,
 }
 
 impl Line {
-    fn join(&mut self, owner: u64) {
+    fn join(&mut self, owner: Owner) {
+        owner.running.fetch_add(1, Ordering::Relaxed);
+        let now = Instant::now();
         if self.owners.is_empty() {
-            self.since = Instant::now();
+            self.since = now;
         }
-        self.owners.push_back(owner);
+        self.owners.push_back((owner, now));
     }
 
     fn done(&mut self) {
-        self.owners.pop_front();
+        if let Some((owner, _)) = self.owners.pop_front() {
+            owner.running.fetch_sub(1, Ordering::Relaxed);
+        }
         self.since = Instant::now();
     }
 }
@@ -70,23 +82,22 @@ impl Submitter {
         let (sender, submissions) = sync_channel::<Submission>(QUEUE);
         let (submitted, indices) = sync_channel(QUEUE);
         let line = Arc::new(Mutex::new(Line { owners: VecDeque::new(), since: Instant::now() }));
-        let (waiting, gone, of_waiting) = (device.clone(), lost.clone(), line.clone());
+        let (waiting, gone) = (device.clone(), lost.clone());
         spawn("gpu-wait", move || {
             for index in indices {
                 wait_for(&waiting, &index, &gone);
-                locked(&of_waiting).done();
             }
         })?;
-        let (device, uploads, lost, of_failed) = (device.clone(), uploads.clone(), lost.clone(), line.clone());
+        let (device, uploads, lost, of_all) = (device.clone(), uploads.clone(), lost.clone(), line.clone());
         spawn("gpu-submit", move || {
             for submission in submissions {
                 let transfers = submission.transfers.clone();
-                match tried(&device, &lost, || submission.submit(&queue, &uploads)) {
+                match tried(&device, &lost, || submission.submit(&queue, &uploads, &of_all)) {
                     // The other thread ends after this one.
                     Ok(index) => drop(submitted.send(index)),
                     Err(error) => {
                         transfers.iter().for_each(|transfer| transfer.failed(&error));
-                        locked(&of_failed).done();
+                        locked(&of_all).done();
                     }
                 }
             }
@@ -94,16 +105,18 @@ impl Submitter {
         Ok(Self { submissions: sender, line })
     }
 
-    /// Whether the device has been with commands of this owner for so long.
-    pub fn is_with(&self, owner: u64, time: Duration) -> bool {
+    /// Whether the device is with commands of this owner, and has been for most of the time since he gave it them.
+    pub fn is_held_by(&self, owner: u64) -> bool {
         let line = locked(&self.line);
-        line.owners.front() == Some(&owner) && line.since.elapsed() >= time
+        let held =
+            |(first, joined): &(Owner, Instant)| first.id == owner && line.since.elapsed() * 2 >= joined.elapsed();
+        line.owners.front().is_some_and(held)
     }
 
     pub fn submit(&self, submission: Submission) -> Result<(), Error> {
         // In the line before the thread can be done with it.
         let mut line = locked(&self.line);
-        let owner = submission.owner;
+        let owner = submission.owner.clone();
         self.submissions.try_send(submission).map_err(|refused| match refused {
             TrySendError::Full(_) => Error::Busy,
             TrySendError::Disconnected(_) => Error::Lost("its thread is gone".to_owned()),
@@ -128,11 +141,14 @@ fn wait_for(device: &wgpu::Device, index: &wgpu::SubmissionIndex, lost: &OnceLoc
 }
 
 impl Submission {
-    fn submit(self, queue: &wgpu::Queue, uploads: &Arc<Pool>) -> wgpu::SubmissionIndex {
+    fn submit(self, queue: &wgpu::Queue, uploads: &Arc<Pool>, line: &Arc<Mutex<Line>>) -> wgpu::SubmissionIndex {
         if !self.uniforms.is_empty() {
             queue.write_buffer(&self.uniform_buffer, 0, &self.uniforms);
         }
         let index = queue.submit([self.encoder.finish()]);
+        // All that is done is told of at once, however late the thread that waits is.
+        let line = line.clone();
+        queue.on_submitted_work_done(move || locked(&line).done());
         for staging in self.stagings {
             let (pool, mapped) = (uploads.clone(), staging.clone());
             staging.map_async(wgpu::MapMode::Write, .., move |done| {

@@ -1,7 +1,7 @@
 //! One user's part of a device: what it has there, and what it has it do.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytemuck::bytes_of;
 use wgpu::{BindGroupEntry, BindingResource, BufferUsages, BufferViewMut, TextureUsages};
@@ -14,7 +14,7 @@ use crate::limits;
 use crate::planes::{Planes, PlanesLayout};
 use crate::program::Program;
 use crate::source::{Access, Kind};
-use crate::submission::Submission;
+use crate::submission::{Owner, Submission};
 use crate::usage::Pass;
 
 /// Pixels of 4 bytes on the device: red, green, blue, alpha.
@@ -97,6 +97,10 @@ pub struct Workspace {
     spare: Vec<wgpu::Texture>,
     rounds: u64,
     dispatches: u32,
+    /// Bytes that may still be made.
+    room: usize,
+    /// Submissions that the device has not finished.
+    running: Arc<AtomicUsize>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -114,7 +118,7 @@ const UNIFORMS: usize = 64 << 10;
 const ALIGNMENT: usize = 256;
 
 /// So many textures are kept for the next images.
-const SPARE: usize = 4;
+const SPARE: usize = 2;
 
 impl Workspace {
     /// With nothing in it.
@@ -143,6 +147,8 @@ impl Workspace {
             spare: Vec::new(),
             rounds: limits::ROUNDS,
             dispatches: limits::DISPATCHES,
+            room: limits::BYTES,
+            running: Arc::default(),
         })
     }
 
@@ -151,14 +157,23 @@ impl Workspace {
         &self.device
     }
 
-    /// A frame begins: there may be as many dispatches and rounds of loops as a frame may have.
+    /// A frame begins: there may be as many dispatches, rounds of loops and bytes as a frame may have.
     pub fn begin(&mut self) {
-        (self.rounds, self.dispatches) = (limits::ROUNDS, limits::DISPATCHES);
+        (self.rounds, self.dispatches, self.room) = (limits::ROUNDS, limits::DISPATCHES, limits::BYTES);
+    }
+
+    /// What is made stays until the device has done what was recorded with it, whoever drops it before.
+    fn take_room(&mut self, bytes: usize) -> Result<(), Error> {
+        self.room = self.room.checked_sub(bytes).ok_or_else(|| {
+            Error::Limit(format!("no more than {} bytes of images, buffers and copies a frame", limits::BYTES))
+        })?;
+        Ok(())
     }
 
     /// An image, all zero.
     pub fn image(&mut self, width: u32, height: u32) -> Result<Image, Error> {
         self.check_size(width, height)?;
+        self.take_room(image_bytes((width, height)))?;
         let texture = self.texture(width, height)?;
         Ok(image(texture))
     }
@@ -224,6 +239,7 @@ impl Workspace {
     /// An image of which every pixel is written before anybody reads it.
     fn image_to_fill(&mut self, width: u32, height: u32) -> Result<Image, Error> {
         self.check_size(width, height)?;
+        self.take_room(image_bytes((width, height)))?;
         let spare = self.spare.iter().position(|texture| (texture.width(), texture.height()) == (width, height));
         Ok(image(match spare {
             Some(place) => self.spare.swap_remove(place),
@@ -233,6 +249,7 @@ impl Workspace {
 
     /// Bytes for the device to read; their place can be used again once it has.
     fn staging(&mut self, size: u64, fill: impl FnOnce(&mut BufferViewMut)) -> Result<wgpu::Buffer, Error> {
+        self.take_room(size as usize)?;
         let usage = BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC | BufferUsages::STORAGE;
         let staging = self.device.buffer(&self.device.uploads, size, usage)?;
         let mut view = staging.get_mapped_range_mut(..).map_err(|error| Error::Lost(error.to_string()))?;
@@ -266,11 +283,12 @@ impl Workspace {
         Ok(made)
     }
 
-    fn make_buffer(&self, bytes: usize, mapped_at_creation: bool) -> Result<Buffer, Error> {
+    fn make_buffer(&mut self, bytes: usize, mapped_at_creation: bool) -> Result<Buffer, Error> {
         let most = self.device.device.limits().max_storage_buffer_binding_size;
         if bytes == 0 || bytes as u64 > most {
             return Err(Error::Invalid(format!("a buffer of {bytes} bytes: from 1 to {most}")));
         }
+        self.take_room(bytes)?;
         let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
         let size = bytes.next_multiple_of(8) as u64;
         let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation };
@@ -340,7 +358,7 @@ impl Workspace {
         }
         let layout = PlanesLayout::new(width, height);
         let device = self.device.clone();
-        let transfer = Transfer::new(&device, self.id, layout.bytes())?;
+        let transfer = self.transfer(layout.bytes())?;
         let params = Params::new(layout, (width, height), color);
         let resources = [BindingResource::TextureView(&image.view), transfer.buffer().as_entire_binding()];
         self.kernel(&device.kernels.rgba_to_yuv, params, resources)?;
@@ -352,7 +370,7 @@ impl Workspace {
     pub fn read_image(&mut self, image: &Image) -> Result<Bytes, Error> {
         let (width, height) = image.size();
         let (row, stride) = (width as usize * 4, stride(width) as usize);
-        let transfer = Transfer::new(&self.device, self.id, stride * height as usize)?;
+        let transfer = self.transfer(stride * height as usize)?;
         let layout =
             wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(stride as u32), rows_per_image: None };
         let destination = wgpu::TexelCopyBufferInfo { buffer: transfer.buffer(), layout };
@@ -364,7 +382,7 @@ impl Workspace {
     /// A buffer's bytes, as they are now.
     pub fn read_buffer(&mut self, buffer: &Buffer) -> Result<Bytes, Error> {
         let size = buffer.buffer.size();
-        let transfer = Transfer::new(&self.device, self.id, size as usize)?;
+        let transfer = self.transfer(size as usize)?;
         self.encoder().copy_buffer_to_buffer(&buffer.buffer, 0, transfer.buffer(), 0, size);
         self.transfers.push(transfer.clone());
         Ok(Bytes { transfer, row: (size as usize, size as usize), bytes: buffer.bytes })
@@ -385,8 +403,13 @@ impl Workspace {
             }
         }
         self.device.check()?;
+        // Whoever records faster than the device works is told so.
+        if self.running.load(Ordering::Relaxed) >= limits::RUNNING {
+            transfers.iter().for_each(|transfer| transfer.failed(&Error::Late));
+            return Err(Error::Late);
+        }
         self.device.submitter.submit(Submission {
-            owner: self.id,
+            owner: Owner { id: self.id, running: self.running.clone() },
             encoder,
             uniforms: std::mem::take(&mut self.uniforms),
             uniform_buffer: self.uniform_buffer.clone(),
@@ -394,6 +417,11 @@ impl Workspace {
             transfers,
             passes,
         })
+    }
+
+    fn transfer(&mut self, bytes: usize) -> Result<Arc<Transfer>, Error> {
+        self.take_room(bytes)?;
+        Transfer::new(&self.device, self.id, bytes)
     }
 
     fn kernel(&mut self, kernel: &Kernel, params: Params, resources: [BindingResource<'_>; 2]) -> Result<(), Error> {

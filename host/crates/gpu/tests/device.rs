@@ -331,6 +331,24 @@ fn what_is_made_is_zero() {
     }
 }
 
+/// Catches memory that is freed for its owner, and not on the device, where recorded commands still need it.
+#[test]
+fn what_a_frame_makes_is_bounded() {
+    let mut workspace = workspace();
+    let color = Color { matrix: Matrix::Bt709, range: Range::Limited };
+    let made = (0..).take_while(|_| workspace.image(2048, 2048).is_ok()).count();
+    assert_eq!(made, 16, "images of 16 MiB");
+    assert!(matches!(workspace.buffer(1), Err(Error::Limit(_))));
+    workspace.begin();
+    let image = workspace.image(512, 512).unwrap();
+    let recorded = (0..).take_while(|_| workspace.download(&image, color).is_ok()).count();
+    assert!((500..800).contains(&recorded), "{recorded}");
+    workspace.submit().unwrap();
+    workspace.begin();
+    let image = workspace.image(64, 64).unwrap();
+    assert_eq!(read(&mut workspace, &image).len(), 64 * 64 * 4);
+}
+
 fn refused(wgsl: &str) -> Error {
     device().compile(wgsl).unwrap_err()
 }
