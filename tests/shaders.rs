@@ -12,7 +12,7 @@ use rillbox_media::{Color, ColorMatrix, ColorRange, PixelFormat, Ticks, VideoFra
 use serde_json::{Value, json};
 
 use crate::harness::host::Host;
-use crate::harness::{guest, hostile, media, program};
+use crate::harness::{asked, guest, hostile, media, program};
 
 /// The first device that there is, in software where there is no other; it takes its time, and the machine may be busy.
 const PATIENT: [&str; 4] = ["--device", "gpu:0", "--frame-budget", "3000"];
@@ -83,30 +83,19 @@ async fn the_output_has_the_size_that_a_shader_makes() {
     }
 }
 
-/// A host with the guest that asks for too much.
-async fn asked(what: &str, flags: &[&str]) -> (Value, Host) {
-    let host = Host::start_with(flags);
-    host.upload("shaders", &hostile("shaders")).await;
-    let segments = media::small_segments("320x180", 1);
-    let (received, status) = host.run(what, "shaders", json!({ "what": what }), &segments).await;
-    assert_eq!(media::pts(&received.concat(), "v"), media::pts(&segments.concat(), "v"), "{status}");
-    assert_eq!(host.panics(), Vec::<String>::new());
-    (status, host)
-}
-
 /// Catches misuse that traps, is carried out, or breaks what comes after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn misuse_of_shaders_is_an_answer() {
-    let (status, _host) = asked("misuse", &PATIENT).await;
+    let (status, _host) = asked("shaders", "misuse", &PATIENT).await;
     assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
 }
 
 /// Catches handles and memory beyond the limits, and what is not counted.
 #[tokio::test(flavor = "multi_thread")]
 async fn handles_and_memory_on_the_gpu_are_the_guests() {
-    let (status, _host) = asked("handles", &PATIENT).await;
+    let (status, _host) = asked("shaders", "handles", &PATIENT).await;
     assert!(status["guest"]["refused"]["handles"].as_u64() >= Some(25), "{status}");
-    let (status, host) = asked("memory", &PATIENT).await;
+    let (status, host) = asked("shaders", "memory", &PATIENT).await;
     let said = status["last_error"].as_str().unwrap();
     let kept = said.split_whitespace().find_map(|word| word.parse::<u64>().ok()).unwrap();
     assert!((240..256).contains(&kept), "{said}");
@@ -118,7 +107,7 @@ async fn handles_and_memory_on_the_gpu_are_the_guests() {
 /// Catches images that outlive their handles.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_given_back_on_the_gpu_can_be_taken_again() {
-    let (status, host) = asked("churn", &PATIENT).await;
+    let (status, host) = asked("shaders", "churn", &PATIENT).await;
     assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
     assert_eq!(status["guest"]["refused"]["memory"], 0, "{status}");
     assert!(host.peak_memory() < 700 << 20, "{}", host.peak_memory());
@@ -155,7 +144,7 @@ async fn a_shader_without_end_costs_its_own_frames_alone() {
 /// Catches compilers that a guest keeps busy for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn shaders_without_number_are_stopped() {
-    let (status, host) = asked("compile", &["--device", "gpu:0"]).await;
+    let (status, host) = asked("shaders", "compile", &["--device", "gpu:0"]).await;
     assert!(status["errors"]["overruns"].as_u64() >= Some(1), "{status}");
     host.guests_are_gone().await;
 }

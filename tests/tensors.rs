@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::harness::host::Host;
-use crate::harness::{guest, hostile, media};
+use crate::harness::{asked, guest, media};
 
 const SIZE: (usize, usize) = (320, 180);
 
@@ -83,33 +83,22 @@ async fn night_becomes_day_and_day_stays() {
     assert!((mean(&after) - mean(&before)).abs() < 4.0, "{} {}", mean(&before), mean(&after));
 }
 
-/// A host with the guest that asks for too much.
-async fn asked(what: &str, flags: &[&str]) -> (Value, Host) {
-    let host = Host::start_with(flags);
-    host.upload("tensors", &hostile("tensors")).await;
-    let segments = media::small_segments("320x180", 1);
-    let (received, status) = host.run(what, "tensors", json!({ "what": what }), &segments).await;
-    assert_eq!(media::pts(&received.concat(), "v"), media::pts(&segments.concat(), "v"), "{status}");
-    assert_eq!(host.panics(), Vec::<String>::new());
-    (status, host)
-}
-
 /// Catches misuse that traps, is carried out, or breaks what comes after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn misuse_is_an_answer() {
-    let (status, _host) = asked("misuse", &PATIENT).await;
+    let (status, _host) = asked("tensors", "misuse", &PATIENT).await;
     assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
 }
 
 /// Catches handles and memory beyond the limits, and refusals that nobody counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn handles_and_memory_of_tensors_are_the_guests() {
-    let (status, _host) = asked("handles", &PATIENT).await;
+    let (status, _host) = asked("tensors", "handles", &PATIENT).await;
     // Once it has them all, there is none left for a frame.
     assert_eq!(status["errors"], json!({ "reported": 25, "traps": 0, "overruns": 0 }), "{status}");
     assert!(status["guest"]["refused"]["handles"].as_u64() >= Some(25), "{status}");
 
-    let (status, host) = asked("memory", &PATIENT).await;
+    let (status, host) = asked("tensors", "memory", &PATIENT).await;
     let said = status["last_error"].as_str().unwrap();
     let kept = said.split_whitespace().find_map(|word| word.parse::<u64>().ok()).unwrap();
     assert!((240..256).contains(&kept), "{said}");
@@ -120,7 +109,7 @@ async fn handles_and_memory_of_tensors_are_the_guests() {
 /// Catches an operation that is begun although nothing could stop it before its time is up.
 #[tokio::test(flavor = "multi_thread")]
 async fn operations_that_would_take_too_long_do_not_begin() {
-    let (status, _host) = asked("long", &["--frame-budget", "100"]).await;
+    let (status, _host) = asked("tensors", "long", &["--frame-budget", "100"]).await;
     assert_eq!(status["errors"]["reported"], 0, "{status}");
     assert_eq!(status["errors"]["traps"], 0, "{status}");
     assert!(status["guest"]["refused"]["operations"].as_u64() >= Some(3), "{status}");
@@ -129,7 +118,7 @@ async fn operations_that_would_take_too_long_do_not_begin() {
 /// Catches a guest that goes on for ever in operations that are each short enough.
 #[tokio::test(flavor = "multi_thread")]
 async fn operations_without_end_are_stopped() {
-    let (status, host) = asked("endless", &[]).await;
+    let (status, host) = asked("tensors", "endless", &[]).await;
     assert!(status["errors"]["overruns"].as_u64() >= Some(1), "{status}");
     host.guests_are_gone().await;
 }
@@ -137,7 +126,7 @@ async fn operations_without_end_are_stopped() {
 /// Catches tensors that outlive their handles.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_given_back_can_be_taken_again() {
-    let (status, _host) = asked("churn", &PATIENT).await;
+    let (status, _host) = asked("tensors", "churn", &PATIENT).await;
     assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
     assert_eq!(status["guest"]["refused"]["memory"], 0, "{status}");
 }

@@ -16,6 +16,10 @@ pub mod tls;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
+use self::host::Host;
+
 /// Longest that anything is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -62,4 +66,16 @@ pub fn program() -> PathBuf {
     let program = tests.ancestors().nth(2).unwrap().join("rillbox");
     assert!(program.is_file(), "{} is not built; run `make build`", program.display());
     program
+}
+
+/// Runs a hostile guest whose `what` says which of its misdeeds it does: the stream must lose no picture, and the host not panic.
+/// Gives the stream's last status.
+pub async fn asked(guest: &str, what: &str, flags: &[&str]) -> (Value, Host) {
+    let host = Host::start_with(flags);
+    host.upload(guest, &hostile(guest)).await;
+    let segments = media::small_segments("320x180", 1);
+    let (received, status) = host.run(what, guest, json!({ "what": what }), &segments).await;
+    assert_eq!(media::pts(&received.concat(), "v"), media::pts(&segments.concat(), "v"), "{status}");
+    assert_eq!(host.panics(), Vec::<String>::new());
+    (status, host)
 }

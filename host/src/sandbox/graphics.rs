@@ -21,6 +21,8 @@ pub struct Graphics {
     room: Arc<Semaphore>,
     /// Bytes of images and buffers.
     pub memory: usize,
+    /// For how long an earlier frame held the GPU, if that was too long.
+    pub overrun: Duration,
 }
 
 /// What became of frames after their calls.
@@ -33,7 +35,7 @@ struct Report {
 impl Graphics {
     pub fn new(gpu: Gpu) -> Self {
         let room = Arc::new(Semaphore::new(IN_FLIGHT));
-        Self { gpu, workspace: None, reports: Arc::default(), room, memory: 0 }
+        Self { gpu, workspace: None, reports: Arc::default(), room, memory: 0, overrun: Duration::ZERO }
     }
 
     pub fn gpu(&self) -> &Gpu {
@@ -52,6 +54,9 @@ impl Graphics {
     pub async fn room(&mut self) -> Result<Option<OwnedSemaphorePermit>, Failure> {
         let Some(workspace) = &self.workspace else { return Ok(None) };
         if let Some(failure) = report(&self.reports).failure.take() {
+            if let Failure::Overrun(time) = failure {
+                self.overrun = time;
+            }
             return Err(failure);
         }
         if workspace.device().is_lost() {

@@ -238,9 +238,11 @@ impl Instance {
         std::mem::take(&mut guest.output).into_iter()
     }
 
-    /// Running time of the call that has just ended: its imports count, waiting for the processor does not.
+    /// Running time of the call that has just ended: its imports count, waiting for the processor does not. What an earlier one had
+    /// the GPU do counts where it took too long.
     pub fn ran(&self) -> Duration {
-        self.store.data().timer.ran()
+        let guest = self.store.data();
+        guest.timer.ran().max(guest.graphics.overrun)
     }
 
     /// What was refused to the guest since the last call of this.

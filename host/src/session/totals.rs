@@ -53,7 +53,7 @@ pub const COUNTS: [Count; 42] = [
     Count { name: "guest_traps", help: "Traps of the processor, with those for want of memory.", read: |meters, _| meters.guest_traps.get() },
     Count { name: "guest_overruns", help: "Calls of the processor that took too long.", read: |meters, _| meters.guest_overruns.get() },
     Count { name: "guest_outputs", help: "Values and events that the processor sent.", read: |meters, _| meters.guest_outputs.get() },
-    Count { name: "guest_refusals", help: "Memory, handles, output and log lines refused to the processor.", read: |meters, _| meters.guest_refused.sum() },
+    Count { name: "guest_refusals", help: "Memory, handles, output, log lines and operations refused to the processor.", read: |meters, _| meters.guest_refused.sum() },
     Count { name: "guest_http_requests", help: "Requests of the processor that were let through.", read: |meters, _| meters.http.sent.get() },
     Count { name: "guest_http_refused", help: "Requests of the processor that were refused.", read: |meters, _| meters.http.refused.get() },
     Count { name: "guest_http_failed", help: "Requests of the processor that got no whole answer.", read: |meters, _| meters.http.failed.get() },

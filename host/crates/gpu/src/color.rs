@@ -161,6 +161,9 @@ impl Params {
     }
 }
 
+const YUV_TO_RGBA: &str = concat!(include_str!("kernels/params.wgsl"), include_str!("kernels/yuv_to_rgba.wgsl"));
+const RGBA_TO_YUV: &str = concat!(include_str!("kernels/params.wgsl"), include_str!("kernels/rgba_to_yuv.wgsl"));
+
 /// The kernels, compiled.
 #[derive(Debug)]
 pub(crate) struct Kernels {
@@ -178,10 +181,7 @@ pub(crate) struct Kernel {
 
 impl Kernels {
     pub fn new(device: &wgpu::Device) -> Self {
-        Self {
-            yuv_to_rgba: Kernel::new(device, include_str!("kernels/yuv_to_rgba.wgsl"), 2),
-            rgba_to_yuv: Kernel::new(device, include_str!("kernels/rgba_to_yuv.wgsl"), 4),
-        }
+        Self { yuv_to_rgba: Kernel::new(device, YUV_TO_RGBA, 2), rgba_to_yuv: Kernel::new(device, RGBA_TO_YUV, 4) }
     }
 }
 

@@ -1,27 +1,5 @@
 // Pixels to planes. One invocation reads 4 × 2 of them, and writes a word of luma in each row; two make a word of each chroma.
 
-struct Size {
-    width: u32,
-    height: u32,
-    // Words from one row of luma to the next; a row of chroma has half of them.
-    stride: u32,
-    // Where Cb and Cr begin, in words.
-    cb: u32,
-    cr: u32,
-}
-
-struct Coefficients {
-    luma: vec4<f32>,
-    rgb: vec4<f32>,
-    scale: vec4<f32>,
-}
-
-struct Params {
-    coefficients: Coefficients,
-    size: Size,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var pixels: texture_2d<f32>;
 @group(0) @binding(2) var<storage, read_write> planes: array<u32>;
 
