@@ -14,9 +14,13 @@ pub enum LogFormat {
     Json,
 }
 
+/// What is written unless somebody chooses. wgpu warns of buffers that a GPU and the host both reach, which is how pictures go up and
+/// down without a copy.
+const USUAL: &str = "info,wgpu_core=error,wgpu_hal=error";
+
 /// Starts logging; only the first call of a process has an effect.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call finds a logger in place, and leaves it there.
     let _ = match format {
