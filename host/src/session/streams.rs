@@ -375,9 +375,10 @@ impl Streams {
         let span = tracing::info_span!("stream", id = stream.id);
         let client = self.host.client.clone();
         let run = stream::run(stream, client, pipeline, taps).instrument(span);
-        self.tasks.spawn(async {
+        let tasks = self.tasks.clone();
+        self.tasks.spawn(async move {
             run.await;
-            leavings::give_back();
+            leavings::give_back(tasks);
         });
     }
 
