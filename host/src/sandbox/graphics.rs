@@ -73,10 +73,10 @@ impl Graphics {
         }
     }
 
-    /// A call has ended: what it recorded is done.
-    pub fn submit(&mut self) -> Result<(), Failure> {
+    /// A call has ended, which could have taken `time`: what it recorded is done.
+    pub fn submit(&mut self, time: Duration) -> Result<(), Failure> {
         match &mut self.workspace {
-            Some(workspace) => workspace.submit().map_err(|error| failure(error, Duration::ZERO)),
+            Some(workspace) => workspace.submit().map_err(|error| failure(error, time)),
             None => Ok(()),
         }
     }

@@ -285,7 +285,7 @@ async fn run<T>(
         let _running = engine.activity().enter();
         waited.during(guarded(tokio::time::timeout(wall, call(store)))).await
     };
-    let submitted = store.data_mut().graphics.submit();
+    let submitted = store.data_mut().graphics.submit(wall);
     let result = match ended {
         Err(panic) => Err(Failure::Trap(clip(format!("the host panicked in a call of it: {panic}")))),
         Ok(Err(_elapsed)) => match store.data().timer.ran() {

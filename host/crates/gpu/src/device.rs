@@ -136,6 +136,9 @@ impl Device {
             max_buffer_size: offered.max_buffer_size,
             ..wgpu::Limits::default()
         };
+        if !adapter.features().contains(Features::MAPPABLE_PRIMARY_BUFFERS) {
+            return Err(Error::Unsupported(format!("{} has no buffers that the host reaches, too", info.name)));
+        }
         let required_features = adapter.features() & (Features::TIMESTAMP_QUERY | Features::MAPPABLE_PRIMARY_BUFFERS);
         let descriptor = wgpu::DeviceDescriptor { required_limits, required_features, ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))

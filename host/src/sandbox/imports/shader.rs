@@ -60,16 +60,8 @@ impl Guest {
     }
 
     /// Has the GPU do what was recorded, and waits for some of it without holding up others.
-    async fn read_from_gpu(
-        &mut self,
-        read: impl FnOnce(&mut Workspace) -> Result<Bytes, GpuError>,
-    ) -> Result<Vec<u8>, Error> {
-        let under_way = self.graphics.workspace().and_then(|workspace| {
-            let bytes = read(workspace)?;
-            workspace.submit()?;
-            Ok(bytes)
-        });
-        let under_way = under_way.map_err(misuse)?;
+    async fn read_from_gpu(&mut self, under_way: Bytes) -> Result<Vec<u8>, Error> {
+        self.graphics.workspace().and_then(Workspace::submit).map_err(misuse)?;
         let left = self.timer.left();
         let waited = tokio::task::spawn_blocking(move || under_way.wait(left)).await;
         match waited {
@@ -144,7 +136,7 @@ impl wit::HostImage for Guest {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Err(misuse(error))),
         };
-        Ok(self.read_from_gpu(|_| Ok(read)).await)
+        Ok(self.read_from_gpu(read).await)
     }
 
     fn drop(&mut self, image: Resource<HeldImage>) -> wasmtime::Result<()> {
@@ -186,7 +178,7 @@ impl wit::HostBuffer for Guest {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Err(misuse(error))),
         };
-        match self.read_from_gpu(|_| Ok(read)).await {
+        match self.read_from_gpu(read).await {
             Ok(bytes) => tensor::from_bytes(self, element, &shape, &bytes),
             Err(refused) => Ok(Err(refused)),
         }
