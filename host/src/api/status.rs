@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::session::{ControlMeter, Done, FeedMeter, HttpMeter, Kind, Phase, Stream, Work};
+use crate::session::{ByKind, ControlMeter, Done, FeedMeter, HttpMeter, Phase, Stream};
 
 /// A stream at one moment.
 #[derive(Serialize, ToSchema)]
@@ -313,6 +313,7 @@ impl Status {
     /// The stream at this moment.
     pub async fn of(stream: &Stream) -> Self {
         let (meters, params) = (&stream.meters, stream.params.all().await);
+        let work = meters.guest_work.read();
         let config = &stream.config;
         let condition = meters.condition().borrow().clone();
         let now = meters.snapshot();
@@ -384,11 +385,8 @@ impl Status {
                     log_lines: meters.guest_refused.log_lines.get(),
                     operations: meters.guest_refused.operations.get(),
                 },
-                tensors: done(&meters.guest_work.read(), |kind| !kind.is_on_gpu()),
-                gpu: GuestGpu {
-                    memory_bytes: meters.guest_gpu_memory(),
-                    operations: done(&meters.guest_work.read(), Kind::is_on_gpu),
-                },
+                tensors: done(&work.tensors),
+                gpu: GuestGpu { memory_bytes: meters.guest_gpu_memory(), operations: done(&work.gpu) },
                 http: (&*meters.http).into(),
             },
             channels: Channels {
@@ -413,10 +411,10 @@ pub fn state(phase: Phase) -> &'static str {
     }
 }
 
-/// What was done, of these kinds.
-fn done(work: &Work, of: fn(Kind) -> bool) -> BTreeMap<&'static str, Operations> {
+/// What was done, by kind.
+fn done(work: &ByKind) -> BTreeMap<&'static str, Operations> {
     let operations = |done: Done| Operations { count: done.operations, ms: millis(done.time) };
-    work.iter().filter(|(kind, _)| of(*kind)).map(|(kind, done)| (kind.name(), operations(done))).collect()
+    work.iter().map(|(kind, done)| (kind.name(), operations(done))).collect()
 }
 
 fn millis(duration: Duration) -> f64 {

@@ -6,7 +6,12 @@ wasmtime::component::bindgen!({
     path: "../wit",
     world: "live-processor",
     imports: {
-        // These wait for the GPU.
+        // These wait for the GPU, or may have to; nothing waits for what is known of a tensor.
+        "rillbox:processor/tensor.[method]tensor.element-type": trappable,
+        "rillbox:processor/tensor.[method]tensor.shape": trappable,
+        "rillbox:processor/tensor.[drop]tensor": trappable,
+        "rillbox:processor/tensor": async | trappable,
+        "rillbox:processor/shader.[static]buffer.from-tensor": async | trappable,
         "rillbox:processor/shader.[static]program.compile": async | trappable,
         "rillbox:processor/shader.[method]image.pixels": async | trappable,
         "rillbox:processor/shader.[method]buffer.tensor": async | trappable,

@@ -66,6 +66,8 @@ impl Drop for Inner {
 #[derive(Clone)]
 pub struct Component {
     pub(super) pre: LiveProcessorPre<Guest>,
+    /// Whether it works on tensors, which are to be where they are fastest.
+    pub(super) uses_tensors: bool,
 }
 
 impl Component {
@@ -159,7 +161,9 @@ impl Engine {
     fn prepare(&self, component: &wasmtime::component::Component) -> Result<Component, LoadError> {
         let refused = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
         let pre = self.0.linker.instantiate_pre(component).map_err(refused)?;
-        Ok(Component { pre: LiveProcessorPre::new(pre).map_err(refused)? })
+        let kind = component.component_type();
+        let uses_tensors = kind.imports(&self.0.engine).any(|(name, _)| name.starts_with("rillbox:processor/tensor@"));
+        Ok(Component { pre: LiveProcessorPre::new(pre).map_err(refused)?, uses_tensors })
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {

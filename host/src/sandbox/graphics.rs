@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rillbox_gpu::{Color, Download, Error, Gpu, Matrix, Planes, Range, Usage, Workspace};
+use rillbox_gpu::{Choice, Color, Download, Error, Gpu, Matrix, Planes, Range, Usage, Workspace};
 use rillbox_media as media;
 use rillbox_media::Picture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,6 +19,8 @@ pub struct Graphics {
     workspace: Option<Workspace>,
     reports: Arc<Mutex<Report>>,
     room: Arc<Semaphore>,
+    /// Whether tensors of pictures are made there.
+    tensors: bool,
     /// Bytes of images and buffers.
     pub memory: usize,
     /// For how long an earlier frame held the GPU, if that was too long.
@@ -35,7 +37,7 @@ struct Report {
 impl Graphics {
     pub fn new(gpu: Gpu) -> Self {
         let room = Arc::new(Semaphore::new(IN_FLIGHT));
-        Self { gpu, workspace: None, reports: Arc::default(), room, memory: 0, overrun: Duration::ZERO }
+        Self { gpu, workspace: None, reports: Arc::default(), room, tensors: false, memory: 0, overrun: Duration::ZERO }
     }
 
     pub fn gpu(&self) -> &Gpu {
@@ -48,6 +50,33 @@ impl Graphics {
             None => Workspace::new(&self.gpu.open()?)?,
         };
         Ok(self.workspace.insert(workspace))
+    }
+
+    /// Tensors of pictures will be on the GPU, if there is one.
+    pub async fn prepare_tensors(&mut self) {
+        if self.gpu.choice() == Choice::Cpu {
+            return;
+        }
+        let gpu = self.gpu.clone();
+        let prepared = tokio::task::spawn_blocking(move || gpu.open()?.prepare_tensors()).await;
+        self.tensors = match prepared {
+            Ok(Ok(())) => true,
+            // There is none, which is as good: the CPU does the same.
+            Ok(Err(Error::Unsupported(_))) => false,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "tensors stay on the CPU");
+                false
+            }
+            Err(error) => {
+                tracing::error!(%error, "tensors stay on the CPU");
+                false
+            }
+        };
+    }
+
+    /// Whether tensors of pictures are made on the GPU.
+    pub fn has_tensors(&self) -> bool {
+        self.tensors
     }
 
     /// Waits until there is room for one more frame. A failure of an earlier one is told now.

@@ -116,6 +116,7 @@ pub struct Instance {
     store: Store<Guest>,
     exports: LiveProcessor,
     sound: SoundCredit,
+    uses_tensors: bool,
 }
 
 impl Instance {
@@ -139,7 +140,8 @@ impl Instance {
         })
         .await
         .map_err(|failure| declared(failure, &store))?;
-        Ok(Self { engine: engine.clone(), store, exports, sound: SoundCredit::new() })
+        let (engine, sound) = (engine.clone(), SoundCredit::new());
+        Ok(Self { engine, store, exports, sound, uses_tensors: component.uses_tensors })
     }
 
     /// What the processor says of itself.
@@ -153,6 +155,9 @@ impl Instance {
 
     /// Work done once.
     pub async fn load(&mut self) -> Result<(), Failure> {
+        if self.uses_tensors {
+            self.store.data_mut().graphics.prepare_tensors().await;
+        }
         let exports = self.exports.rillbox_processor_processor();
         run(&self.engine, &mut self.store, LOAD, async |store| exports.call_load(store).await).await
     }
@@ -178,7 +183,7 @@ impl Instance {
     /// Gives the guest a picture.
     pub async fn video(&mut self, frame: &VideoFrame) -> Result<VideoResult, Failure> {
         let room = self.store.data_mut().graphics.room().await?;
-        let own = video::Frame { picture: frame.picture.clone(), pts: frame.pts, staged: None, retained: None };
+        let own = video::Frame::new(frame.picture.clone(), frame.pts);
         let guest = self.store.data_mut();
         let own = guest.table.push(own).map_err(|_| full(guest.no_handle()))?;
         let borrow = || Resource::new_borrow(own.rep());

@@ -31,4 +31,4 @@ pub use http::{HttpAccess, HttpClient, HttpClientError, HttpMeter};
 pub use instance::{Failure, Identity, Instance, VideoResult};
 pub use limits::{Limits, Refusals};
 pub use rillbox_gpu::{Choice, Gpu};
-pub use work::{Done, Kind, Work};
+pub use work::{ByKind, Done, Kind, Work};

@@ -4,71 +4,8 @@ use std::time::Duration;
 
 use rillbox_gpu::Usage;
 
-/// A kind of operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Between pictures and tensors, and between bytes and tensors.
-    Transfer,
-    /// On each element by itself.
-    Elementwise,
-    /// Many elements that become one.
-    Reduction,
-    /// Products of matrices.
-    Matmul,
-    /// Convolutions, also transposed.
-    Convolution,
-    /// Windows.
-    Pooling,
-    /// Other numbers of rows and columns.
-    Resize,
-    /// Elements that move: pads, slices, transpositions, lookups.
-    Layout,
-    /// Softmax and norms.
-    Normalization,
-    /// On the GPU, between planes and pixels.
-    GpuColor,
-    /// On the GPU, the guest's programs.
-    GpuProgram,
-}
-
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::Transfer,
-        Self::Elementwise,
-        Self::Reduction,
-        Self::Matmul,
-        Self::Convolution,
-        Self::Pooling,
-        Self::Resize,
-        Self::Layout,
-        Self::Normalization,
-        Self::GpuColor,
-        Self::GpuProgram,
-    ];
-
-    /// As statuses and metrics name it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Transfer => "transfer",
-            Self::Elementwise => "elementwise",
-            Self::Reduction => "reduction",
-            Self::Matmul => "matmul",
-            Self::Convolution => "convolution",
-            Self::Pooling => "pooling",
-            Self::Resize => "resize",
-            Self::Layout => "layout",
-            Self::Normalization => "normalization",
-            Self::GpuColor => "color",
-            Self::GpuProgram => "program",
-        }
-    }
-
-    /// Whether the GPU does it; the others are operations on tensors.
-    pub const fn is_on_gpu(self) -> bool {
-        matches!(self, Self::GpuColor | Self::GpuProgram)
-    }
-}
+/// A kind of operation, wherever it is done.
+pub use rillbox_gpu::Pass as Kind;
 
 /// Operations of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,25 +18,9 @@ pub struct Done {
 
 /// Operations of every kind, in the order of [`Kind::ALL`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Work(pub [Done; Kind::ALL.len()]);
+pub struct ByKind(pub [Done; Kind::ALL.len()]);
 
-impl Work {
-    /// Counts one.
-    pub fn note(&mut self, kind: Kind, time: Duration) {
-        let done = &mut self.0[kind as usize];
-        done.operations += 1;
-        done.time += time;
-    }
-
-    /// Counts what the GPU did.
-    pub fn note_gpu(&mut self, usage: Usage) {
-        for (kind, share) in [(Kind::GpuColor, usage.color), (Kind::GpuProgram, usage.programs)] {
-            let done = &mut self.0[kind as usize];
-            done.operations += share.passes;
-            done.time += share.time;
-        }
-    }
-
+impl ByKind {
     /// Counts these, too.
     pub fn add(&mut self, more: &Self) {
         for (done, more) in self.0.iter_mut().zip(&more.0) {
@@ -119,5 +40,43 @@ impl Work {
     /// Each kind of which there was something.
     pub fn iter(&self) -> impl Iterator<Item = (Kind, Done)> {
         Kind::ALL.into_iter().zip(self.0).filter(|(_, done)| done.operations > 0)
+    }
+}
+
+/// Operations by where they were done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// On tensors, by the CPU.
+    pub tensors: ByKind,
+    /// By the GPU, by its own clock.
+    pub gpu: ByKind,
+}
+
+impl Work {
+    /// Counts one that the CPU did.
+    pub fn note(&mut self, kind: Kind, time: Duration) {
+        let done = &mut self.tensors.0[kind as usize];
+        done.operations += 1;
+        done.time += time;
+    }
+
+    /// Counts what the GPU did.
+    pub fn note_gpu(&mut self, usage: Usage) {
+        for (kind, share) in usage.iter() {
+            let done = &mut self.gpu.0[kind as usize];
+            done.operations += share.passes;
+            done.time += share.time;
+        }
+    }
+
+    /// Counts these, too.
+    pub fn add(&mut self, more: &Self) {
+        self.tensors.add(&more.tensors);
+        self.gpu.add(&more.gpu);
+    }
+
+    /// What has been done since `earlier`, when this was that.
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self { tensors: self.tensors.since(&earlier.tensors), gpu: self.gpu.since(&earlier.gpu) }
     }
 }

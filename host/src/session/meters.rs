@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, watch};
 use super::channels::ChannelMeters;
 use super::happenings::{ErrorLimits, Happening, Origin, Told, clipped};
 use super::histogram::{GUEST_TIME, Histogram, LATENCY};
-use crate::sandbox::{Done, HttpMeter, Kind, Refusals, Work};
+use crate::sandbox::{ByKind, Done, HttpMeter, Kind, Refusals, Work};
 
 /// Events that a condition remembers.
 const EVENTS: usize = 32;
@@ -455,26 +455,44 @@ impl Refused {
     }
 }
 
-/// Operations on tensors, by kind.
+/// Operations of every kind, and their nanoseconds.
 #[derive(Debug, Default)]
-pub struct WorkMeter([(Counter, Counter); Kind::ALL.len()]);
+struct ByKindMeter([(Counter, Counter); Kind::ALL.len()]);
 
-impl WorkMeter {
-    /// Counts these, too.
-    pub fn add(&self, more: &Work) {
+impl ByKindMeter {
+    fn add(&self, more: &ByKind) {
         for ((operations, nanoseconds), more) in self.0.iter().zip(&more.0) {
             operations.add(more.operations);
             nanoseconds.add(more.time.as_nanos() as u64);
         }
     }
 
-    /// All that were counted.
-    pub fn read(&self) -> Work {
+    fn read(&self) -> ByKind {
         let read = |(operations, nanoseconds): &(Counter, Counter)| Done {
             operations: operations.get(),
             time: Duration::from_nanos(nanoseconds.get()),
         };
-        Work(self.0.each_ref().map(read))
+        ByKind(self.0.each_ref().map(read))
+    }
+}
+
+/// What the host did for processors.
+#[derive(Debug, Default)]
+pub struct WorkMeter {
+    tensors: ByKindMeter,
+    gpu: ByKindMeter,
+}
+
+impl WorkMeter {
+    /// Counts these, too.
+    pub fn add(&self, more: &Work) {
+        self.tensors.add(&more.tensors);
+        self.gpu.add(&more.gpu);
+    }
+
+    /// All that was counted.
+    pub fn read(&self) -> Work {
+        Work { tensors: self.tensors.read(), gpu: self.gpu.read() }
     }
 }
 

@@ -28,7 +28,7 @@ mod stream;
 mod streams;
 mod totals;
 
-pub use crate::sandbox::{Done, HttpMeter, Kind, Work};
+pub use crate::sandbox::{ByKind, Done, HttpMeter, Work};
 pub use change::{ChangeRejected, ChangeRequest};
 pub use channels::{ChannelMeters, ControlMeter, FeedMeter};
 pub use histogram::Distribution;

@@ -17,6 +17,8 @@ fn answer<T>(answer: Result<T, compute::Error>) -> Result<T, Refusal> {
     answer.map_err(|error| match error {
         compute::Error::Invalid(why) => Refusal::Invalid(why),
         compute::Error::Limit(why) => Refusal::Limit(why),
+        // Here everything is on the CPU.
+        away @ compute::Error::Away => Refusal::Unsupported(away.to_string()),
     })
 }
 

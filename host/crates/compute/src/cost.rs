@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Error;
+use crate::{Error, Task, Tensor};
 
 /// What an operation takes at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,10 +13,19 @@ pub struct Cost {
     pub time: Duration,
 }
 
-/// Who decides whether an operation may begin.
+/// Who decides whether an operation may begin, and where it is done.
 pub trait Allowance {
     /// [`Error::Limit`] if it may not.
     fn admit(&mut self, cost: Cost) -> Result<(), Error>;
+
+    /// Admits an operation on tensors that are all here, and leaves it to the caller; or does it where its tensors are, and gives
+    /// its result. [`Error::Away`] if it can do neither.
+    fn begin(&mut self, cost: Cost, task: &Task<'_>) -> Result<Option<Tensor>, Error> {
+        if task.tensors.iter().any(|tensor| tensor.device().is_some()) {
+            return Err(Error::Away);
+        }
+        self.admit(cost).map(|()| None)
+    }
 }
 
 /// Admits everything: for tests of processors.

@@ -9,6 +9,9 @@ pub enum Error {
     /// No room, or no time.
     #[error("{0}")]
     Limit(String),
+    /// A tensor's elements are on a device that cannot do this: they are to be brought here first.
+    #[error("the elements are on a device")]
+    Away,
 }
 
 /// An [`Error::Invalid`].

@@ -11,6 +11,7 @@ mod operations;
 mod picture;
 mod shape;
 mod simd;
+mod task;
 mod tensor;
 
 pub use cost::{Allowance, Cost, Unlimited};
@@ -21,4 +22,5 @@ pub use operations::{
 };
 pub use picture::{ChannelOrder, Channels, PictureLayout};
 pub use shape::MAX_AXES;
-pub use tensor::Tensor;
+pub use task::{Operation, Task};
+pub use tensor::{OnDevice, Tensor};

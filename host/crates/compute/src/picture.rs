@@ -158,9 +158,14 @@ impl PictureLayout {
         }
     }
 
-    /// Interleaved samples of a tensor in this layout, and the picture's width and height.
-    pub fn samples(&self, tensor: &Tensor, allowance: &mut dyn Allowance) -> Result<(usize, usize, Vec<u8>), Error> {
+    /// Scale and offset of red, green and blue, or of luma, three times.
+    pub fn each_factor(&self) -> Result<[(f32, f32); 3], Error> {
         let factors = self.factors()?;
+        Ok(std::array::from_fn(|channel| factors[channel.min(factors.len() - 1)]))
+    }
+
+    /// Width and height of the picture that a tensor in this layout is.
+    pub fn size(&self, tensor: &Tensor) -> Result<(usize, usize), Error> {
         let shape = tensor.shape().strip_prefix(&[1][..usize::from(self.batch)]).unwrap_or_default();
         let size = match (self.order, shape) {
             (ChannelOrder::Hwc, &[height, width, channels]) | (ChannelOrder::Chw, &[channels, height, width]) => {
@@ -176,6 +181,16 @@ impl PictureLayout {
             };
             return invalid(format!("{tensor:?} is no picture of {} as ({wanted}{order})", self.element));
         };
+        Ok((width, height))
+    }
+
+    /// Interleaved samples of a tensor in this layout, and the picture's width and height.
+    pub fn samples(&self, tensor: &Tensor, allowance: &mut dyn Allowance) -> Result<(usize, usize, Vec<u8>), Error> {
+        let factors = self.factors()?;
+        let (width, height) = self.size(tensor)?;
+        if tensor.device().is_some() {
+            return Err(Error::Away);
+        }
         let count = tensor.len();
         allowance.admit(Cost::new(count as u64, Work::Element, 2 * count as u64))?;
         // Multiplied by what is worked out once.

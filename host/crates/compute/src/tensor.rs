@@ -1,6 +1,8 @@
 //! A tensor: elements, row by row, and their shape.
 
+use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 use burn_backend::{Element, TensorData};
 use burn_flex::FlexTensor;
@@ -12,13 +14,22 @@ use crate::error::{Error, invalid};
 use crate::shape::{self, elements};
 use crate::{Allowance, Cost, ElementType};
 
+/// Elements that a device has, in a form of its own.
+pub type OnDevice = Arc<dyn Any + Send + Sync>;
+
 /// Elements and their shape. A clone shares the elements, which never change.
 #[derive(Clone)]
 pub struct Tensor {
-    /// Contiguous, and its storage holds nothing else.
-    inner: FlexTensor,
+    elements: Elements,
     element: ElementType,
     shape: Vec<usize>,
+}
+
+#[derive(Clone)]
+enum Elements {
+    /// Contiguous, and its storage holds nothing else.
+    Here(FlexTensor),
+    Away(OnDevice),
 }
 
 impl Tensor {
@@ -101,9 +112,39 @@ impl Tensor {
         false
     }
 
-    /// The elements, little-endian.
+    /// The elements, little-endian; none if they are on a device.
     pub fn bytes(&self) -> &[u8] {
-        self.inner.bytes()
+        match &self.elements {
+            Elements::Here(elements) => elements.bytes(),
+            Elements::Away(_) => &[],
+        }
+    }
+
+    /// A tensor whose elements a device has: as many as the shape asks.
+    pub fn away(element: ElementType, shape: &[usize], elements: OnDevice) -> Self {
+        Self { elements: Elements::Away(elements), element, shape: shape.to_vec() }
+    }
+
+    /// The elements, if a device has them.
+    pub fn device(&self) -> Option<&OnDevice> {
+        match &self.elements {
+            Elements::Here(_) => None,
+            Elements::Away(elements) => Some(elements),
+        }
+    }
+
+    /// The element of a tensor that is here and has no other, as the nearest number there is.
+    pub fn number(&self) -> Option<f64> {
+        if self.len() > 1 || self.device().is_some() {
+            return None;
+        }
+        Some(match self.element {
+            ElementType::F32 => self.elements::<f32>()[0].into(),
+            ElementType::F16 => self.elements::<half::f16>()[0].into(),
+            ElementType::U8 | ElementType::Boolean => self.elements::<u8>()[0].into(),
+            ElementType::I32 => self.elements::<i32>()[0].into(),
+            ElementType::I64 => self.elements::<i64>()[0] as f64,
+        })
     }
 
     /// The same elements with other axes, of which one may be −1 for what is left.
@@ -131,18 +172,21 @@ impl Tensor {
     /// With other axes around the same number of elements.
     pub(crate) fn shaped(&self, shape: &[usize]) -> Self {
         debug_assert_eq!(shape.iter().product::<usize>(), self.len());
-        let inner = self.inner.reshape(Shape::from(shape.to_vec()));
-        Self { inner, element: self.element, shape: shape.to_vec() }
+        let elements = match &self.elements {
+            Elements::Here(elements) => Elements::Here(elements.reshape(Shape::from(shape.to_vec()))),
+            Elements::Away(elements) => Elements::Away(elements.clone()),
+        };
+        Self { elements, element: self.element, shape: shape.to_vec() }
     }
 
     pub(crate) fn of_bytes(element: ElementType, shape: &[usize], bytes: Vec<u8>) -> Self {
         let data = TensorData::from_bytes(Bytes::from_bytes_vec(bytes), shape.to_vec(), element.dtype());
-        Self { inner: FlexTensor::from_data(data), element, shape: shape.to_vec() }
+        Self { elements: Elements::Here(FlexTensor::from_data(data)), element, shape: shape.to_vec() }
     }
 
     pub(crate) fn of_elements<E: Typed>(shape: &[usize], elements: Vec<E>) -> Self {
         let data = TensorData::from_bytes(Bytes::from_elems(elements), shape.to_vec(), E::TYPE.dtype());
-        Self { inner: FlexTensor::from_data(data), element: E::TYPE, shape: shape.to_vec() }
+        Self { elements: Elements::Here(FlexTensor::from_data(data)), element: E::TYPE, shape: shape.to_vec() }
     }
 
     pub(crate) fn of_booleans(shape: &[usize], elements: Vec<u8>) -> Self {
@@ -152,18 +196,28 @@ impl Tensor {
     /// What the backend made.
     pub(crate) fn of_inner(element: ElementType, inner: FlexTensor) -> Self {
         let shape = inner.layout().shape().to_vec();
-        let inner = FlexTensor::from_data(inner.into_data());
-        Self { inner, element, shape }
+        Self { elements: Elements::Here(FlexTensor::from_data(inner.into_data())), element, shape }
     }
 
+    /// For the backend. Only of what is here, which [`Allowance::begin`] makes sure of.
     pub(crate) fn inner(&self) -> FlexTensor {
-        self.inner.clone()
+        match &self.elements {
+            Elements::Here(elements) => elements.clone(),
+            Elements::Away(_) => {
+                debug_assert!(false, "elements of a device");
+                FlexTensor::from_data(TensorData::from_bytes(
+                    Bytes::from_elems(Vec::<u8>::new()),
+                    [0],
+                    self.element.dtype(),
+                ))
+            }
+        }
     }
 
     /// The elements, which are of type `E`; booleans are bytes.
     pub(crate) fn elements<E: Typed>(&self) -> &[E] {
         debug_assert!(E::TYPE == self.element || (E::TYPE == ElementType::U8 && self.element == ElementType::Boolean));
-        bytemuck::cast_slice(self.inner.bytes())
+        bytemuck::cast_slice(self.bytes())
     }
 }
 

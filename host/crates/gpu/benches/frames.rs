@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rillbox_gpu::{
-    Binding, Bytes, Choice, Color, Device, Download, Error, Gpu, Image, Matrix, Planes, Program, Range, Usage,
+    Binding, Bytes, Choice, Color, Device, Download, Error, Gpu, Image, Matrix, Pass, Planes, Program, Range, Usage,
     Workspace,
 };
 use serde_json::{Value, json};
@@ -255,7 +255,7 @@ impl Bench {
             let begins = Instant::now();
             workspace.begin();
             let usage = frame(&mut workspace)?.wait(&mut place, memory)?;
-            gpu += usage.color.time + usage.programs.time;
+            gpu += usage[Pass::Color].time + usage[Pass::Program].time;
             times.push(begins.elapsed());
         }
         times.sort();
@@ -315,7 +315,7 @@ impl Bench {
             dispatch(workspace)?;
             let done = workspace.read_buffer(&small)?;
             workspace.submit()?;
-            times.push(done.wait(TIMEOUT)?.1.programs.time);
+            times.push(done.wait(TIMEOUT)?.1[Pass::Program].time);
         }
         times.sort();
         Ok(millis(times[times.len() / 2]))

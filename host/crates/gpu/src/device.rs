@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::program::{Compiled, Program, Programs};
 use crate::source::Source;
 use crate::submission::Submitter;
+use crate::tensor;
 
 /// A device that was chosen. A clone is one more reference.
 #[derive(Clone, Debug)]
@@ -115,6 +116,7 @@ pub struct Device {
     pub(crate) waiting: AtomicUsize,
     pub(crate) sent: AtomicU64,
     pub(crate) received: AtomicU64,
+    tensor_kernels: OnceLock<tensor::Kernels>,
     programs: Mutex<Programs>,
     /// Somebody waits for work that is late.
     watched: AtomicBool,
@@ -176,6 +178,7 @@ impl Device {
             waiting: AtomicUsize::new(0),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
+            tensor_kernels: OnceLock::new(),
             programs: Mutex::default(),
             watched: AtomicBool::new(false),
             lost,
@@ -247,6 +250,16 @@ impl Device {
         let compiled = Arc::new(Compiled::new(self, Source::check(wgsl)?)?);
         self.programs().keep(wgsl, compiled.clone());
         Ok(Program(compiled))
+    }
+
+    /// Makes the kernels of tensors, if they are not there yet, which can take seconds in software.
+    pub fn prepare_tensors(&self) -> Result<(), Error> {
+        self.check()?;
+        self.tried(|| _ = self.tensor_kernels())
+    }
+
+    pub(crate) fn tensor_kernels(&self) -> &tensor::Kernels {
+        self.tensor_kernels.get_or_init(|| tensor::Kernels::new(&self.device))
     }
 
     fn programs(&self) -> MutexGuard<'_, Programs> {

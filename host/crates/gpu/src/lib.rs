@@ -4,7 +4,7 @@
 //! lost. A [`Program`] is a compute shader in WGSL that has been checked ([`limits`]) and whose loops end. A
 //! [`Workspace`] is one user's part of the device: [`Image`]s and [`Buffer`]s, and commands that are recorded and go to
 //! the device together. A picture goes up as the planes that a decoder gives, Y′CbCr 4:2:0, and comes down as such:
-//! [`Download`] is one on its way.
+//! [`Download`] is one on its way. Tensors of `rillbox_compute` can be on the device, too, and operations on them are kernels there.
 //!
 //! No handles, no guests, no frames' times.
 
@@ -19,6 +19,7 @@ mod planes;
 mod program;
 mod source;
 mod submission;
+mod tensor;
 mod usage;
 mod workspace;
 
@@ -30,5 +31,6 @@ pub use error::Error;
 pub use planes::{Planes, PlanesLayout};
 pub use program::Program;
 pub use source::{Access, Kind};
-pub use usage::{Share, Usage};
-pub use workspace::{Binding, Buffer, Filter, Image, Workspace};
+pub use tensor::{Elements, TensorRead, bytes_of};
+pub use usage::{Pass, Share, Usage};
+pub use workspace::{Binding, Buffer, Filter, Image, Uploaded, Workspace};

@@ -30,6 +30,12 @@ pub const INVOCATIONS: u64 = 1 << 26;
 /// Dispatches that one frame may have.
 pub const DISPATCHES: u32 = 64;
 
+/// Operations on tensors that one frame may have.
+pub const TASKS: u32 = 1_024;
+
+/// Bytes of one user's tensors on the device, with those that are kept for the next.
+pub const TENSOR_BYTES: usize = 512 << 20;
+
 /// Bytes of images, buffers and copies that one frame may make.
 pub const BYTES: usize = 256 << 20;
 

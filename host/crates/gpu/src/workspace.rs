@@ -15,6 +15,7 @@ use crate::planes::{Planes, PlanesLayout};
 use crate::program::Program;
 use crate::source::{Access, Kind};
 use crate::submission::{Owner, Submission};
+use crate::tensor::Spare;
 use crate::usage::Pass;
 
 /// Pixels of 4 bytes on the device: red, green, blue, alpha.
@@ -34,6 +35,10 @@ impl Image {
     pub fn bytes(&self) -> usize {
         image_bytes(self.size())
     }
+
+    pub(crate) fn view(&self) -> &wgpu::TextureView {
+        &self.view
+    }
 }
 
 fn image_bytes((width, height): (u32, u32)) -> usize {
@@ -51,6 +56,10 @@ impl Buffer {
     /// As many as were asked for.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    pub(crate) fn raw(&self) -> &wgpu::Buffer {
+        &self.buffer
     }
 }
 
@@ -76,6 +85,49 @@ pub enum Binding<'a> {
     Sampler(Filter),
 }
 
+/// A picture's planes on their way to the device.
+#[derive(Debug)]
+pub struct Uploaded {
+    staging: wgpu::Buffer,
+    layout: PlanesLayout,
+    size: (u32, u32),
+    color: Color,
+    /// With which submission they go.
+    submission: u64,
+}
+
+impl Uploaded {
+    pub(crate) fn staging(&self) -> &wgpu::Buffer {
+        &self.staging
+    }
+
+    pub(crate) fn layout(&self) -> PlanesLayout {
+        self.layout
+    }
+
+    pub(crate) fn size(&self) -> (u32, u32) {
+        self.size
+    }
+}
+
+/// Workgroups along three axes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grid(pub [u32; 3]);
+
+impl Grid {
+    /// Enough of 256 invocations for so many.
+    pub fn of(count: usize) -> Self {
+        Self::of_groups(count.div_ceil(256))
+    }
+
+    /// So many, or a few more, on two axes.
+    pub fn of_groups(count: usize) -> Self {
+        // The first axis holds fewer than there can be.
+        const ROW: usize = 32_768;
+        Self([count.min(ROW) as u32, count.div_ceil(ROW) as u32, 1])
+    }
+}
+
 /// What one user has on a device. Commands are recorded in the order of the calls, and go to the device with
 /// [`submit`](Self::submit). What is made is all zero unless it is said to hold something: nothing of others is ever seen.
 #[derive(Debug)]
@@ -93,10 +145,14 @@ pub struct Workspace {
     transfers: Vec<Arc<Transfer>>,
     /// What the recorded commands read from.
     stagings: Vec<wgpu::Buffer>,
-    /// Textures of images that are gone.
+    /// Textures of images that are gone, and buffers of tensors.
     spare: Vec<wgpu::Texture>,
+    pub(crate) spare_tensors: Arc<Spare>,
+    /// Submissions so far.
+    submissions: u64,
     rounds: u64,
     dispatches: u32,
+    tasks: u32,
     /// Bytes that may still be made.
     room: usize,
     /// Submissions that the device has not finished.
@@ -145,8 +201,11 @@ impl Workspace {
             transfers: Vec::new(),
             stagings: Vec::new(),
             spare: Vec::new(),
+            spare_tensors: Arc::default(),
+            submissions: 0,
             rounds: limits::ROUNDS,
             dispatches: limits::DISPATCHES,
+            tasks: limits::TASKS,
             room: limits::BYTES,
             running: Arc::default(),
         })
@@ -160,6 +219,7 @@ impl Workspace {
     /// A frame begins: there may be as many dispatches, rounds of loops and bytes as a frame may have.
     pub fn begin(&mut self) {
         (self.rounds, self.dispatches, self.room) = (limits::ROUNDS, limits::DISPATCHES, limits::BYTES);
+        self.tasks = limits::TASKS;
     }
 
     /// What is made stays until the device has done what was recorded with it, whoever drops it before.
@@ -180,29 +240,56 @@ impl Workspace {
 
     /// A picture's pixels.
     pub fn upload(&mut self, planes: &Planes<'_>, color: Color) -> Result<Image, Error> {
-        self.upload_with((planes.width, planes.height), color, |to| {
+        let uploaded = self.send(planes, color)?;
+        self.image_of(&uploaded)
+    }
+
+    /// A picture's planes, to be used until what is recorded is submitted.
+    pub fn send(&mut self, planes: &Planes<'_>, color: Color) -> Result<Uploaded, Error> {
+        self.send_with((planes.width, planes.height), color, |to| {
             for (start, row) in planes.rows() {
                 to.slice(start..start + row.len()).copy_from_slice(row);
             }
         })
     }
 
-    /// The same, where `fill` writes all planes, laid out as [`PlanesLayout`] says.
-    pub fn upload_with(
+    /// Whether a picture's planes can still be used.
+    pub fn has(&self, uploaded: &Uploaded) -> bool {
+        uploaded.submission == self.submissions
+    }
+
+    fn send_with(
         &mut self,
-        (width, height): (u32, u32),
+        size: (u32, u32),
         color: Color,
         fill: impl FnOnce(&mut BufferViewMut),
-    ) -> Result<Image, Error> {
-        let image = self.image_to_fill(width, height)?;
-        let layout = PlanesLayout::new(width, height);
-        let size = layout.bytes() as u64;
-        let staging = self.staging(size, fill)?;
+    ) -> Result<Uploaded, Error> {
+        self.check_size(size.0, size.1)?;
+        let layout = PlanesLayout::new(size.0, size.1);
+        let staging = self.staging(layout.bytes() as u64, fill)?;
+        Ok(Uploaded { staging, layout, size, color, submission: self.submissions })
+    }
+
+    /// Pixels of a picture whose planes are there.
+    pub fn image_of(&mut self, uploaded: &Uploaded) -> Result<Image, Error> {
+        let Uploaded { staging, layout, size, color, .. } = uploaded;
+        let image = self.image_to_fill(size.0, size.1)?;
         let device = self.device.clone();
-        let params = Params::new(layout, (width, height), color);
+        let params = Params::new(*layout, *size, *color);
         let resources = [staging.as_entire_binding(), BindingResource::TextureView(&image.view)];
         self.kernel(&device.kernels.yuv_to_rgba, params, resources)?;
         Ok(image)
+    }
+
+    /// The same, where `fill` writes all planes, laid out as [`PlanesLayout`] says.
+    pub fn upload_with(
+        &mut self,
+        size: (u32, u32),
+        color: Color,
+        fill: impl FnOnce(&mut BufferViewMut),
+    ) -> Result<Image, Error> {
+        let uploaded = self.send_with(size, color, fill)?;
+        self.image_of(&uploaded)
     }
 
     /// Pixels of 4 bytes, row by row.
@@ -237,7 +324,7 @@ impl Workspace {
     }
 
     /// An image of which every pixel is written before anybody reads it.
-    fn image_to_fill(&mut self, width: u32, height: u32) -> Result<Image, Error> {
+    pub(crate) fn image_to_fill(&mut self, width: u32, height: u32) -> Result<Image, Error> {
         self.check_size(width, height)?;
         self.take_room(image_bytes((width, height)))?;
         let spare = self.spare.iter().position(|texture| (texture.width(), texture.height()) == (width, height));
@@ -353,15 +440,32 @@ impl Workspace {
     /// An image as planes, as it is now: recorded, and on its way once it is submitted.
     pub fn download(&mut self, image: &Image, color: Color) -> Result<Download, Error> {
         let (width, height) = image.size();
+        self.check_picture(width, height)?;
+        let layout = PlanesLayout::new(width, height);
+        self.download_with(layout, |workspace, to| {
+            let device = workspace.device.clone();
+            let params = Params::new(layout, (width, height), color);
+            let resources = [BindingResource::TextureView(&image.view), to.as_entire_binding()];
+            workspace.kernel(&device.kernels.rgba_to_yuv, params, resources)
+        })
+    }
+
+    /// Refuses sizes that a picture cannot have.
+    pub(crate) fn check_picture(&self, width: u32, height: u32) -> Result<(), Error> {
         if !width.is_multiple_of(2) || !height.is_multiple_of(2) {
             return Err(Error::Invalid(format!("a picture of {width}×{height}: sides are even")));
         }
-        let layout = PlanesLayout::new(width, height);
-        let device = self.device.clone();
+        self.check_size(width, height)
+    }
+
+    /// Planes that `record` has written by the device.
+    pub(crate) fn download_with(
+        &mut self,
+        layout: PlanesLayout,
+        record: impl FnOnce(&mut Self, &wgpu::Buffer) -> Result<(), Error>,
+    ) -> Result<Download, Error> {
         let transfer = self.transfer(layout.bytes())?;
-        let params = Params::new(layout, (width, height), color);
-        let resources = [BindingResource::TextureView(&image.view), transfer.buffer().as_entire_binding()];
-        self.kernel(&device.kernels.rgba_to_yuv, params, resources)?;
+        record(self, transfer.buffer())?;
         self.transfers.push(transfer.clone());
         Ok(Download { transfer, layout })
     }
@@ -381,16 +485,27 @@ impl Workspace {
 
     /// A buffer's bytes, as they are now.
     pub fn read_buffer(&mut self, buffer: &Buffer) -> Result<Bytes, Error> {
-        let size = buffer.buffer.size();
+        self.read_words(&buffer.buffer, buffer.bytes)
+    }
+
+    /// All of one buffer to another of the same size.
+    pub(crate) fn copy(&mut self, from: &wgpu::Buffer, to: &wgpu::Buffer) {
+        self.encoder().copy_buffer_to_buffer(from, 0, to, 0, from.size().min(to.size()));
+    }
+
+    /// The first so many bytes.
+    pub(crate) fn read_words(&mut self, buffer: &wgpu::Buffer, bytes: usize) -> Result<Bytes, Error> {
+        let size = buffer.size();
         let transfer = self.transfer(size as usize)?;
-        self.encoder().copy_buffer_to_buffer(&buffer.buffer, 0, transfer.buffer(), 0, size);
+        self.encoder().copy_buffer_to_buffer(buffer, 0, transfer.buffer(), 0, size);
         self.transfers.push(transfer.clone());
-        Ok(Bytes { transfer, row: (size as usize, size as usize), bytes: buffer.bytes })
+        Ok(Bytes { transfer, row: (size as usize, size as usize), bytes })
     }
 
     /// Sends to the device what was recorded.
     pub fn submit(&mut self) -> Result<(), Error> {
         let Some(mut encoder) = self.encoder.take() else { return self.device.check() };
+        self.submissions += 1;
         let (passes, transfers) = (std::mem::take(&mut self.passes), std::mem::take(&mut self.transfers));
         let timed = passes.len().min(TIMED) as u32;
         if let Some(times) = &self.times
@@ -425,24 +540,42 @@ impl Workspace {
     }
 
     fn kernel(&mut self, kernel: &Kernel, params: Params, resources: [BindingResource<'_>; 2]) -> Result<(), Error> {
+        let (columns, rows) = params.groups(kernel.columns);
+        let entries = (1..).zip(resources);
+        let grid = Grid([columns, rows, 1]);
+        self.record(Pass::Color, &kernel.pipeline, &kernel.layout, bytes_of(&params), entries, grid)
+    }
+
+    /// One more operation on tensors.
+    pub(crate) fn take_task(&mut self) -> Result<(), Error> {
+        let left = self.tasks.checked_sub(1);
+        self.tasks = left.ok_or_else(|| Error::Limit(format!("no more than {} operations a frame", limits::TASKS)))?;
+        Ok(())
+    }
+
+    /// Records a kernel of ours, with what it is told bound to 0.
+    pub(crate) fn record<'a>(
+        &mut self,
+        pass: Pass,
+        pipeline: &wgpu::ComputePipeline,
+        layout: &wgpu::BindGroupLayout,
+        params: &[u8],
+        resources: impl Iterator<Item = (u32, BindingResource<'a>)>,
+        Grid(groups): Grid,
+    ) -> Result<(), Error> {
         self.reserve(ALIGNMENT)?;
-        let place = self.uniform(bytes_of(&params));
+        let place = self.uniform(params);
         let device = self.device.clone();
         device.tried(|| {
-            let params_at = self.uniform_at(place, size_of::<Params>());
-            let entries: Vec<_> = [params_at]
-                .into_iter()
-                .chain(resources)
-                .zip(0..)
-                .map(|(resource, binding)| BindGroupEntry { binding, resource })
-                .collect();
-            let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &kernel.layout, entries: &entries };
+            let params = BindGroupEntry { binding: 0, resource: self.uniform_at(place, params.len()) };
+            let others = resources.map(|(binding, resource)| BindGroupEntry { binding, resource });
+            let entries: Vec<_> = std::iter::once(params).chain(others).collect();
+            let descriptor = wgpu::BindGroupDescriptor { label: None, layout, entries: &entries };
             let group = device.device.create_bind_group(&descriptor);
-            let (columns, rows) = params.groups(kernel.columns);
-            let mut pass = self.pass(Pass::Color);
-            pass.set_pipeline(&kernel.pipeline);
+            let mut pass = self.pass(pass);
+            pass.set_pipeline(pipeline);
             pass.set_bind_group(0, &group, &[]);
-            pass.dispatch_workgroups(columns, rows, 1);
+            pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
         })
     }
 

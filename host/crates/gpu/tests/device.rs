@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rillbox_gpu::{
-    Binding, Buffer, Choice, Color, Device, Error, Filter, Gpu, Image, Matrix, Planes, PlanesLayout, Program, Range,
-    Workspace, color,
+    Binding, Buffer, Choice, Color, Device, Error, Filter, Gpu, Image, Matrix, Pass, Planes, PlanesLayout, Program,
+    Range, Workspace, color,
 };
 
 const TIME: Duration = Duration::from_secs(30);
@@ -111,7 +111,7 @@ fn pixels_become_planes_as_on_the_cpu() {
                     }
                 })
                 .unwrap();
-            assert_eq!(usage.color.passes, 1);
+            assert_eq!(usage[Pass::Color].passes, 1);
         }
     }
 }

@@ -17,7 +17,7 @@ use super::error::ApiError;
 use super::status::state;
 use super::system::VERSION;
 use super::{App, Shared};
-use crate::session::{COUNTS, Census, Done, Kind, Phase, Stream, Streams, Totals};
+use crate::session::{ByKind, COUNTS, Census, Done, Phase, Stream, Streams, Totals, Work};
 use crate::telemetry::Usage;
 
 /// A counter's name, what it counts, and where it is.
@@ -188,16 +188,16 @@ fn of_totals(of: &str, rows: &[Row]) -> Vec<MetricFamily> {
     let guest_time = rows.iter().map(|row| histogram(&row.labels, &row.totals.guest_time));
     let help = "The processor's time for each picture.";
     families.push(histograms(format!("rillbox_{of}_guest_time_seconds"), help, guest_time));
-    families.extend(of_work(of, "tensor", rows, |kind| !kind.is_on_gpu()));
-    families.extend(of_work(of, "gpu", rows, Kind::is_on_gpu));
+    families.extend(of_work(of, "tensor", rows, |work| &work.tensors));
+    families.extend(of_work(of, "gpu", rows, |work| &work.gpu));
     families
 }
 
 /// Operations by kind: on tensors, or on the GPU.
-fn of_work(of: &str, place: &str, rows: &[Row], belongs: fn(Kind) -> bool) -> [MetricFamily; 2] {
+fn of_work(of: &str, place: &str, rows: &[Row], belonging: fn(&Work) -> &ByKind) -> [MetricFamily; 2] {
     let samples = |value: fn(Done) -> f64| {
         rows.iter().flat_map(move |row| {
-            row.totals.guest_work.iter().filter(move |(kind, _)| belongs(*kind)).map(move |(kind, done)| {
+            belonging(&row.totals.guest_work).iter().map(move |(kind, done)| {
                 let labels = [&row.labels[..], &[("kind", kind.name())]].concat();
                 counter(&labels, value(done))
             })

@@ -1,6 +1,8 @@
 //! `shader`: images and buffers on the GPU, and programs that work on them.
 
-use rillbox_gpu::{Binding, Buffer, Bytes, Error as GpuError, Filter, Image, Program, Workspace};
+use std::time::Duration;
+
+use rillbox_gpu::{Binding, Buffer, Error as GpuError, Filter, Image, Program, Usage, Workspace};
 use tokio::sync::Semaphore;
 use wasmtime::component::Resource;
 
@@ -24,7 +26,7 @@ static COMPILING: Semaphore = Semaphore::const_new(2);
 /// What every call gives.
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
-fn misuse(error: GpuError) -> Error {
+pub fn misuse(error: GpuError) -> Error {
     match error {
         GpuError::Invalid(why) => Error::Invalid(why),
         GpuError::Limit(why) => Error::Limit(why),
@@ -41,7 +43,7 @@ impl Guest {
         make: impl FnOnce(&mut Workspace) -> Result<T, GpuError>,
     ) -> Answer<Resource<T>> {
         if !self.budget.reserve(bytes) {
-            return Ok(Err(Error::Limit(format!("{bytes} bytes on the GPU do not fit into the memory limit"))));
+            return Ok(Err(no_room(bytes)));
         }
         let made = match self.graphics.workspace().and_then(make) {
             Ok(made) => self.table.push(made).map_err(|_| self.no_handle()),
@@ -54,20 +56,23 @@ impl Guest {
         Ok(made)
     }
 
-    fn release_on_gpu(&mut self, bytes: usize) {
+    pub(super) fn release_on_gpu(&mut self, bytes: usize) {
         self.budget.release(bytes);
         self.graphics.memory = self.graphics.memory.saturating_sub(bytes);
     }
 
     /// Has the GPU do what was recorded, and waits for some of it without holding up others.
-    async fn read_from_gpu(&mut self, under_way: Bytes) -> Result<Vec<u8>, Error> {
+    pub(super) async fn wait_for_gpu<T: Send + 'static>(
+        &mut self,
+        wait: impl FnOnce(Duration) -> Result<(T, Usage), GpuError> + Send + 'static,
+    ) -> Result<T, Error> {
         self.graphics.workspace().and_then(Workspace::submit).map_err(misuse)?;
         let left = self.timer.left();
-        let waited = tokio::task::spawn_blocking(move || under_way.wait(left)).await;
+        let waited = tokio::task::spawn_blocking(move || wait(left)).await;
         match waited {
-            Ok(Ok((bytes, usage))) => {
+            Ok(Ok((read, usage))) => {
                 self.graphics.note(usage);
-                Ok(bytes)
+                Ok(read)
             }
             Ok(Err(error)) => Err(misuse(error)),
             Err(broken) => Err(Error::Unsupported(broken.to_string())),
@@ -75,8 +80,31 @@ impl Guest {
     }
 }
 
+fn no_room(bytes: usize) -> Error {
+    Error::Limit(format!("{bytes} bytes on the GPU do not fit into the memory limit"))
+}
+
 fn image_bytes(width: u32, height: u32) -> usize {
     (width as usize).saturating_mul(height as usize).saturating_mul(4)
+}
+
+impl Guest {
+    /// A buffer's bytes as a tensor that stays on the GPU.
+    fn tensor_on_gpu(
+        &mut self,
+        buffer: &Resource<HeldBuffer>,
+        element: ElementType,
+        shape: &[u32],
+    ) -> Answer<Resource<Held>> {
+        let HeldBuffer(buffer) = self.table.get(buffer)?;
+        let made = self.graphics.workspace().and_then(|workspace| {
+            workspace.buffer_tensor(buffer, tensor::element_type(element), &tensor::sizes(shape))
+        });
+        match made {
+            Ok(tensor) => self.keep(tensor),
+            Err(error) => Ok(Err(misuse(error))),
+        }
+    }
 }
 
 impl wit::Host for Guest {}
@@ -87,11 +115,20 @@ impl wit::HostImage for Guest {
     }
 
     fn from_frame(&mut self, frame: Resource<Frame>) -> Answer<Resource<HeldImage>> {
-        let picture = self.table.get(&frame)?.picture.clone();
-        let color = graphics::color(picture.color());
-        self.make_on_gpu(image_bytes(picture.width(), picture.height()), |workspace| {
-            workspace.upload(&graphics::planes(&picture), color).map(HeldImage)
-        })
+        let picture = &self.table.get(&frame)?.picture;
+        let bytes = image_bytes(picture.width(), picture.height());
+        if !self.budget.fits(bytes) {
+            return Ok(Err(no_room(bytes)));
+        }
+        let sent = self.table.get_mut(&frame)?;
+        let image = self.graphics.workspace().and_then(|workspace| {
+            let uploaded = video::uploaded(sent, workspace)?;
+            workspace.image_of(uploaded)
+        });
+        match image {
+            Ok(image) => self.make_on_gpu(bytes, |_| Ok(HeldImage(image))),
+            Err(error) => Ok(Err(misuse(error))),
+        }
     }
 
     fn from_pixels(&mut self, width: u32, height: u32, pixels: Vec<u8>) -> Answer<Resource<HeldImage>> {
@@ -136,7 +173,7 @@ impl wit::HostImage for Guest {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Err(misuse(error))),
         };
-        Ok(self.read_from_gpu(read).await)
+        Ok(self.wait_for_gpu(move |left| read.wait(left)).await)
     }
 
     fn drop(&mut self, image: Resource<HeldImage>) -> wasmtime::Result<()> {
@@ -154,8 +191,16 @@ impl wit::HostBuffer for Guest {
         self.make_on_gpu(bytes as usize, |workspace| workspace.buffer(bytes as usize).map(HeldBuffer))
     }
 
-    fn from_tensor(&mut self, tensor: Resource<Held>) -> Answer<Resource<HeldBuffer>> {
-        let tensor = tensor::held(&self.table, &tensor)?;
+    async fn from_tensor(&mut self, handle: Resource<Held>) -> Answer<Resource<HeldBuffer>> {
+        let tensor = tensor::held(&self.table, &handle)?;
+        if tensor.device().is_some() && tensor::is_word(tensor.element()) {
+            let bytes = tensor.len() * tensor.element().bytes();
+            return self.make_on_gpu(bytes, |workspace| workspace.tensor_buffer(&tensor).map(HeldBuffer));
+        }
+        if let Err(refused) = self.fetch(&handle).await? {
+            return Ok(Err(refused));
+        }
+        let tensor = tensor::held(&self.table, &handle)?;
         self.make_on_gpu(tensor.bytes().len(), |workspace| workspace.bytes(tensor.bytes()).map(HeldBuffer))
     }
 
@@ -173,12 +218,15 @@ impl wit::HostBuffer for Guest {
         if !self.budget.fits(bytes.saturating_mul(2)) {
             return Ok(Err(Error::Limit(format!("twice {bytes} bytes do not fit into the memory limit"))));
         }
+        if self.graphics.has_tensors() && tensor::fits_on_gpu(element, &shape, bytes) {
+            return self.tensor_on_gpu(&buffer, element, &shape);
+        }
         let buffer = self.table.get(&buffer)?;
         let read = match self.graphics.workspace().and_then(|workspace| workspace.read_buffer(&buffer.0)) {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Err(misuse(error))),
         };
-        match self.read_from_gpu(read).await {
+        match self.wait_for_gpu(move |left| read.wait(left)).await {
             Ok(bytes) => tensor::from_bytes(self, element, &shape, &bytes),
             Err(refused) => Ok(Err(refused)),
         }

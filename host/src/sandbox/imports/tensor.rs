@@ -2,17 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use rillbox_compute::{self as compute, Allowance, Convolution, Cost, PictureLayout, Span, Tensor, Window};
+use rillbox_compute::{self as compute, Allowance, Convolution, Cost, PictureLayout, Span, Task, Tensor, Window};
+use rillbox_gpu::{Error as GpuError, Workspace};
 use rillbox_media::{PixelFormat, convert};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use wasmtime::component::{Resource, ResourceTable};
 
-use super::video::{self, Frame};
+use super::shader;
+use super::video::{self, Frame, Staged};
 use crate::sandbox::bindings::rillbox::processor::tensor as wit;
 use crate::sandbox::bindings::rillbox::processor::types::Error;
 use crate::sandbox::context::Guest;
-use crate::sandbox::limits::Budget;
+use crate::sandbox::graphics;
+use crate::sandbox::limits::{Budget, Limits};
+use crate::sandbox::timer::CallTimer;
 use crate::sandbox::work::Kind;
 
 /// What a guest's handle of a tensor stands for.
@@ -20,6 +24,18 @@ pub struct Held {
     tensor: Tensor,
     /// Bytes counted against the guest. Tensors that share their elements count each.
     counted: usize,
+}
+
+impl Held {
+    fn new(tensor: Tensor) -> Self {
+        let counted = counted(&tensor);
+        Self { tensor, counted }
+    }
+}
+
+/// Bytes that a tensor counts.
+fn counted(tensor: &Tensor) -> usize {
+    if tensor.device().is_some() { rillbox_gpu::bytes_of(tensor.len()) } else { tensor.bytes().len() }
 }
 
 /// What every operation gives.
@@ -53,6 +69,39 @@ impl Allowance for Permit<'_> {
         self.taken = bytes;
         self.left -= cost.time;
         Ok(())
+    }
+}
+
+/// How many times as fast as one core a GPU is taken to be at least, when it is said whether there is time for something.
+const GPU_SPEED: u32 = 32;
+
+/// What one operation may take of a guest on the GPU.
+struct GpuPermit<'a> {
+    own: Permit<'a>,
+    workspace: &'a mut Workspace,
+    failure: Option<GpuError>,
+}
+
+impl Allowance for GpuPermit<'_> {
+    fn admit(&mut self, cost: Cost) -> Result<(), compute::Error> {
+        self.own.admit(cost)
+    }
+
+    fn begin(&mut self, cost: Cost, task: &Task<'_>) -> Result<Option<Tensor>, compute::Error> {
+        if task.tensors.iter().all(|tensor| tensor.device().is_none()) {
+            return self.own.admit(cost).map(|()| None);
+        }
+        let bytes = rillbox_gpu::bytes_of(task.shape.iter().product());
+        self.own.admit(Cost { bytes: bytes as u64, time: cost.time / GPU_SPEED })?;
+        match self.workspace.run(task) {
+            Ok(Some(made)) => Ok(Some(made)),
+            Ok(None) => Err(compute::Error::Away),
+            Err(error) => {
+                let told = compute::Error::Limit(error.to_string());
+                self.failure = Some(error);
+                Err(told)
+            }
+        }
     }
 }
 
@@ -92,35 +141,91 @@ impl Guest {
         let mut estimate = Estimate::default();
         let tried = work(&mut estimate);
         let Some(first_step) = estimate.0 else { return tried.map_err(misuse) };
-        let left = self.timer.left().min(self.limits.frame_budget);
-        let mut permit = Permit { budget: &mut self.budget, left, taken: 0, late: false };
+        let mut permit = permit(&mut self.budget, &self.timer, &self.limits);
         let began = Instant::now();
         let result = if first_step > LONG { apart(|| work(&mut permit)) } else { work(&mut permit) };
-        if result.is_ok() {
-            self.work.note(kind, began.elapsed());
-        }
         if permit.late {
             self.refusals.operations += 1;
+        }
+        if result.is_ok() {
+            self.work.note(kind, began.elapsed());
         }
         result.map_err(misuse)
     }
 
-    fn tensor(&self, handle: &Resource<Held>) -> wasmtime::Result<Tensor> {
-        held(&self.table, handle)
+    /// Has the GPU do `work`, if it can.
+    fn permitted_on_gpu(
+        &mut self,
+        work: impl Fn(&mut dyn Allowance) -> Result<Tensor, compute::Error>,
+    ) -> Result<Option<Tensor>, Error> {
+        let workspace = self.graphics.workspace().map_err(shader::misuse)?;
+        let own = permit(&mut self.budget, &self.timer, &self.limits);
+        let mut permit = GpuPermit { own, workspace, failure: None };
+        let result = work(&mut permit);
+        let GpuPermit { own, failure, .. } = permit;
+        if own.late {
+            self.refusals.operations += 1;
+        }
+        match (result, failure) {
+            (_, Some(failure)) => Err(shader::misuse(failure)),
+            (Ok(made), _) => Ok(Some(made)),
+            (Err(compute::Error::Away), _) => Ok(None),
+            (Err(error), _) => Err(misuse(error)),
+        }
+    }
+
+    fn tensors(&self, handles: &[&Resource<Held>]) -> wasmtime::Result<Vec<Tensor>> {
+        handles.iter().map(|handle| held(&self.table, handle)).collect()
+    }
+
+    /// Makes a tensor of others, and a handle of it: on the GPU, if one of them is there and it can.
+    async fn make_of(
+        &mut self,
+        kind: Kind,
+        handles: &[&Resource<Held>],
+        work: impl Fn(&[Tensor], &mut dyn Allowance) -> Result<Tensor, compute::Error> + Send + Sync,
+    ) -> Made {
+        if self.tensors(handles)?.iter().any(|tensor| tensor.device().is_some()) {
+            if let Err(refused) = self.send(handles)? {
+                return Ok(Err(refused));
+            }
+            let tensors = self.tensors(handles)?;
+            match self.permitted_on_gpu(|allowance| work(&tensors, allowance)) {
+                Ok(Some(made)) => return self.keep(made),
+                Ok(None) => {}
+                Err(refused) => return Ok(Err(refused)),
+            }
+            drop(tensors);
+            for handle in handles {
+                if let Err(refused) = self.fetch(handle).await? {
+                    return Ok(Err(refused));
+                }
+            }
+        }
+        let tensors = self.tensors(handles)?;
+        self.make(kind, |allowance| work(&tensors, allowance))
     }
 
     /// Makes a tensor, and a handle of it.
     fn make(&mut self, kind: Kind, work: impl Fn(&mut dyn Allowance) -> Result<Tensor, compute::Error>) -> Made {
-        let tensor = match self.permitted(kind, work) {
-            Ok(tensor) => tensor,
-            Err(refused) => return Ok(Err(refused)),
-        };
-        let counted = tensor.bytes().len();
-        if !self.budget.reserve(counted) {
-            return Ok(Err(Error::Limit(format!("{counted} bytes do not fit into the memory limit"))));
+        match self.permitted(kind, work) {
+            Ok(tensor) => self.keep(tensor),
+            Err(refused) => Ok(Err(refused)),
         }
-        match self.table.push(Held { tensor, counted }) {
-            Ok(handle) => Ok(Ok(handle)),
+    }
+
+    /// A handle of a tensor.
+    pub(super) fn keep(&mut self, tensor: Tensor) -> Made {
+        let held = Held::new(tensor);
+        let (counted, on_gpu) = (held.counted, held.tensor.device().is_some());
+        if !self.budget.reserve(counted) {
+            return Ok(Err(no_room(counted)));
+        }
+        match self.table.push(held) {
+            Ok(handle) => {
+                self.graphics.memory += if on_gpu { counted } else { 0 };
+                Ok(Ok(handle))
+            }
             Err(_) => {
                 self.budget.release(counted);
                 Ok(Err(self.no_handle()))
@@ -128,32 +233,137 @@ impl Guest {
         }
     }
 
+    /// Puts another form of the same tensor in a handle's place, which may take more or less room.
+    fn exchange(&mut self, handle: &Resource<Held>, tensor: Tensor) -> wasmtime::Result<Result<(), Error>> {
+        let new = Held::new(tensor);
+        if !self.budget.reserve(new.counted) {
+            return Ok(Err(no_room(new.counted)));
+        }
+        self.graphics.memory += if new.tensor.device().is_some() { new.counted } else { 0 };
+        let old = std::mem::replace(self.table.get_mut(handle)?, new);
+        self.release(&old);
+        Ok(Ok(()))
+    }
+
+    fn release(&mut self, held: &Held) {
+        if held.tensor.device().is_some() {
+            self.release_on_gpu(held.counted);
+        } else {
+            self.budget.release(held.counted);
+        }
+    }
+
+    /// Moves tensors to the GPU that are here, and more than a number; those that it cannot have stay.
+    fn send(&mut self, handles: &[&Resource<Held>]) -> wasmtime::Result<Result<(), Error>> {
+        for handle in handles {
+            let tensor = held(&self.table, handle)?;
+            if tensor.device().is_some() || tensor.len() == 1 {
+                continue;
+            }
+            match self.graphics.workspace().and_then(|workspace| workspace.send_tensor(&tensor)) {
+                Ok(None) => {}
+                Ok(Some(sent)) => {
+                    if let Err(refused) = self.exchange(handle, sent)? {
+                        return Ok(Err(refused));
+                    }
+                }
+                Err(error) => return Ok(Err(shader::misuse(error))),
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Brings a tensor's elements here, if they are on the GPU.
+    pub(super) async fn fetch(&mut self, handle: &Resource<Held>) -> wasmtime::Result<Result<(), Error>> {
+        let tensor = held(&self.table, handle)?;
+        if tensor.device().is_none() {
+            return Ok(Ok(()));
+        }
+        let bytes = tensor.len() * tensor.element().bytes();
+        if !self.budget.fits(bytes) {
+            return Ok(Err(no_room(bytes)));
+        }
+        let read = match self.graphics.workspace().and_then(|workspace| workspace.read_tensor(&tensor)) {
+            Ok(read) => read,
+            Err(error) => return Ok(Err(shader::misuse(error))),
+        };
+        match self.wait_for_gpu(move |left| read.wait(left)).await {
+            Ok(tensor) => self.exchange(handle, tensor),
+            Err(refused) => Ok(Err(refused)),
+        }
+    }
+
+    /// A tensor of a frame's picture, on the GPU.
+    fn picture_on_gpu(&mut self, frame: &Resource<Frame>, layout: &PictureLayout) -> Made {
+        let frame = self.table.get_mut(frame)?;
+        let pixels = frame.picture.width() as usize * frame.picture.height() as usize;
+        let bytes = rillbox_gpu::bytes_of(pixels * layout.channels.count());
+        if !self.budget.fits(bytes) {
+            return Ok(Err(no_room(bytes)));
+        }
+        let made = self.graphics.workspace().and_then(|workspace| {
+            let uploaded = video::uploaded(frame, workspace)?;
+            workspace.picture_tensor(uploaded, layout)
+        });
+        match made {
+            Ok(tensor) => self.keep(tensor),
+            Err(error) => Ok(Err(shader::misuse(error))),
+        }
+    }
+
+    /// Stages a tensor of the GPU as a frame's new picture.
+    fn replace_on_gpu(
+        &mut self,
+        frame: &Resource<Frame>,
+        tensor: &Tensor,
+        layout: &PictureLayout,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let (width, height) = match layout.size(tensor) {
+            Ok(size) => size,
+            Err(error) => return Ok(Err(misuse(error))),
+        };
+        if let Err(refused) = video::may_stage(&self.table, &self.limits, frame, (side(width), side(height)))? {
+            return Ok(Err(refused));
+        }
+        let color = graphics::color(self.table.get(frame)?.picture.color());
+        let staged = self.graphics.workspace().and_then(|workspace| workspace.tensor_picture(tensor, layout, color));
+        match staged {
+            Ok(download) => {
+                self.table.get_mut(frame)?.staged = Some(Staged::Download(download));
+                Ok(Ok(()))
+            }
+            Err(error) => Ok(Err(shader::misuse(error))),
+        }
+    }
+
     /// Makes a tensor of another.
-    fn of(
+    async fn of(
         &mut self,
         kind: Kind,
         tensor: &Resource<Held>,
-        work: impl Fn(&Tensor, &mut dyn Allowance) -> Result<Tensor, compute::Error>,
+        work: impl Fn(&Tensor, &mut dyn Allowance) -> Result<Tensor, compute::Error> + Send + Sync,
     ) -> Made {
-        let tensor = self.tensor(tensor)?;
-        self.make(kind, |allowance| work(&tensor, allowance))
+        self.make_of(kind, &[tensor], |tensors, allowance| work(&tensors[0], allowance)).await
     }
 
     /// Makes a tensor of two others.
-    fn of_two(
+    async fn of_two(
         &mut self,
         kind: Kind,
         left: &Resource<Held>,
         right: &Resource<Held>,
-        work: impl Fn(&Tensor, &Tensor, &mut dyn Allowance) -> Result<Tensor, compute::Error>,
+        work: impl Fn(&Tensor, &Tensor, &mut dyn Allowance) -> Result<Tensor, compute::Error> + Send + Sync,
     ) -> Made {
-        let (left, right) = (self.tensor(left)?, self.tensor(right)?);
-        self.make(kind, |allowance| work(&left, &right, allowance))
+        self.make_of(kind, &[left, right], |tensors, allowance| work(&tensors[0], &tensors[1], allowance)).await
     }
+}
 
-    fn optional(&self, tensor: Option<Resource<Held>>) -> wasmtime::Result<Option<Tensor>> {
-        tensor.map(|tensor| self.tensor(&tensor)).transpose()
-    }
+fn permit<'a>(budget: &'a mut Budget, timer: &CallTimer, limits: &Limits) -> Permit<'a> {
+    Permit { budget, left: timer.left().min(limits.frame_budget), taken: 0, late: false }
+}
+
+fn no_room(bytes: usize) -> Error {
+    Error::Limit(format!("{bytes} bytes do not fit into the memory limit"))
 }
 
 /// The tensor that a handle stands for.
@@ -167,34 +377,40 @@ pub fn from_bytes(guest: &mut Guest, element: wit::ElementType, shape: &[u32], b
 }
 
 impl wit::HostTensor for Guest {
-    fn from_bytes(&mut self, element: wit::ElementType, shape: Vec<u32>, bytes: Vec<u8>) -> Made {
+    async fn from_bytes(&mut self, element: wit::ElementType, shape: Vec<u32>, bytes: Vec<u8>) -> Made {
         from_bytes(self, element, &shape, &bytes)
     }
 
-    fn full(&mut self, element: wit::ElementType, shape: Vec<u32>, value: f64) -> Made {
+    async fn full(&mut self, element: wit::ElementType, shape: Vec<u32>, value: f64) -> Made {
         self.make(Kind::Transfer, |allowance| Tensor::full(element_type(element), &sizes(&shape), value, allowance))
     }
 
-    fn arange(&mut self, element: wit::ElementType, start: f64, step: f64, count: u32) -> Made {
+    async fn arange(&mut self, element: wit::ElementType, start: f64, step: f64, count: u32) -> Made {
         self.make(Kind::Transfer, |allowance| Tensor::arange(element_type(element), start, step, count, allowance))
     }
 
-    fn from_frame(&mut self, frame: Resource<Frame>, layout: wit::PictureLayout) -> Made {
-        let picture = self.table.get(&frame)?.picture.clone();
+    async fn from_frame(&mut self, frame: Resource<Frame>, layout: wit::PictureLayout) -> Made {
         let (format, layout) = picture_layout(layout);
+        if self.graphics.has_tensors() {
+            return self.picture_on_gpu(&frame, &layout);
+        }
+        let picture = self.table.get(&frame)?.picture.clone();
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         let samples = convert::read(&picture, format);
         self.make(Kind::Transfer, |allowance| layout.tensor(width, height, &samples, allowance))
     }
 
-    fn replace_frame(
+    async fn replace_frame(
         &mut self,
         tensor: Resource<Held>,
         frame: Resource<Frame>,
         layout: wit::PictureLayout,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let tensor = self.tensor(&tensor)?;
+        let tensor = held(&self.table, &tensor)?;
         let (format, layout) = picture_layout(layout);
+        if tensor.device().is_some() {
+            return self.replace_on_gpu(&frame, &tensor, &layout);
+        }
         match self.permitted(Kind::Transfer, |allowance| layout.samples(&tensor, allowance)) {
             Ok((width, height, samples)) => {
                 let size = (side(width), side(height));
@@ -219,38 +435,44 @@ impl wit::HostTensor for Guest {
         Ok(self.table.get(&tensor)?.tensor.shape().iter().map(|axis| side(*axis)).collect())
     }
 
-    fn bytes(&mut self, tensor: Resource<Held>) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+    async fn bytes(&mut self, tensor: Resource<Held>) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+        if let Err(refused) = self.fetch(&tensor).await? {
+            return Ok(Err(refused));
+        }
         Ok(Ok(self.table.get(&tensor)?.tensor.bytes().to_vec()))
     }
 
-    fn unary(&mut self, tensor: Resource<Held>, operation: wit::UnaryOperation) -> Made {
-        self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.unary(unary(operation), allowance))
+    async fn unary(&mut self, tensor: Resource<Held>, operation: wit::UnaryOperation) -> Made {
+        self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.unary(unary(operation), allowance)).await
     }
 
-    fn binary(&mut self, left: Resource<Held>, operation: wit::BinaryOperation, right: Resource<Held>) -> Made {
+    async fn binary(&mut self, left: Resource<Held>, operation: wit::BinaryOperation, right: Resource<Held>) -> Made {
         self.of_two(Kind::Elementwise, &left, &right, |left, right, allowance| {
             left.binary(binary(operation), right, allowance)
         })
+        .await
     }
 
-    fn binary_scalar(&mut self, left: Resource<Held>, operation: wit::BinaryOperation, right: f64) -> Made {
+    async fn binary_scalar(&mut self, left: Resource<Held>, operation: wit::BinaryOperation, right: f64) -> Made {
         self.of(Kind::Elementwise, &left, |left, allowance| left.binary_scalar(binary(operation), right, allowance))
+            .await
     }
 
-    fn choose(&mut self, tensor: Resource<Held>, yes: Resource<Held>, no: Resource<Held>) -> Made {
-        let tensor = self.tensor(&tensor)?;
-        self.of_two(Kind::Elementwise, &yes, &no, |yes, no, allowance| tensor.choose(yes, no, allowance))
+    async fn choose(&mut self, tensor: Resource<Held>, yes: Resource<Held>, no: Resource<Held>) -> Made {
+        let handles = [&tensor, &yes, &no];
+        let work = |of: &[Tensor], allowance: &mut dyn Allowance| of[0].choose(&of[1], &of[2], allowance);
+        self.make_of(Kind::Elementwise, &handles, work).await
     }
 
-    fn clamp(&mut self, tensor: Resource<Held>, low: f64, high: f64) -> Made {
-        self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.clamp(low, high, allowance))
+    async fn clamp(&mut self, tensor: Resource<Held>, low: f64, high: f64) -> Made {
+        self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.clamp(low, high, allowance)).await
     }
 
-    fn cast(&mut self, tensor: Resource<Held>, element: wit::ElementType) -> Made {
-        self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.cast(element_type(element), allowance))
+    async fn cast(&mut self, tensor: Resource<Held>, element: wit::ElementType) -> Made {
+        self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.cast(element_type(element), allowance)).await
     }
 
-    fn reduce(&mut self, tensor: Resource<Held>, operation: wit::Reduction, axes: Vec<i32>, keep: bool) -> Made {
+    async fn reduce(&mut self, tensor: Resource<Held>, operation: wit::Reduction, axes: Vec<i32>, keep: bool) -> Made {
         let operation = match operation {
             wit::Reduction::Sum => compute::Reduction::Sum,
             wit::Reduction::Mean => compute::Reduction::Mean,
@@ -258,36 +480,41 @@ impl wit::HostTensor for Guest {
             wit::Reduction::Min => compute::Reduction::Min,
             wit::Reduction::Prod => compute::Reduction::Prod,
         };
-        self.of(Kind::Reduction, &tensor, |tensor, allowance| tensor.reduce(operation, &axes, keep, allowance))
+        self.of(Kind::Reduction, &tensor, |tensor, allowance| tensor.reduce(operation, &axes, keep, allowance)).await
     }
 
-    fn arg_reduce(&mut self, tensor: Resource<Held>, operation: wit::ArgReduction, axis: i32, keep: bool) -> Made {
+    async fn arg_reduce(
+        &mut self,
+        tensor: Resource<Held>,
+        operation: wit::ArgReduction,
+        axis: i32,
+        keep: bool,
+    ) -> Made {
         let operation = match operation {
             wit::ArgReduction::Max => compute::ArgReduction::Max,
             wit::ArgReduction::Min => compute::ArgReduction::Min,
         };
-        self.of(Kind::Reduction, &tensor, |tensor, allowance| tensor.arg_reduce(operation, axis, keep, allowance))
+        self.of(Kind::Reduction, &tensor, |tensor, allowance| tensor.arg_reduce(operation, axis, keep, allowance)).await
     }
 
-    fn matmul(&mut self, left: Resource<Held>, right: Resource<Held>) -> Made {
-        self.of_two(Kind::Matmul, &left, &right, |left, right, allowance| left.matmul(right, allowance))
+    async fn matmul(&mut self, left: Resource<Held>, right: Resource<Held>) -> Made {
+        self.of_two(Kind::Matmul, &left, &right, |left, right, allowance| left.matmul(right, allowance)).await
     }
 
-    fn conv2d(
+    async fn conv2d(
         &mut self,
         tensor: Resource<Held>,
         kernel: Resource<Held>,
         bias: Option<Resource<Held>>,
         options: wit::Convolution,
     ) -> Made {
-        let bias = self.optional(bias)?;
         let options = convolution(options);
-        self.of_two(Kind::Convolution, &tensor, &kernel, |tensor, kernel, allowance| {
-            tensor.conv2d(kernel, bias.as_ref(), options, allowance)
-        })
+        let handles: Vec<_> = [&tensor, &kernel].into_iter().chain(&bias).collect();
+        let work = |of: &[Tensor], allowance: &mut dyn Allowance| of[0].conv2d(&of[1], of.get(2), options, allowance);
+        self.make_of(Kind::Convolution, &handles, work).await
     }
 
-    fn conv2d_transposed(
+    async fn conv2d_transposed(
         &mut self,
         tensor: Resource<Held>,
         kernel: Resource<Held>,
@@ -295,23 +522,24 @@ impl wit::HostTensor for Guest {
         options: wit::Convolution,
         extra: (u32, u32),
     ) -> Made {
-        let bias = self.optional(bias)?;
         let (options, extra) = (convolution(options), pair(extra));
-        self.of_two(Kind::Convolution, &tensor, &kernel, |tensor, kernel, allowance| {
-            tensor.conv2d_transposed(kernel, bias.as_ref(), options, extra, allowance)
-        })
+        let handles: Vec<_> = [&tensor, &kernel].into_iter().chain(&bias).collect();
+        let work = |of: &[Tensor], allowance: &mut dyn Allowance| {
+            of[0].conv2d_transposed(&of[1], of.get(2), options, extra, allowance)
+        };
+        self.make_of(Kind::Convolution, &handles, work).await
     }
 
-    fn pool2d(&mut self, tensor: Resource<Held>, operation: wit::Pooling, window: wit::Window) -> Made {
+    async fn pool2d(&mut self, tensor: Resource<Held>, operation: wit::Pooling, window: wit::Window) -> Made {
         let operation = match operation {
             wit::Pooling::Max => compute::Pooling::Max,
             wit::Pooling::Average => compute::Pooling::Average,
         };
         let window = Window { size: pair(window.size), stride: pair(window.stride), padding: pair(window.padding) };
-        self.of(Kind::Pooling, &tensor, |tensor, allowance| tensor.pool2d(operation, window, allowance))
+        self.of(Kind::Pooling, &tensor, |tensor, allowance| tensor.pool2d(operation, window, allowance)).await
     }
 
-    fn resize(&mut self, tensor: Resource<Held>, rows: u32, columns: u32, method: wit::ResizeMethod) -> Made {
+    async fn resize(&mut self, tensor: Resource<Held>, rows: u32, columns: u32, method: wit::ResizeMethod) -> Made {
         let method = match method {
             wit::ResizeMethod::Nearest => compute::ResizeMethod::Nearest,
             wit::ResizeMethod::Bilinear => compute::ResizeMethod::Bilinear,
@@ -320,48 +548,53 @@ impl wit::HostTensor for Guest {
         self.of(Kind::Resize, &tensor, |tensor, allowance| {
             tensor.resize(rows as usize, columns as usize, method, allowance)
         })
+        .await
     }
 
-    fn pad(&mut self, tensor: Resource<Held>, widths: Vec<(u32, u32)>, mode: wit::PadMode, value: f64) -> Made {
+    async fn pad(&mut self, tensor: Resource<Held>, widths: Vec<(u32, u32)>, mode: wit::PadMode, value: f64) -> Made {
         let mode = match mode {
             wit::PadMode::Constant => compute::PadMode::Constant(value),
             wit::PadMode::Reflect => compute::PadMode::Reflect,
             wit::PadMode::Edge => compute::PadMode::Edge,
         };
         let widths: Vec<_> = widths.into_iter().map(|(before, after)| (before as usize, after as usize)).collect();
-        self.of(Kind::Layout, &tensor, |tensor, allowance| tensor.pad(&widths, mode, allowance))
+        self.of(Kind::Layout, &tensor, |tensor, allowance| tensor.pad(&widths, mode, allowance)).await
     }
 
-    fn slice(&mut self, tensor: Resource<Held>, ranges: Vec<(u32, u32, u32)>) -> Made {
+    async fn slice(&mut self, tensor: Resource<Held>, ranges: Vec<(u32, u32, u32)>) -> Made {
         let span = |(start, end, step)| Span { start: start as usize, end: end as usize, step: step as usize };
         let spans: Vec<_> = ranges.into_iter().map(span).collect();
-        self.of(Kind::Layout, &tensor, |tensor, allowance| tensor.slice(&spans, allowance))
+        self.of(Kind::Layout, &tensor, |tensor, allowance| tensor.slice(&spans, allowance)).await
     }
 
-    fn reshape(&mut self, tensor: Resource<Held>, shape: Vec<i32>) -> Made {
-        self.of(Kind::Layout, &tensor, |tensor, _| tensor.reshape(&shape))
+    async fn reshape(&mut self, tensor: Resource<Held>, shape: Vec<i32>) -> Made {
+        self.of(Kind::Layout, &tensor, |tensor, _| tensor.reshape(&shape)).await
     }
 
-    fn transpose(&mut self, tensor: Resource<Held>, order: Vec<u32>) -> Made {
-        self.of(Kind::Layout, &tensor, |tensor, allowance| tensor.transpose(&sizes(&order), allowance))
+    async fn transpose(&mut self, tensor: Resource<Held>, order: Vec<u32>) -> Made {
+        self.of(Kind::Layout, &tensor, |tensor, allowance| tensor.transpose(&sizes(&order), allowance)).await
     }
 
-    fn concat(&mut self, tensors: Vec<Resource<Held>>, axis: i32) -> Made {
-        let tensors: Vec<_> = tensors.iter().map(|tensor| self.tensor(tensor)).collect::<Result<_, _>>()?;
-        self.make(Kind::Layout, |allowance| Tensor::concat(&tensors.iter().collect::<Vec<_>>(), axis, allowance))
+    async fn concat(&mut self, tensors: Vec<Resource<Held>>, axis: i32) -> Made {
+        let handles: Vec<_> = tensors.iter().collect();
+        let work = |of: &[Tensor], allowance: &mut dyn Allowance| {
+            Tensor::concat(&of.iter().collect::<Vec<_>>(), axis, allowance)
+        };
+        self.make_of(Kind::Layout, &handles, work).await
     }
 
-    fn gather(&mut self, tensor: Resource<Held>, axis: i32, indices: Resource<Held>) -> Made {
+    async fn gather(&mut self, tensor: Resource<Held>, axis: i32, indices: Resource<Held>) -> Made {
         self.of_two(Kind::Layout, &tensor, &indices, |tensor, indices, allowance| {
             tensor.gather(axis, indices, allowance)
         })
+        .await
     }
 
-    fn softmax(&mut self, tensor: Resource<Held>, axis: i32) -> Made {
-        self.of(Kind::Normalization, &tensor, |tensor, allowance| tensor.softmax(axis, allowance))
+    async fn softmax(&mut self, tensor: Resource<Held>, axis: i32) -> Made {
+        self.of(Kind::Normalization, &tensor, |tensor, allowance| tensor.softmax(axis, allowance)).await
     }
 
-    fn layer_norm(
+    async fn layer_norm(
         &mut self,
         tensor: Resource<Held>,
         axis: i32,
@@ -369,13 +602,14 @@ impl wit::HostTensor for Guest {
         bias: Option<Resource<Held>>,
         epsilon: f32,
     ) -> Made {
-        let bias = self.optional(bias)?;
-        self.of_two(Kind::Normalization, &tensor, &scale, |tensor, scale, allowance| {
-            tensor.layer_norm(axis, scale, bias.as_ref(), epsilon, allowance)
-        })
+        let handles: Vec<_> = [&tensor, &scale].into_iter().chain(&bias).collect();
+        let work = |of: &[Tensor], allowance: &mut dyn Allowance| {
+            of[0].layer_norm(axis, &of[1], of.get(2), epsilon, allowance)
+        };
+        self.make_of(Kind::Normalization, &handles, work).await
     }
 
-    fn batch_norm(
+    async fn batch_norm(
         &mut self,
         tensor: Resource<Held>,
         scale: Resource<Held>,
@@ -384,13 +618,14 @@ impl wit::HostTensor for Guest {
         variance: Resource<Held>,
         epsilon: f32,
     ) -> Made {
-        let factors = [self.tensor(&scale)?, self.tensor(&bias)?, self.tensor(&mean)?, self.tensor(&variance)?];
-        self.of(Kind::Normalization, &tensor, |tensor, allowance| {
-            tensor.batch_norm(factors.each_ref(), epsilon, allowance)
-        })
+        let handles = [&tensor, &scale, &bias, &mean, &variance];
+        let work = |of: &[Tensor], allowance: &mut dyn Allowance| {
+            of[0].batch_norm([&of[1], &of[2], &of[3], &of[4]], epsilon, allowance)
+        };
+        self.make_of(Kind::Normalization, &handles, work).await
     }
 
-    fn group_norm(
+    async fn group_norm(
         &mut self,
         tensor: Resource<Held>,
         groups: u32,
@@ -398,32 +633,34 @@ impl wit::HostTensor for Guest {
         bias: Resource<Held>,
         epsilon: f32,
     ) -> Made {
-        let tensor = self.tensor(&tensor)?;
-        self.of_two(Kind::Normalization, &scale, &bias, |scale, bias, allowance| {
-            tensor.group_norm(groups as usize, scale, bias, epsilon, allowance)
-        })
+        let handles = [&tensor, &scale, &bias];
+        let work = |of: &[Tensor], allowance: &mut dyn Allowance| {
+            of[0].group_norm(groups as usize, &of[1], &of[2], epsilon, allowance)
+        };
+        self.make_of(Kind::Normalization, &handles, work).await
     }
 
-    fn color_matrix(&mut self, tensor: Resource<Held>, axis: i32, matrix: Vec<f32>, offset: Vec<f32>) -> Made {
+    async fn color_matrix(&mut self, tensor: Resource<Held>, axis: i32, matrix: Vec<f32>, offset: Vec<f32>) -> Made {
         self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.color_matrix(axis, &matrix, &offset, allowance))
+            .await
     }
 
-    fn blend(&mut self, tensor: Resource<Held>, other: Resource<Held>, weight: Resource<Held>) -> Made {
-        let weight = self.tensor(&weight)?;
-        self.of_two(Kind::Elementwise, &tensor, &other, |tensor, other, allowance| {
-            tensor.blend(other, &weight, allowance)
-        })
+    async fn blend(&mut self, tensor: Resource<Held>, other: Resource<Held>, weight: Resource<Held>) -> Made {
+        let handles = [&tensor, &other, &weight];
+        let work = |of: &[Tensor], allowance: &mut dyn Allowance| of[0].blend(&of[1], &of[2], allowance);
+        self.make_of(Kind::Elementwise, &handles, work).await
     }
 
-    fn blend_scalar(&mut self, tensor: Resource<Held>, other: Resource<Held>, weight: f32) -> Made {
+    async fn blend_scalar(&mut self, tensor: Resource<Held>, other: Resource<Held>, weight: f32) -> Made {
         self.of_two(Kind::Elementwise, &tensor, &other, |tensor, other, allowance| {
             tensor.blend_scalar(other, weight, allowance)
         })
+        .await
     }
 
     fn drop(&mut self, tensor: Resource<Held>) -> wasmtime::Result<()> {
         let held = self.table.delete(tensor)?;
-        self.budget.release(held.counted);
+        self.release(&held);
         Ok(())
     }
 }
@@ -432,10 +669,23 @@ fn misuse(error: compute::Error) -> Error {
     match error {
         compute::Error::Invalid(why) => Error::Invalid(why),
         compute::Error::Limit(why) => Error::Limit(why),
+        error @ compute::Error::Away => Error::Unsupported(error.to_string()),
     }
 }
 
-fn sizes(sizes: &[u32]) -> Vec<usize> {
+/// Whether the GPU has elements of this type as guests' shaders have them.
+pub fn is_word(element: compute::ElementType) -> bool {
+    matches!(element, compute::ElementType::F32 | compute::ElementType::I32)
+}
+
+/// Whether so many bytes on the GPU are such a tensor as they are.
+pub fn fits_on_gpu(element: wit::ElementType, shape: &[u32], bytes: usize) -> bool {
+    let count = shape.iter().try_fold(1_usize, |count, axis| count.checked_mul(*axis as usize));
+    let axes = (1..=compute::MAX_AXES).contains(&shape.len());
+    is_word(element_type(element)) && axes && bytes > 0 && count.and_then(|count| count.checked_mul(4)) == Some(bytes)
+}
+
+pub fn sizes(sizes: &[u32]) -> Vec<usize> {
     sizes.iter().map(|size| *size as usize).collect()
 }
 
@@ -457,7 +707,7 @@ fn convolution(options: wit::Convolution) -> Convolution {
     }
 }
 
-fn element_type(element: wit::ElementType) -> compute::ElementType {
+pub fn element_type(element: wit::ElementType) -> compute::ElementType {
     match element {
         wit::ElementType::Float32 => compute::ElementType::F32,
         wit::ElementType::Float16 => compute::ElementType::F16,

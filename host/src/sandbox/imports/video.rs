@@ -1,6 +1,6 @@
 //! `video`: handles to pictures.
 
-use rillbox_gpu::Download;
+use rillbox_gpu::{Download, Error as GpuError, Uploaded, Workspace};
 use rillbox_media::{ColorMatrix, ColorRange, Picture, PictureError, PixelFormat, TICKS_PER_SECOND, Ticks, convert};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceTable, WasmList};
@@ -8,6 +8,7 @@ use wasmtime::component::{Linker, Resource, ResourceTable, WasmList};
 use crate::sandbox::bindings::rillbox::processor::types::{Error, Rational, Timestamp};
 use crate::sandbox::bindings::rillbox::processor::video as wit;
 use crate::sandbox::context::Guest;
+use crate::sandbox::graphics;
 use crate::sandbox::limits::Limits;
 
 /// What a guest's handle of a picture stands for.
@@ -18,6 +19,15 @@ pub struct Frame {
     pub staged: Option<Staged>,
     /// Bytes counted against the guest: the handle is its own and outlives the call.
     pub retained: Option<usize>,
+    /// The picture on its way to the GPU, where it is used more than once.
+    pub uploaded: Option<Uploaded>,
+}
+
+impl Frame {
+    /// As a call lends it.
+    pub fn new(picture: Picture, pts: Ticks) -> Self {
+        Self { picture, pts, staged: None, retained: None, uploaded: None }
+    }
 }
 
 /// A picture in the place of another.
@@ -85,7 +95,7 @@ impl wit::HostVideoFrame for Guest {
                 "a retained frame of {bytes} bytes does not fit into the memory limit"
             ))));
         }
-        match self.table.push(Frame { picture, pts, staged: None, retained: Some(bytes) }) {
+        match self.table.push(Frame { retained: Some(bytes), ..Frame::new(picture, pts) }) {
             Ok(handle) => Ok(Ok(handle)),
             Err(_) => {
                 self.budget.release(bytes);
@@ -133,6 +143,15 @@ fn replace_pixels(
         convert::write(pixel_format(format), width, height, data.as_le_slice(&store), color)
     };
     Ok((commit(store.data_mut(), &frame, made)?,))
+}
+
+/// The frame's picture on its way to the GPU: it goes there once in a call, whatever is made of it.
+pub fn uploaded<'a>(frame: &'a mut Frame, workspace: &mut Workspace) -> Result<&'a Uploaded, GpuError> {
+    let sent = match frame.uploaded.take() {
+        Some(sent) if workspace.has(&sent) => sent,
+        _ => workspace.send(&graphics::planes(&frame.picture), graphics::color(frame.picture.color()))?,
+    };
+    Ok(frame.uploaded.insert(sent))
 }
 
 pub fn stage(

@@ -6,7 +6,7 @@ use crate::cost::Work;
 use crate::error::Error;
 use crate::simd::widest;
 use crate::tensor::{Typed, bytes};
-use crate::{Allowance, Cost, ElementType, Tensor};
+use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor};
 
 impl Tensor {
     /// Each element as one of another type.
@@ -14,7 +14,11 @@ impl Tensor {
         if element == self.element() {
             return Ok(self.clone());
         }
-        allowance.admit(Cost::new(bytes(element, self.len()), Work::Element, self.len() as u64))?;
+        let cost = Cost::new(bytes(element, self.len()), Work::Element, self.len() as u64);
+        let task = Task { operation: Operation::Cast, tensors: &[self], element, shape: self.shape() };
+        if let Some(made) = allowance.begin(cost, &task)? {
+            return Ok(made);
+        }
         Ok(match self.element() {
             ElementType::F32 => self.cast_from::<f32>(element),
             ElementType::F16 => self.cast_from::<f16>(element),

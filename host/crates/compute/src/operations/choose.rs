@@ -8,7 +8,7 @@ use crate::error::{Error, invalid};
 use crate::shape::{Runs, broadcast};
 use crate::simd::widest;
 use crate::tensor::{Typed, bytes};
-use crate::{Allowance, Cost, ElementType, Tensor, Unlimited};
+use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor, Unlimited};
 
 impl Tensor {
     /// Elements of `yes` where this tensor is true, and of `no` elsewhere.
@@ -17,13 +17,19 @@ impl Tensor {
             return invalid(format!("{} says neither yes nor no", self.element()));
         }
         let element = same(yes, no)?;
-        let three = Three::new(self, yes, no, allowance)?;
+        let shape = broadcast(&[self.shape(), yes.shape(), no.shape()])?;
+        let (operation, tensors) = (Operation::Choose, [self, yes, no]);
+        let task = Task { operation, tensors: &tensors, element, shape: &shape };
+        if let Some(made) = allowance.begin(cost(&task), &task)? {
+            return Ok(made);
+        }
+        let three = Three { by: self, left: yes, right: no, shape: &shape };
         Ok(match element {
-            ElementType::F32 => Self::of_elements(&three.shape, three.chosen::<f32>()),
-            ElementType::F16 => Self::of_elements(&three.shape, three.chosen::<f16>()),
-            ElementType::I32 => Self::of_elements(&three.shape, three.chosen::<i32>()),
-            ElementType::I64 => Self::of_elements(&three.shape, three.chosen::<i64>()),
-            ElementType::U8 | ElementType::Boolean => Self::of_bytes(element, &three.shape, three.chosen::<u8>()),
+            ElementType::F32 => Self::of_elements(three.shape, three.chosen::<f32>()),
+            ElementType::F16 => Self::of_elements(three.shape, three.chosen::<f16>()),
+            ElementType::I32 => Self::of_elements(three.shape, three.chosen::<i32>()),
+            ElementType::I64 => Self::of_elements(three.shape, three.chosen::<i64>()),
+            ElementType::U8 | ElementType::Boolean => Self::of_bytes(element, three.shape, three.chosen::<u8>()),
         })
     }
 
@@ -32,14 +38,20 @@ impl Tensor {
         let element = float(self, "a blend")?;
         same(self, other)?;
         same(self, weight)?;
-        let three = Three::new(weight, self, other, allowance)?;
+        let shape = broadcast(&[weight.shape(), self.shape(), other.shape()])?;
+        let (operation, tensors) = (Operation::Blend, [weight, self, other]);
+        let task = Task { operation, tensors: &tensors, element, shape: &shape };
+        if let Some(made) = allowance.begin(cost(&task), &task)? {
+            return Ok(made);
+        }
+        let three = Three { by: weight, left: self, right: other, shape: &shape };
         Ok(match element {
             ElementType::F16 => {
                 let mixed =
                     |weight: f16, from: f16, to: f16| f16::from_f32(mix(from.to_f32(), to.to_f32(), weight.to_f32()));
-                Self::of_elements(&three.shape, three.joined(mixed))
+                Self::of_elements(three.shape, three.joined(mixed))
             }
-            _ => Self::of_elements(&three.shape, widest(|| three.joined(|weight, from, to| mix(from, to, weight)))),
+            _ => Self::of_elements(three.shape, widest(|| three.joined(|weight, from, to| mix(from, to, weight)))),
         })
     }
 
@@ -60,17 +72,15 @@ struct Three<'a> {
     by: &'a Tensor,
     left: &'a Tensor,
     right: &'a Tensor,
-    shape: Vec<usize>,
+    shape: &'a [usize],
 }
 
-impl<'a> Three<'a> {
-    fn new(by: &'a Tensor, left: &'a Tensor, right: &'a Tensor, allowance: &mut dyn Allowance) -> Result<Self, Error> {
-        let shape = broadcast(&[by.shape(), left.shape(), right.shape()])?;
-        let count: usize = shape.iter().product();
-        allowance.admit(Cost::new(bytes(left.element(), count), Work::Element, count as u64))?;
-        Ok(Self { by, left, right, shape })
-    }
+fn cost(task: &Task<'_>) -> Cost {
+    let count: usize = task.shape.iter().product();
+    Cost::new(bytes(task.element, count), Work::Element, count as u64)
+}
 
+impl Three<'_> {
     fn chosen<E: Typed>(&self) -> Vec<E> {
         let choose = |yes: u8, a: E, b: E| if yes == 1 { a } else { b };
         if E::COMMON { widest(|| self.joined(choose)) } else { self.joined(choose) }
@@ -80,7 +90,7 @@ impl<'a> Three<'a> {
     #[inline(always)]
     fn joined<B: Typed, E: Typed>(&self, of: impl Fn(B, E, E) -> E) -> Vec<E> {
         let (by, left, right) = (self.by.elements::<B>(), self.left.elements::<E>(), self.right.elements::<E>());
-        let runs = Runs::new([self.by.shape(), self.left.shape(), self.right.shape()], &self.shape);
+        let runs = Runs::new([self.by.shape(), self.left.shape(), self.right.shape()], self.shape);
         let (length, mut result) = (runs.length, Vec::with_capacity(self.shape.iter().product()));
         runs.each(|[b, l, r]| match runs.steps {
             [0, 1, 1] => {

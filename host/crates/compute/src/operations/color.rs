@@ -8,7 +8,7 @@ use crate::error::{Error, invalid};
 use crate::shape::axis;
 use crate::simd::widest;
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, ElementType, Tensor};
+use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor};
 
 impl Tensor {
     /// Three channels, at `at`, become three others by a matrix, row by row, and an offset.
@@ -33,7 +33,12 @@ impl Tensor {
         };
         // Half precision is worked on at full.
         let wide = if element == ElementType::F16 { 3 * bytes(ElementType::F32, self.len()) } else { 0 };
-        allowance.admit(Cost::new(bytes(element, self.len()) + wide, Work::Element, 3 * self.len() as u64))?;
+        let cost = Cost::new(bytes(element, self.len()) + wide, Work::Element, 3 * self.len() as u64);
+        let operation = Operation::ColorMatrix(at, &matrix, &offset);
+        let task = Task { operation, tensors: &[self], element, shape: self.shape() };
+        if let Some(made) = allowance.begin(cost, &task)? {
+            return Ok(made);
+        }
         let apart = self.shape()[at + 1..].iter().product();
         Ok(match element {
             ElementType::F16 => {

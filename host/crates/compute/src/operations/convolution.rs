@@ -8,7 +8,7 @@ use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::elements;
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, Tensor};
+use crate::{Allowance, Cost, Operation, Task, Tensor};
 
 /// How a kernel moves over rows and columns; pairs are (rows, columns).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +79,11 @@ impl Tensor {
         // The backend turns its input around, and holds what a few hundred results are made of.
         let scratch = self.len() + kernel.len() + inner * kh * kw * rows.saturating_mul(columns).min(1 << 14);
         let taps = (result as u64).saturating_mul((inner * kh * kw) as u64).saturating_add(4 * self.len() as u64);
-        allowance.admit(Cost::new(bytes(element, result + scratch), Work::Tap, taps))?;
+        let shape = [n, o, rows, columns];
+        let cost = Cost::new(bytes(element, result + scratch), Work::Tap, taps);
+        if let Some(made) = begun(self, kernel, bias, Operation::Conv2d(options), &shape, cost, allowance)? {
+            return Ok(made);
+        }
         let options = ConvOptions::new(stride, padding, dilation, groups);
         Ok(Self::of_inner(
             element,
@@ -123,13 +127,30 @@ impl Tensor {
         // Every tap of an input's element, before they are added up.
         let scratch = (h * w).saturating_mul(out * kh * kw).saturating_add(self.len() + kernel.len());
         let total = bytes(element, result).saturating_add((scratch as u64).saturating_mul(element.bytes() as u64));
-        allowance.admit(Cost::new(total, Work::Tap, taps))?;
+        let shape = [n, o, rows, columns];
+        let cost = Cost::new(total, Work::Tap, taps);
+        if let Some(made) = begun(self, kernel, bias, Operation::Conv2dTransposed(options), &shape, cost, allowance)? {
+            return Ok(made);
+        }
         let options = ConvTransposeOptions::new(stride, padding, extra, dilation, groups);
         Ok(Self::of_inner(
             element,
             <Flex as ModuleOps<Flex>>::conv_transpose2d(self.inner(), kernel.inner(), bias.map(Self::inner), options),
         ))
     }
+}
+
+fn begun(
+    input: &Tensor,
+    kernel: &Tensor,
+    bias: Option<&Tensor>,
+    operation: Operation<'_>,
+    shape: &[usize],
+    cost: Cost,
+    allowance: &mut dyn Allowance,
+) -> Result<Option<Tensor>, Error> {
+    let tensors: Vec<_> = [input, kernel].into_iter().chain(bias).collect();
+    allowance.begin(cost, &Task { operation, tensors: &tensors, element: input.element(), shape })
 }
 
 fn checked(

@@ -10,7 +10,7 @@ use crate::error::{Error, invalid};
 use crate::shape::{Runs, broadcast};
 use crate::simd::widest;
 use crate::tensor::{Typed, bytes};
-use crate::{Allowance, Cost, ElementType, Tensor};
+use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor};
 
 /// Of each element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +68,14 @@ pub enum Binary {
     And,
     Or,
     Xor,
+}
+
+impl Binary {
+    /// Whether its results are true or false, whatever the elements are.
+    const fn compares(self) -> bool {
+        use Binary::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
+        matches!(self, Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual)
+    }
 }
 
 impl Unary {
@@ -144,7 +152,13 @@ impl Tensor {
         if !allowed {
             return invalid(format!("{operation:?} of {element}"));
         }
-        allowance.admit(Cost::new(bytes(element, self.len()), operation.work(), self.len() as u64))?;
+        let cost = Cost::new(bytes(element, self.len()), operation.work(), self.len() as u64);
+        let result = if operation == Unary::IsNan { ElementType::Boolean } else { element };
+        let task =
+            Task { operation: Operation::Unary(operation), tensors: &[self], element: result, shape: self.shape() };
+        if let Some(made) = allowance.begin(cost, &task)? {
+            return Ok(made);
+        }
         Ok(match (operation, element) {
             (Unary::Not, _) => {
                 Self::of_booleans(self.shape(), self.elements::<u8>().iter().map(|bit| bit ^ 1).collect())
@@ -196,11 +210,21 @@ impl Tensor {
         let shape = broadcast(&[self.shape(), right.shape()])?;
         let count: usize = shape.iter().product();
         let work = if operation == Pow { Work::Function } else { Work::Element };
-        allowance.admit(Cost::new(bytes(element, count), work, count as u64))?;
-        let pair = Pair { left: self, right, shape: &shape };
-        if matches!(operation, Div | Modulo) && !element.is_float() && right.has_zero() {
+        let cost = Cost::new(bytes(element, count), work, count as u64);
+        let divides_whole = matches!(operation, Div | Modulo) && !element.is_float();
+        if divides_whole {
+            right.check_divisor(self)?;
+        }
+        let result = if operation.compares() { ElementType::Boolean } else { element };
+        let task =
+            Task { operation: Operation::Binary(operation), tensors: &[self, right], element: result, shape: &shape };
+        if let Some(made) = allowance.begin(cost, &task)? {
+            return Ok(made);
+        }
+        if divides_whole && right.has_zero() {
             return invalid("a divisor of 0");
         }
+        let pair = Pair { left: self, right, shape: &shape };
         Ok(match element {
             ElementType::F32 => pair.compared::<f32>(operation).unwrap_or_else(|| pair.floats(operation)),
             ElementType::F16 => pair.compared::<f16>(operation).unwrap_or_else(|| pair.halves(operation)),
@@ -223,7 +247,12 @@ impl Tensor {
         if element == ElementType::Boolean || low.is_nan() || high.is_nan() || low > high {
             return invalid(format!("{element} between {low} and {high}"));
         }
-        allowance.admit(Cost::new(bytes(element, self.len()), Work::Element, self.len() as u64))?;
+        let cost = Cost::new(bytes(element, self.len()), Work::Element, self.len() as u64);
+        let operation = Operation::Clamp(low, high);
+        let task = Task { operation, tensors: &[self], element, shape: self.shape() };
+        if let Some(made) = allowance.begin(cost, &task)? {
+            return Ok(made);
+        }
         Ok(match element {
             ElementType::F16 => {
                 let (low, high) = (f16::from_f64(low), f16::from_f64(high));
@@ -264,6 +293,15 @@ impl Tensor {
     fn marked<E: Typed>(&self, of: impl Fn(E) -> bool) -> Self {
         let elements = self.elements::<E>();
         Self::of_booleans(self.shape(), elements.iter().map(|element| u8::from(of(*element))).collect())
+    }
+
+    /// Refuses a divisor of 0 where a device does the division: it has no errors.
+    fn check_divisor(&self, dividend: &Self) -> Result<(), Error> {
+        match (self.device(), dividend.device()) {
+            (Some(_), _) => Err(Error::Away),
+            (None, Some(_)) if self.has_zero() => invalid("a divisor of 0"),
+            _ => Ok(()),
+        }
     }
 
     fn has_zero(&self) -> bool {

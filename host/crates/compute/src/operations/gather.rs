@@ -4,7 +4,7 @@ use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::{axis, elements};
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, ElementType, Tensor};
+use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor};
 
 impl Tensor {
     /// Along an axis, the entries that `indices` name; its axes take that one's place.
@@ -20,17 +20,32 @@ impl Tensor {
         let element = self.element();
         let each = after.iter().product::<usize>() * element.bytes();
         let entries = count as u64 / after.iter().product::<usize>() as u64;
-        allowance.admit(Cost::new(
-            bytes(element, count),
-            Work::Move,
-            (4 * entries).saturating_add(bytes(element, count)),
-        ))?;
+        let cost = Cost::new(bytes(element, count), Work::Move, (4 * entries).saturating_add(bytes(element, count)));
+        // Of indices that a device has, too, it knows whether they can be beyond.
+        if self.device().is_some() && indices.device().is_none() {
+            indices.check_indices(length as i64)?;
+        }
+        let task = Task { operation: Operation::Gather(at), tensors: &[self, indices], element, shape: &shape };
+        if let Some(made) = allowance.begin(cost, &task)? {
+            return Ok(made);
+        }
+        indices.check_indices(length as i64)?;
         let entries = Entries { bytes: self.bytes(), length, each };
         let result = match indices.element() {
             ElementType::I32 => entries.named(indices.elements::<i32>().iter().map(|index| (*index).into())),
             _ => entries.named(indices.elements::<i64>().iter().copied()),
         };
-        Ok(Self::of_bytes(element, &shape, result?))
+        Ok(Self::of_bytes(element, &shape, result))
+    }
+
+    /// Refuses indices that name none of so many entries.
+    fn check_indices(&self, length: i64) -> Result<(), Error> {
+        let beyond = |index: &i64| *index < -length || *index >= length;
+        let index = match self.element() {
+            ElementType::I32 => self.elements::<i32>().iter().map(|index| i64::from(*index)).find(beyond),
+            _ => self.elements::<i64>().iter().copied().find(beyond),
+        };
+        index.map_or(Ok(()), |index| invalid(format!("no entry {index} among {length}")))
     }
 }
 
@@ -43,13 +58,10 @@ struct Entries<'a> {
 
 impl Entries<'_> {
     /// From each block, the entries that are named.
-    fn named(&self, indices: impl ExactSizeIterator<Item = i64> + Clone) -> Result<Vec<u8>, Error> {
+    fn named(&self, indices: impl ExactSizeIterator<Item = i64> + Clone) -> Vec<u8> {
         let length = self.length as i64;
-        if let Some(index) = indices.clone().find(|index| *index < -length || *index >= length) {
-            return invalid(format!("no entry {index} among {length}"));
-        }
         let places = indices.map(|index| (if index < 0 { index + length } else { index }) as usize);
-        Ok(match self.each {
+        match self.each {
             1 => self.copied::<1>(places),
             2 => self.copied::<2>(places),
             4 => self.copied::<4>(places),
@@ -62,7 +74,7 @@ impl Entries<'_> {
                 }
                 result
             }
-        })
+        }
     }
 
     /// Entries of `N` bytes: a copy of known length is an instruction or two.

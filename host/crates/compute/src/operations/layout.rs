@@ -9,7 +9,7 @@ use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::{axis, elements};
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, Tensor};
+use crate::{Allowance, Cost, Operation, Task, Tensor};
 
 /// From `start` up to `end`, every `step`th.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,13 @@ impl Tensor {
             );
         }
         let size = bytes(self.element(), self.len());
-        allowance.admit(Cost::new(size, Work::Element, self.len() as u64))?;
+        let cost = Cost::new(size, Work::Element, self.len() as u64);
+        let shape: Vec<_> = order.iter().map(|at| self.shape()[*at]).collect();
+        let operation = Operation::Transpose(order);
+        let task = Task { operation, tensors: &[self], element: self.element(), shape: &shape };
+        if let Some(made) = allowance.begin(cost, &task)? {
+            return Ok(made);
+        }
         Ok(Self::of_inner(self.element(), <Flex as FloatTensorOps<Flex>>::float_permute(self.inner(), order)))
     }
 
@@ -57,8 +63,14 @@ impl Tensor {
                 self.shape()
             ));
         }
-        let count: usize = spans.iter().map(|span| (span.end - span.start).div_ceil(span.step)).product();
-        allowance.admit(Cost::new(bytes(self.element(), count), Work::Element, count as u64))?;
+        let shape: Vec<_> = spans.iter().map(|span| (span.end - span.start).div_ceil(span.step)).collect();
+        let count: usize = shape.iter().product();
+        let cost = Cost::new(bytes(self.element(), count), Work::Element, count as u64);
+        let operation = Operation::Slice(spans);
+        let task = Task { operation, tensors: &[self], element: self.element(), shape: &shape };
+        if let Some(made) = allowance.begin(cost, &task)? {
+            return Ok(made);
+        }
         let spans: Vec<_> = spans
             .iter()
             .map(|span| {
@@ -88,7 +100,10 @@ impl Tensor {
         let mut shape = first.shape().to_vec();
         shape[at] = tensors.iter().map(|tensor| tensor.shape()[at]).sum();
         let size = bytes(first.element(), elements(&shape)?);
-        allowance.admit(Cost::new(size, Work::Move, size))?;
+        let task = Task { operation: Operation::Concat(at), tensors, element: first.element(), shape: &shape };
+        if let Some(made) = allowance.begin(Cost::new(size, Work::Move, size), &task)? {
+            return Ok(made);
+        }
         let before: usize = shape[..at].iter().product();
         let mut result = Vec::with_capacity(size as usize);
         for block in 0..before {
@@ -115,7 +130,12 @@ impl Tensor {
         let count = elements(&shape)?;
         let size = self.element().bytes();
         let places = shape.iter().fold(0_usize, |sum, axis| sum.saturating_add(axis * size_of::<usize>()));
-        allowance.admit(Cost::new(bytes(self.element(), count) + places as u64, Work::Element, 2 * count as u64))?;
+        let cost = Cost::new(bytes(self.element(), count) + places as u64, Work::Element, 2 * count as u64);
+        let operation = Operation::Pad(widths, mode);
+        let task = Task { operation, tensors: &[self], element: self.element(), shape: &shape };
+        if let Some(made) = allowance.begin(cost, &task)? {
+            return Ok(made);
+        }
         let value = match mode {
             PadMode::Constant(value) => Self::full(self.element(), &[1], value, allowance)?,
             _ => Self::full(self.element(), &[1], 0.0, allowance)?,

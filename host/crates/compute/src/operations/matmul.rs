@@ -8,7 +8,7 @@ use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::broadcast;
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, Tensor};
+use crate::{Allowance, Cost, Operation, Task, Tensor};
 
 impl Tensor {
     /// (…, m, k) × (…, k, n) = (…, m, n); what is before broadcasts.
@@ -31,11 +31,11 @@ impl Tensor {
         // Operands that are stretched, or of half precision, are copied.
         let batches: usize = batch.iter().product();
         let scratch = (batches as u64).saturating_mul(bytes(element, m * k + k * n));
-        allowance.admit(Cost::new(
-            bytes(element, count).saturating_add(scratch),
-            Work::Product,
-            products.max(count as u64),
-        ))?;
+        let cost = Cost::new(bytes(element, count).saturating_add(scratch), Work::Product, products.max(count as u64));
+        let task = Task { operation: Operation::Matmul, tensors: &[self, right], element, shape: &shape };
+        if let Some(made) = allowance.begin(cost, &task)? {
+            return Ok(made);
+        }
         let aligned = |tensor: &Self| {
             let missing = shape.len() - tensor.shape().len();
             tensor.shaped(&[&vec![1; missing][..], tensor.shape()].concat()).inner()

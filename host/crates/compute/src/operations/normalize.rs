@@ -8,14 +8,18 @@ use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::{axis, broadcast};
 use crate::tensor::bytes;
-use crate::{Allowance, Binary, Cost, Reduction, Tensor, Unary};
+use crate::{Allowance, Binary, Cost, Operation, Reduction, Task, Tensor, Unary};
 
 impl Tensor {
     /// exp(x) over its sum along an axis.
     pub fn softmax(&self, at: i32, allowance: &mut dyn Allowance) -> Result<Self, Error> {
         let element = float(self, "softmax")?;
         let at = axis(at, self.shape().len())?;
-        allowance.admit(Cost::new(2 * bytes(element, self.len()), Work::Function, self.len() as u64))?;
+        let cost = Cost::new(2 * bytes(element, self.len()), Work::Function, self.len() as u64);
+        let task = Task { operation: Operation::Softmax(at), tensors: &[self], element, shape: self.shape() };
+        if let Some(made) = allowance.begin(cost, &task)? {
+            return Ok(made);
+        }
         Ok(Self::of_inner(element, <Flex as ActivationOps<Flex>>::softmax(self.inner(), at)))
     }
 

@@ -9,7 +9,7 @@ use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::elements;
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, Tensor};
+use crate::{Allowance, Cost, Operation, Task, Tensor};
 
 /// What becomes of a window's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,7 +53,12 @@ impl Tensor {
         };
         let count = elements(&[n, c, rows, columns])?;
         let taps = (count as u64).saturating_mul((size[0] * size[1]) as u64);
-        allowance.admit(Cost::new(bytes(element, count), Work::Element, taps))?;
+        let cost = Cost::new(bytes(element, count), Work::Element, taps);
+        let operation = Operation::Pool2d(pooling, window);
+        let task = Task { operation, tensors: &[self], element, shape: &[n, c, rows, columns] };
+        if let Some(made) = allowance.begin(cost, &task)? {
+            return Ok(made);
+        }
         let input = self.inner();
         Ok(Self::of_inner(
             element,

@@ -11,7 +11,7 @@ use crate::error::{Error, invalid};
 use crate::shape::axis;
 use crate::simd::widest;
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, ElementType, Tensor};
+use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor};
 
 /// Over axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,20 +52,26 @@ impl Tensor {
         axes.sort_unstable();
         axes.dedup();
         // Each axis in turn may leave nearly as much as there was.
-        let size = bytes(element, self.len());
-        allowance.admit(Cost::new(size, Work::Element, 2 * self.len() as u64))?;
-        let mut result = self.clone();
-        // Axes that follow each other are one.
-        for run in axes.chunk_by(|one, next| one + 1 == *next).rev() {
-            result = result.reduced(reduction, run[0], run[run.len() - 1]);
-        }
         let left = self.shape().iter().enumerate().filter_map(|(at, length)| match (axes.contains(&at), keep) {
             (true, true) => Some(1),
             (true, false) => None,
             _ => Some(*length),
         });
-        let left: Vec<usize> = left.collect();
-        Ok(result.shaped(if left.is_empty() { &[1] } else { &left }))
+        let mut left: Vec<usize> = left.collect();
+        if left.is_empty() {
+            left.push(1);
+        }
+        let cost = Cost::new(bytes(element, self.len()), Work::Element, 2 * self.len() as u64);
+        let operation = Operation::Reduce(reduction, &axes);
+        if let Some(made) = allowance.begin(cost, &Task { operation, tensors: &[self], element, shape: &left })? {
+            return Ok(made);
+        }
+        let mut result = self.clone();
+        // Axes that follow each other are one.
+        for run in axes.chunk_by(|one, next| one + 1 == *next).rev() {
+            result = result.reduced(reduction, run[0], run[run.len() - 1]);
+        }
+        Ok(result.shaped(&left))
     }
 
     /// Over the axes from `first` to `last`, which become one of 1.
@@ -98,7 +104,15 @@ impl Tensor {
         let mut shape = self.shape().to_vec();
         shape[at] = 1;
         let count: usize = shape.iter().product();
-        allowance.admit(Cost::new(2 * bytes(ElementType::I64, count), Work::Element, 2 * self.len() as u64))?;
+        if !keep && shape.len() > 1 {
+            shape.remove(at);
+        }
+        let cost = Cost::new(2 * bytes(ElementType::I64, count), Work::Element, 2 * self.len() as u64);
+        let operation = Operation::ArgReduce(reduction, at);
+        let task = Task { operation, tensors: &[self], element: ElementType::I64, shape: &shape };
+        if let Some(made) = allowance.begin(cost, &task)? {
+            return Ok(made);
+        }
         let input = self.inner();
         let result = match (reduction, element.is_float()) {
             (ArgReduction::Max, true) => <Flex as FloatTensorOps<Flex>>::float_argmax(input, at, IntDType::I64),
@@ -107,9 +121,6 @@ impl Tensor {
             (ArgReduction::Min, false) => <Flex as IntTensorOps<Flex>>::int_argmin(input, at),
         };
         let result = Self::of_inner(ElementType::I64, <Flex as IntTensorOps<Flex>>::int_cast(result, IntDType::I64));
-        if !keep && shape.len() > 1 {
-            shape.remove(at);
-        }
         Ok(result.shaped(&shape))
     }
 

@@ -10,7 +10,7 @@ use crate::cost::Work;
 use crate::error::Error;
 use crate::shape::elements;
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, ElementType, Tensor, Unlimited};
+use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor, Unlimited};
 
 /// How a size becomes another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,7 +42,12 @@ impl Tensor {
         };
         // Half precision is worked on at full.
         let wide = if element == ElementType::F16 { bytes(ElementType::F32, self.len() + count) } else { 0 };
-        allowance.admit(Cost::new(bytes(element, count) + wide, Work::Element, count as u64 * taps))?;
+        let cost = Cost::new(bytes(element, count) + wide, Work::Element, count as u64 * taps);
+        let operation = Operation::Resize(method);
+        let task = Task { operation, tensors: &[self], element, shape: &[n, c, rows, columns] };
+        if let Some(made) = allowance.begin(cost, &task)? {
+            return Ok(made);
+        }
         if method == ResizeMethod::Bilinear {
             return self.bilinear([n, c, rows, columns]);
         }
