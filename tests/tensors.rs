@@ -16,6 +16,74 @@ fn pictures(segments: &[Vec<u8>]) -> Vec<Vec<u8>> {
     media::pictures(media::file(&segments.concat()).path(), SIZE.0, SIZE.1)
 }
 
+/// The same with the first GPU that there is, in software where there is no other.
+const ON_GPU: [&str; 4] = ["--device", "gpu:0", "--frame-budget", "3000"];
+
+/// What a host makes of a source with a guest of ours; all of it must come out.
+async fn run(flags: &[&str], name: &str, params: Value, segments: &[Vec<u8>]) -> (Vec<Vec<u8>>, Value, String) {
+    let host = Host::start_with(flags);
+    host.upload(name, &guest_named(name)).await;
+    let (received, status) = host.run(name, name, params, segments).await;
+    assert_eq!(media::pts(&received.concat(), "v"), media::pts(&segments.concat(), "v"), "{status}");
+    assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
+    let metrics = String::from_utf8(host.fetch("/api/metrics").await.to_vec()).unwrap();
+    (pictures(&received), status, metrics)
+}
+
+fn guest_named(name: &str) -> PathBuf {
+    if name == "edges" { guest("edges") } else { guest("night") }
+}
+
+/// Catches a kernel that differs from what the CPU does, tensors that leave the GPU on the way, and pictures that cross the bus more
+/// than once each way.
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_on_the_gpu_are_those_of_the_cpu() {
+    let segments = media::small_segments("320x180", 1);
+    for (name, params, kinds) in [
+        ("edges", json!({ "threshold": 0.3, "strength": 0.5 }), &["convolution", "elementwise", "reduction"][..]),
+        ("night", json!({ "cold": 0.5 }), &["resize", "elementwise", "reduction", "layout", "color"]),
+    ] {
+        let (expected, on_cpu, _) = run(&PATIENT, name, params.clone(), &segments).await;
+        let (shown, status, metrics) = run(&ON_GPU, name, params, &segments).await;
+        for kind in kinds.iter().chain(&["transfer"]) {
+            assert!(status["guest"]["gpu"][kind]["count"].as_u64() > Some(0), "{kind}: {status}");
+            // Only what is made of bytes is made here.
+            let here = status["guest"]["tensors"].get(kind);
+            assert!(here.is_none() || *kind == "transfer", "{kind}: {status}");
+        }
+        assert_eq!(on_cpu["guest"]["gpu"]["transfer"], Value::Null, "{on_cpu}");
+        // Luma and chroma, and for `night` a table and 32 counts.
+        let frames = status["output"]["frames"].as_u64().unwrap();
+        let planes = SIZE.0 as u64 * SIZE.1 as u64 * 3 / 2 * frames;
+        let moved = |direction: &str| {
+            let series = format!("rillbox_gpu_bytes_total{{direction=\"{direction}\"}}");
+            metrics.lines().find_map(|line| line.strip_prefix(&series)?.trim().parse::<u64>().ok()).unwrap()
+        };
+        for direction in ["to", "from"] {
+            assert!((planes..planes + frames * 8_192).contains(&moved(direction)), "{direction}: {metrics}");
+        }
+        let differences = shown.iter().zip(&expected).flat_map(|(shown, expected)| shown.iter().zip(expected));
+        let sum: u64 = differences.map(|(shown, expected)| u64::from(shown.abs_diff(*expected))).sum();
+        let mean = sum as f64 / (shown.len() * shown[0].len()) as f64;
+        // The encoder makes more of one level than the kernels do.
+        assert!(mean < 1.0, "{name}: {mean}");
+    }
+}
+
+/// Catches misuse of tensors on the GPU that is carried out, and memory there beyond the guest's.
+#[tokio::test(flavor = "multi_thread")]
+async fn tensors_on_the_gpu_have_the_same_limits() {
+    let (status, _host) = asked("tensors", "misuse", &ON_GPU).await;
+    assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
+    let (status, _host) = asked("tensors", "pictures", &ON_GPU).await;
+    assert_eq!(status["errors"]["traps"], 0, "{status}");
+    assert!(status["last_error"].as_str().unwrap().contains("pictures"), "{status}");
+    assert!(status["guest"]["refused"]["memory"].as_u64() > Some(0), "{status}");
+    let (status, host) = asked("tensors", "endless", &["--device", "gpu:0"]).await;
+    assert!(status["errors"]["overruns"].as_u64() >= Some(1), "{status}");
+    host.guests_are_gone().await;
+}
+
 /// Runs a guest of ours on this source, all of which must come out; gives the pictures before and after.
 async fn shown(component: PathBuf, params: Value, segments: &[Vec<u8>]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let host = Host::start_with(&PATIENT);

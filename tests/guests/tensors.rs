@@ -13,6 +13,8 @@ enum What {
     Handles,
     /// Memory, until there is no more.
     Memory,
+    /// Tensors of the picture, until there is no more memory.
+    Pictures,
     /// Operations that would take seconds.
     Long,
     /// Operations that take a moment each, without end.
@@ -53,6 +55,11 @@ impl Processor for Tensors {
             What::Memory => {
                 let count = self.keep(|| Tensor::full(ElementType::U8, &[1 << 20], 1.0), 1_000_000)?;
                 return Err(Error::msg(format!("kept {count} MiB")));
+            }
+            What::Pictures => {
+                let picture = || frame.tensor(&Picture::rgb());
+                let count = self.keep(picture, 1_000_000)?;
+                return Err(Error::msg(format!("kept {count} pictures")));
             }
             What::Long => long()?,
             What::Endless => {

@@ -1,6 +1,6 @@
 //! One user's part of a device: what it has there, and what it has it do.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytemuck::bytes_of;
@@ -85,15 +85,24 @@ pub enum Binding<'a> {
     Sampler(Filter),
 }
 
-/// A picture's planes on their way to the device.
+/// A picture's planes, for the device to read for as long as this lives.
 #[derive(Debug)]
 pub struct Uploaded {
     staging: wgpu::Buffer,
     layout: PlanesLayout,
     size: (u32, u32),
     color: Color,
-    /// With which submission they go.
-    submission: u64,
+    done: Arc<Mutex<Vec<wgpu::Buffer>>>,
+}
+
+impl Drop for Uploaded {
+    fn drop(&mut self) {
+        locked(&self.done).push(self.staging.clone());
+    }
+}
+
+fn locked(buffers: &Mutex<Vec<wgpu::Buffer>>) -> MutexGuard<'_, Vec<wgpu::Buffer>> {
+    buffers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Uploaded {
@@ -143,13 +152,11 @@ pub struct Workspace {
     /// Passes that were recorded.
     passes: Vec<Pass>,
     transfers: Vec<Arc<Transfer>>,
-    /// What the recorded commands read from.
-    stagings: Vec<wgpu::Buffer>,
+    /// What only recorded commands read from.
+    stagings: Arc<Mutex<Vec<wgpu::Buffer>>>,
     /// Textures of images that are gone, and buffers of tensors.
     spare: Vec<wgpu::Texture>,
     pub(crate) spare_tensors: Arc<Spare>,
-    /// Submissions so far.
-    submissions: u64,
     rounds: u64,
     dispatches: u32,
     tasks: u32,
@@ -199,10 +206,9 @@ impl Workspace {
             }),
             passes: Vec::new(),
             transfers: Vec::new(),
-            stagings: Vec::new(),
+            stagings: Arc::default(),
             spare: Vec::new(),
             spare_tensors: Arc::default(),
-            submissions: 0,
             rounds: limits::ROUNDS,
             dispatches: limits::DISPATCHES,
             tasks: limits::TASKS,
@@ -244,18 +250,13 @@ impl Workspace {
         self.image_of(&uploaded)
     }
 
-    /// A picture's planes, to be used until what is recorded is submitted.
+    /// A picture's planes, sent once for all that is made of them.
     pub fn send(&mut self, planes: &Planes<'_>, color: Color) -> Result<Uploaded, Error> {
         self.send_with((planes.width, planes.height), color, |to| {
             for (start, row) in planes.rows() {
                 to.slice(start..start + row.len()).copy_from_slice(row);
             }
         })
-    }
-
-    /// Whether a picture's planes can still be used.
-    pub fn has(&self, uploaded: &Uploaded) -> bool {
-        uploaded.submission == self.submissions
     }
 
     fn send_with(
@@ -267,7 +268,7 @@ impl Workspace {
         self.check_size(size.0, size.1)?;
         let layout = PlanesLayout::new(size.0, size.1);
         let staging = self.staging(layout.bytes() as u64, fill)?;
-        Ok(Uploaded { staging, layout, size, color, submission: self.submissions })
+        Ok(Uploaded { staging, layout, size, color, done: self.stagings.clone() })
     }
 
     /// Pixels of a picture whose planes are there.
@@ -316,6 +317,7 @@ impl Workspace {
         let image = self.image_to_fill(width, height)?;
         let stride = stride(width);
         let staging = self.staging(u64::from(stride) * u64::from(height), |to| fill(to, stride as usize))?;
+        locked(&self.stagings).push(staging.clone());
         let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(stride), rows_per_image: None };
         let source = wgpu::TexelCopyBufferInfo { buffer: &staging, layout };
         let size = image.texture.size();
@@ -334,7 +336,7 @@ impl Workspace {
         }))
     }
 
-    /// Bytes for the device to read; their place can be used again once it has.
+    /// Bytes for the device to read; their place can be used again once it has, and nothing more will.
     fn staging(&mut self, size: u64, fill: impl FnOnce(&mut BufferViewMut)) -> Result<wgpu::Buffer, Error> {
         self.take_room(size as usize)?;
         let usage = BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC | BufferUsages::STORAGE;
@@ -344,7 +346,6 @@ impl Workspace {
         drop(view);
         staging.unmap();
         self.device.sent.fetch_add(size, Ordering::Relaxed);
-        self.stagings.push(staging.clone());
         Ok(staging)
     }
 
@@ -505,7 +506,6 @@ impl Workspace {
     /// Sends to the device what was recorded.
     pub fn submit(&mut self) -> Result<(), Error> {
         let Some(mut encoder) = self.encoder.take() else { return self.device.check() };
-        self.submissions += 1;
         let (passes, transfers) = (std::mem::take(&mut self.passes), std::mem::take(&mut self.transfers));
         let timed = passes.len().min(TIMED) as u32;
         if let Some(times) = &self.times
@@ -528,7 +528,7 @@ impl Workspace {
             encoder,
             uniforms: std::mem::take(&mut self.uniforms),
             uniform_buffer: self.uniform_buffer.clone(),
-            stagings: std::mem::take(&mut self.stagings),
+            stagings: std::mem::take(&mut locked(&self.stagings)),
             transfers,
             passes,
         })

@@ -121,10 +121,7 @@ impl wit::HostImage for Guest {
             return Ok(Err(no_room(bytes)));
         }
         let sent = self.table.get_mut(&frame)?;
-        let image = self.graphics.workspace().and_then(|workspace| {
-            let uploaded = video::uploaded(sent, workspace)?;
-            workspace.image_of(uploaded)
-        });
+        let image = self.graphics.workspace().and_then(|workspace| video::on_gpu(sent, workspace, Workspace::image_of));
         match image {
             Ok(image) => self.make_on_gpu(bytes, |_| Ok(HeldImage(image))),
             Err(error) => Ok(Err(misuse(error))),

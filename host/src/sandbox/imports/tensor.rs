@@ -302,8 +302,7 @@ impl Guest {
             return Ok(Err(no_room(bytes)));
         }
         let made = self.graphics.workspace().and_then(|workspace| {
-            let uploaded = video::uploaded(frame, workspace)?;
-            workspace.picture_tensor(uploaded, layout)
+            video::on_gpu(frame, workspace, |workspace, sent| workspace.picture_tensor(sent, layout))
         });
         match made {
             Ok(tensor) => self.keep(tensor),

@@ -145,13 +145,20 @@ fn replace_pixels(
     Ok((commit(store.data_mut(), &frame, made)?,))
 }
 
-/// The frame's picture on its way to the GPU: it goes there once in a call, whatever is made of it.
-pub fn uploaded<'a>(frame: &'a mut Frame, workspace: &mut Workspace) -> Result<&'a Uploaded, GpuError> {
+/// Makes something of the frame's picture on the GPU. It goes there once, whatever is made of it, unless it is retained: then
+/// what is made of it stays.
+pub fn on_gpu<T>(
+    frame: &mut Frame,
+    workspace: &mut Workspace,
+    make: impl FnOnce(&mut Workspace, &Uploaded) -> Result<T, GpuError>,
+) -> Result<T, GpuError> {
     let sent = match frame.uploaded.take() {
-        Some(sent) if workspace.has(&sent) => sent,
-        _ => workspace.send(&graphics::planes(&frame.picture), graphics::color(frame.picture.color()))?,
+        Some(sent) => sent,
+        None => workspace.send(&graphics::planes(&frame.picture), graphics::color(frame.picture.color()))?,
     };
-    Ok(frame.uploaded.insert(sent))
+    let made = make(workspace, &sent);
+    frame.uploaded = frame.retained.is_none().then_some(sent);
+    made
 }
 
 pub fn stage(
