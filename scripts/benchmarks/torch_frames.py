@@ -92,6 +92,7 @@ def main():
     torch.backends.cudnn.allow_tf32 = False
     pixels = torch.full((*SIZE, 4), 77, dtype=torch.uint8, device="cuda")
     a, b = (torch.rand(1024, 1024, device="cuda") for _ in range(2))
+    planes, other = (torch.rand(3, 1080, 1920, device="cuda") for _ in range(2))
     x, k = torch.rand(1, 64, 256, 256, device="cuda"), torch.rand(64, 64, 3, 3, device="cuda")
     print(
         json.dumps(
@@ -106,6 +107,11 @@ def main():
                     "blur_3x3": on_device(lambda: blur(3)(pixels)),
                     "blur_5x5": on_device(lambda: blur(5)(pixels)),
                     "halve_bilinear": on_device(lambda: halve(pixels)),
+                    "add": on_device(lambda: planes + other),
+                    "sum": on_device(lambda: planes.sum()),
+                    "halve_bilinear_tensor": on_device(
+                        lambda: F.interpolate(planes[None], scale_factor=0.5, mode="bilinear", align_corners=False)
+                    ),
                     "matmul_1024": on_device(lambda: a @ b),
                     "conv2d_64x64x3x3_256": on_device(lambda: F.conv2d(x, k, padding=1)),
                 },

@@ -8,6 +8,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rillbox_compute::{
+    Binary, ChannelOrder, Channels, Convolution, ElementType, Operation, PictureLayout, Reduction, ResizeMethod, Task,
+    Tensor, Unlimited,
+};
 use rillbox_gpu::{
     Binding, Bytes, Choice, Color, Device, Download, Error, Gpu, Image, Matrix, Pass, Planes, Program, Range, Usage,
     Workspace,
@@ -60,48 +64,6 @@ fn halve(@builtin(global_invocation_id) id: vec3<u32>) {
     textureStore(shown, id.xy, textureSampleLevel(source, between, place, 0.0));
 }";
 
-/// Products of matrices of so many rows and columns, in tiles of 64 × 64, each invocation with 4 × 4 of them.
-const MATMUL: &str = "
-const N = 1024u;
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> c: array<f32>;
-var<workgroup> left: array<array<f32, 64>, 16>;
-var<workgroup> right: array<array<f32, 64>, 16>;
-@compute @workgroup_size(16, 16)
-fn matmul(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_id) place: vec3<u32>,
-    @builtin(local_invocation_index) index: u32,
-) {
-    let top = group.y * 64u;
-    let first = group.x * 64u;
-    var sums: array<vec4<f32>, 4>;
-    for (var k = 0u; k < N; k += 16u) {
-        for (var i = 0u; i < 4u; i++) {
-            let at = index + i * 256u;
-            left[at % 16u][at / 16u] = a[(top + at / 16u) * N + k + at % 16u];
-            right[at / 64u][at % 64u] = b[(k + at / 64u) * N + first + at % 64u];
-        }
-        workgroupBarrier();
-        for (var j = 0u; j < 16u; j++) {
-            let x = place.x * 4u;
-            let y = place.y * 4u;
-            let row = vec4(right[j][x], right[j][x + 1u], right[j][x + 2u], right[j][x + 3u]);
-            sums[0] += left[j][y] * row;
-            sums[1] += left[j][y + 1u] * row;
-            sums[2] += left[j][y + 2u] * row;
-            sums[3] += left[j][y + 3u] * row;
-        }
-        workgroupBarrier();
-    }
-    for (var i = 0u; i < 4u; i++) {
-        for (var j = 0u; j < 4u; j++) {
-            c[(top + place.y * 4u + i) * N + first + place.x * 4u + j] = sums[i][j];
-        }
-    }
-}";
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // cargo adds `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -130,12 +92,33 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "blur_3x3": bench.on_device(&blur(3), 1)?,
             "blur_5x5": bench.on_device(&blur(5), 1)?,
             "halve_bilinear": bench.on_device(HALVE, 2)?,
-            "matmul_1024": bench.matmul()?,
+            "add": bench.task(Pass::Elementwise, Operation::Binary(Binary::Add), &[&[3, 1080, 1920], &[3, 1080, 1920]], &[3, 1080, 1920])?,
+            "sum": bench.task(Pass::Reduction, Operation::Reduce(Reduction::Sum, &[0, 1, 2]), &[&[3, 1080, 1920]], &[1])?,
+            "halve_bilinear_tensor": bench.task(
+                Pass::Resize,
+                Operation::Resize(ResizeMethod::Bilinear),
+                &[&[1, 3, 1080, 1920]],
+                &[1, 3, 540, 960],
+            )?,
+            "matmul_1024": bench.task(Pass::Matmul, Operation::Matmul, &[&[1024, 1024], &[1024, 1024]], &[1024, 1024])?,
+            "conv2d_64x64x3x3_256": bench.task(
+                Pass::Convolution,
+                Operation::Conv2d(Convolution { padding: [1, 1], ..Convolution::default() }),
+                &[&[1, 64, 256, 256], &[64, 64, 3, 3]],
+                &[1, 64, 256, 256],
+            )?,
         },
+        "i420_1080p_as_tensors": bench.as_tensors()?,
         "streams_16_720p": bench.streams(16)?,
     });
     println!("{result}");
     Ok(())
+}
+
+/// A tensor on the device.
+fn ones(workspace: &mut Workspace, shape: &[usize]) -> Result<Tensor, Box<dyn std::error::Error>> {
+    let tensor = Tensor::full(ElementType::F32, shape, 1.0, &mut Unlimited)?;
+    workspace.send_tensor(&tensor)?.ok_or_else(|| "the device has no such elements".into())
 }
 
 fn millis(time: Duration) -> f64 {
@@ -255,7 +238,7 @@ impl Bench {
             let begins = Instant::now();
             workspace.begin();
             let usage = frame(&mut workspace)?.wait(&mut place, memory)?;
-            gpu += usage[Pass::Color].time + usage[Pass::Program].time;
+            gpu += usage.iter().map(|(_, share)| share.time).sum::<Duration>();
             times.push(begins.elapsed());
         }
         times.sort();
@@ -287,18 +270,45 @@ impl Bench {
         let source = workspace.image(1920, 1080)?;
         let size = (1920 / shrink, 1080 / shrink);
         let shown = workspace.image(size.0, size.1)?;
-        self.by_clock(&mut workspace, |workspace| dispatch(workspace, &program, &source, &shown, size))
+        self.by_clock(&mut workspace, Pass::Program, |workspace| dispatch(workspace, &program, &source, &shown, size))
     }
 
-    fn matmul(&self) -> Result<f64, Error> {
-        let program = self.device.compile(MATMUL)?;
+    /// An operation on tensors by itself, with all that goes into it on the device.
+    fn task(
+        &self,
+        pass: Pass,
+        operation: Operation<'_>,
+        shapes: &[&[usize]],
+        result: &[usize],
+    ) -> Result<f64, Box<dyn std::error::Error>> {
         let mut workspace = Workspace::new(&self.device)?;
-        let numbers: Vec<u8> = (0..1024 * 1024).flat_map(|n| ((n % 17) as f32 / 17.0).to_le_bytes()).collect();
-        let (a, b) = (workspace.bytes(&numbers)?, workspace.bytes(&numbers)?);
-        let c = workspace.buffer(numbers.len())?;
-        self.by_clock(&mut workspace, |workspace| {
-            let bindings = [(0, Binding::Buffer(&a)), (1, Binding::Buffer(&b)), (2, Binding::Buffer(&c))];
-            workspace.dispatch(&program, &bindings, [16, 16, 1])
+        let tensors: Vec<Tensor> = shapes.iter().map(|shape| ones(&mut workspace, shape)).collect::<Result<_, _>>()?;
+        let tensors: Vec<_> = tensors.iter().collect();
+        let task = Task { operation, tensors: &tensors, element: ElementType::F32, shape: result };
+        let time = self.by_clock(&mut workspace, pass, |workspace| {
+            workspace.run(&task)?.ok_or_else(|| Error::Invalid("no kernel".to_owned())).map(drop)
+        });
+        Ok(time?)
+    }
+
+    /// Pictures that become tensors and pictures again, with nothing in between: up, and down.
+    fn as_tensors(&self) -> Result<Value, Error> {
+        let picture = Frame::new((1920, 1080));
+        let layout = PictureLayout {
+            channels: Channels::Rgb,
+            order: ChannelOrder::Chw,
+            batch: true,
+            element: ElementType::F32,
+            scale: vec![1.0 / 255.0],
+            offset: vec![],
+        };
+        self.both(Memory::Copied, |workspace| {
+            let sent = workspace.send(&picture.planes(), COLOR)?;
+            let tensor = workspace.picture_tensor(&sent, &layout)?;
+            let download = workspace.tensor_picture(&tensor, &layout, COLOR)?;
+            drop(sent);
+            workspace.submit()?;
+            Ok(Coming::Planes(download))
         })
     }
 
@@ -306,6 +316,7 @@ impl Bench {
     fn by_clock(
         &self,
         workspace: &mut Workspace,
+        pass: Pass,
         mut dispatch: impl FnMut(&mut Workspace) -> Result<(), Error>,
     ) -> Result<f64, Error> {
         let small = workspace.buffer(4)?;
@@ -315,7 +326,7 @@ impl Bench {
             dispatch(workspace)?;
             let done = workspace.read_buffer(&small)?;
             workspace.submit()?;
-            times.push(done.wait(TIMEOUT)?.1[Pass::Program].time);
+            times.push(done.wait(TIMEOUT)?.1[pass].time);
         }
         times.sort();
         Ok(millis(times[times.len() / 2]))
@@ -381,6 +392,14 @@ impl Frame {
         Self { size: (width, height), bytes: vec![99; width as usize * height as usize * 3 / 2] }
     }
 
+    fn planes(&self) -> Planes<'_> {
+        let (width, height) = self.size;
+        let (luma, chroma) = self.bytes.split_at(width as usize * height as usize);
+        let (cb, cr) = chroma.split_at(chroma.len() / 2);
+        let half = width as usize / 2;
+        Planes { width, height, planes: [(luma, width as usize), (cb, half), (cr, half)] }
+    }
+
     fn through(
         &self,
         workspace: &mut Workspace,
@@ -388,13 +407,8 @@ impl Frame {
         shown: &Image,
         memory: Memory,
     ) -> Result<Coming, Error> {
-        let (width, height) = self.size;
-        let (luma, chroma) = self.bytes.split_at(width as usize * height as usize);
-        let (cb, cr) = chroma.split_at(chroma.len() / 2);
-        let half = width as usize / 2;
-        let planes = Planes { width, height, planes: [(luma, width as usize), (cb, half), (cr, half)] };
         let source = match memory {
-            Memory::Copied => workspace.upload(&planes, COLOR)?,
+            Memory::Copied => workspace.upload(&self.planes(), COLOR)?,
             Memory::Staged => workspace.upload_with(self.size, COLOR, |to| to.slice(..1).copy_from_slice(&[7]))?,
         };
         dispatch(workspace, program, &source, shown, self.size)?;

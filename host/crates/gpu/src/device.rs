@@ -299,11 +299,24 @@ pub(crate) fn tried<T>(device: &wgpu::Device, lost: &OnceLock<String>, work: imp
     }
 }
 
+/// Whether the system has anything that could be a GPU: to ask Vulkan costs time and memory, most of all where it has one in
+/// software.
+fn might_have_one() -> bool {
+    let is_one = |entry: &std::fs::DirEntry, prefix: &str| entry.file_name().to_string_lossy().starts_with(prefix);
+    let has = |directory: &str, prefix: &str| {
+        std::fs::read_dir(directory).is_ok_and(|entries| entries.flatten().any(|entry| is_one(&entry, prefix)))
+    };
+    !cfg!(target_os = "linux") || has("/dev/dri", "render") || has("/dev", "nvidia") || has("/dev", "dxg")
+}
+
 /// Finds the device that was chosen.
 fn adapter(choice: Choice) -> Result<wgpu::Adapter, Error> {
     let none = |why: String| Err(Error::Unsupported(why));
     if choice == Choice::Cpu {
         return none("this host works without a GPU (--device cpu)".to_owned());
+    }
+    if choice == Choice::Auto && !might_have_one() {
+        return none("there is no GPU on this host (--device gpu:N takes one in software, too)".to_owned());
     }
     let descriptor = wgpu::InstanceDescriptor {
         backends: wgpu::Backends::VULKAN,

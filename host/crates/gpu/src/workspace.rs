@@ -1,7 +1,7 @@
 //! One user's part of a device: what it has there, and what it has it do.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytemuck::bytes_of;
 use wgpu::{BindGroupEntry, BindingResource, BufferUsages, BufferViewMut, TextureUsages};

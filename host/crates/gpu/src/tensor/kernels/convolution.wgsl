@@ -56,8 +56,9 @@ fn conv2d(
 const TILE = 64u;
 const DEPTH = 16u;
 
-var<workgroup> kernels: array<array<f32, TILE>, DEPTH>;
-var<workgroup> patches: array<array<f32, TILE>, DEPTH>;
+// Four channels, and four places, at a time.
+var<workgroup> kernels: array<array<vec4<f32>, 16>, DEPTH>;
+var<workgroup> patches: array<array<vec4<f32>, 16>, DEPTH>;
 
 // As a product of matrices, of kernels with the patches that they see, in tiles of 64 channels × 64 places.
 @compute @workgroup_size(16, 16)
@@ -91,7 +92,7 @@ fn conv2d_tiled(
             if out < outs && k < taps {
                 value = float(b[(part_of * outs + out) * taps + k]);
             }
-            kernels[own % DEPTH][own / DEPTH] = value;
+            kernels[own % DEPTH][own / DEPTH / 4u][own / DEPTH % 4u] = value;
             let tap = step + own / TILE;
             value = 0.0;
             if position < positions && tap < taps {
@@ -100,19 +101,16 @@ fn conv2d_tiled(
                 let at = corner + vec2<i32>(vec2(within / size.w, within % size.w) * params.numbers[3].xy);
                 value = element(plane + tap / window, at.x, at.y);
             }
-            patches[own / TILE][own % TILE] = value;
+            patches[own / TILE][own % TILE / 4u][own % 4u] = value;
         }
         workgroupBarrier();
         for (var k = 0u; k < DEPTH; k++) {
-            let across = vec4(
-                patches[k][place.x * 4u],
-                patches[k][place.x * 4u + 1u],
-                patches[k][place.x * 4u + 2u],
-                patches[k][place.x * 4u + 3u],
-            );
-            for (var row = 0u; row < 4u; row++) {
-                sums[row] += kernels[k][place.y * 4u + row] * across;
-            }
+            let down = kernels[k][place.y];
+            let across = patches[k][place.x];
+            sums[0] += down.x * across;
+            sums[1] += down.y * across;
+            sums[2] += down.z * across;
+            sums[3] += down.w * across;
         }
         workgroupBarrier();
     }

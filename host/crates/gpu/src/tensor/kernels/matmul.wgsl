@@ -5,8 +5,9 @@
 const TILE = 64u;
 const DEPTH = 16u;
 
-var<workgroup> left: array<array<f32, TILE>, DEPTH>;
-var<workgroup> right: array<array<f32, TILE>, DEPTH>;
+// Four neighbours at a time: rows of the left, columns of the right.
+var<workgroup> left: array<array<vec4<f32>, 16>, DEPTH>;
+var<workgroup> right: array<array<vec4<f32>, 16>, DEPTH>;
 
 @compute @workgroup_size(16, 16)
 fn matmul(
@@ -31,26 +32,23 @@ fn matmul(
             if row < rows && k < between {
                 element = float(a[base.x + row * between + k]);
             }
-            left[own % DEPTH][own / DEPTH] = element;
+            left[own % DEPTH][own / DEPTH / 4u][own / DEPTH % 4u] = element;
             let column = first + own % TILE;
             let below = step + own / TILE;
             element = 0.0;
             if column < columns && below < between {
                 element = float(b[base.y + below * columns + column]);
             }
-            right[own / TILE][own % TILE] = element;
+            right[own / TILE][own % TILE / 4u][own % 4u] = element;
         }
         workgroupBarrier();
         for (var k = 0u; k < DEPTH; k++) {
-            let across = vec4(
-                right[k][place.x * 4u],
-                right[k][place.x * 4u + 1u],
-                right[k][place.x * 4u + 2u],
-                right[k][place.x * 4u + 3u],
-            );
-            for (var row = 0u; row < 4u; row++) {
-                sums[row] += left[k][place.y * 4u + row] * across;
-            }
+            let down = left[k][place.y];
+            let across = right[k][place.x];
+            sums[0] += down.x * across;
+            sums[1] += down.y * across;
+            sums[2] += down.z * across;
+            sums[3] += down.w * across;
         }
         workgroupBarrier();
     }
