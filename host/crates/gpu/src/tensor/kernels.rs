@@ -1,5 +1,6 @@
 //! The kernels, compiled.
 
+use crate::color::module_of_ours;
 use wgpu::{BindGroupLayoutEntry, BindingType, BufferBindingType, ShaderStages};
 
 macro_rules! kernels {
@@ -54,10 +55,6 @@ impl Kernels {
             bind_group_layouts: &[Some(&layout)],
             ..Default::default()
         });
-        let module = |wgsl: &str| {
-            let source = wgpu::ShaderSource::Wgsl(wgsl.into());
-            device.create_shader_module(wgpu::ShaderModuleDescriptor { label: None, source })
-        };
         let pipeline = |module: &wgpu::ShaderModule, layout: Option<&wgpu::PipelineLayout>, name: &str| {
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(name),
@@ -69,11 +66,11 @@ impl Kernels {
             })
         };
         let pipelines = FILES.iter().flat_map(|(wgsl, names)| {
-            let module = module(wgsl);
+            let module = module_of_ours(device, wgsl);
             names.iter().map(|name| pipeline(&module, Some(&shared), name)).collect::<Vec<_>>()
         });
         let pipelines = pipelines.collect();
-        let pictures = module(FILES[FILES.len() - 1].0);
+        let pictures = module_of_ours(device, FILES[FILES.len() - 1].0);
         let own = |name| {
             let pipeline = pipeline(&pictures, None, name);
             let layout = pipeline.get_bind_group_layout(0);
