@@ -1,6 +1,6 @@
 //! Tensors on the host: what processors make of pictures with them, and what they cannot make the host do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -19,10 +19,11 @@ fn pictures(segments: &[Vec<u8>]) -> Vec<Vec<u8>> {
 /// The same with the first GPU that there is, in software where there is no other.
 const ON_GPU: [&str; 4] = ["--device", "gpu:0", "--frame-budget", "3000"];
 
-/// What a host makes of a source with a guest of ours; all of it must come out.
-async fn run(flags: &[&str], name: &str, params: Value, segments: &[Vec<u8>]) -> (Vec<Vec<u8>>, Value, String) {
+/// What a host makes of a source with a guest of ours, all of which must come out; its last status, and its metrics.
+async fn run(flags: &[&str], component: &Path, params: Value, segments: &[Vec<u8>]) -> (Vec<Vec<u8>>, Value, String) {
     let host = Host::start_with(flags);
-    host.upload(name, &guest_named(name)).await;
+    let name = component.file_stem().unwrap().to_str().unwrap();
+    host.upload(name, component).await;
     let (received, status) = host.run(name, name, params, segments).await;
     assert_eq!(media::pts(&received.concat(), "v"), media::pts(&segments.concat(), "v"), "{status}");
     assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
@@ -30,21 +31,21 @@ async fn run(flags: &[&str], name: &str, params: Value, segments: &[Vec<u8>]) ->
     (pictures(&received), status, metrics)
 }
 
-fn guest_named(name: &str) -> PathBuf {
-    if name == "edges" { guest("edges") } else { guest("night") }
-}
-
 /// Catches a kernel that differs from what the CPU does, tensors that leave the GPU on the way, and pictures that cross the bus more
 /// than once each way.
 #[tokio::test(flavor = "multi_thread")]
 async fn pictures_on_the_gpu_are_those_of_the_cpu() {
     let segments = media::small_segments("320x180", 1);
-    for (name, params, kinds) in [
-        ("edges", json!({ "threshold": 0.3, "strength": 0.5 }), &["convolution", "elementwise", "reduction"][..]),
-        ("night", json!({ "cold": 0.5 }), &["resize", "elementwise", "reduction", "layout", "color"]),
+    for (component, params, kinds) in [
+        (
+            guest("edges"),
+            json!({ "threshold": 0.3, "strength": 0.5 }),
+            &["convolution", "elementwise", "reduction"][..],
+        ),
+        (guest("night"), json!({ "cold": 0.5 }), &["resize", "elementwise", "reduction", "layout", "color"]),
     ] {
-        let (expected, on_cpu, _) = run(&PATIENT, name, params.clone(), &segments).await;
-        let (shown, status, metrics) = run(&ON_GPU, name, params, &segments).await;
+        let (expected, on_cpu, _) = run(&PATIENT, &component, params.clone(), &segments).await;
+        let (shown, status, metrics) = run(&ON_GPU, &component, params, &segments).await;
         for kind in kinds.iter().chain(&["transfer"]) {
             assert!(status["guest"]["gpu"][kind]["count"].as_u64() > Some(0), "{kind}: {status}");
             // Only what is made of bytes is made here.
@@ -66,7 +67,7 @@ async fn pictures_on_the_gpu_are_those_of_the_cpu() {
         let sum: u64 = differences.map(|(shown, expected)| u64::from(shown.abs_diff(*expected))).sum();
         let mean = sum as f64 / (shown.len() * shown[0].len()) as f64;
         // The encoder makes more of one level than the kernels do.
-        assert!(mean < 1.0, "{name}: {mean}");
+        assert!(mean < 1.0, "{}: {mean}", component.display());
     }
 }
 
@@ -86,20 +87,15 @@ async fn tensors_on_the_gpu_have_the_same_limits() {
 
 /// Runs a guest of ours on this source, all of which must come out; gives the pictures before and after.
 async fn shown(component: PathBuf, params: Value, segments: &[Vec<u8>]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
-    let host = Host::start_with(&PATIENT);
-    let name = component.file_stem().unwrap().to_str().unwrap();
-    host.upload(name, &component).await;
-    let (received, status) = host.run(name, name, params, segments).await;
-    assert_eq!(media::pts(&received.concat(), "v"), media::pts(&segments.concat(), "v"), "{status}");
-    assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
+    let (after, status, metrics) = run(&PATIENT, &component, params, segments).await;
     let frames = status["output"]["frames"].as_u64().unwrap();
     // Each picture goes to a tensor, and comes from one.
     assert!(status["guest"]["tensors"]["transfer"]["count"].as_u64() >= Some(2 * frames), "{status}");
     assert!(status["guest"]["tensors"]["transfer"]["ms"].as_f64() > Some(0.0), "{status}");
-    let metrics = String::from_utf8(host.fetch("/api/metrics").await.to_vec()).unwrap();
+    let name = component.file_stem().unwrap().to_str().unwrap();
     let series = format!("rillbox_processor_tensor_operations_total{{processor=\"{name}@0.1.0\",kind=\"transfer\"}}");
     assert!(metrics.lines().any(|line| line.starts_with(&series)), "{metrics}");
-    (pictures(segments), pictures(&received))
+    (pictures(segments), after)
 }
 
 /// How steep a picture is at a place: Sobel's two differences of luma.

@@ -70,9 +70,10 @@ fn rooms_import_only_what_they_may() {
             }
         }
     }
-    for library in ["trickle", "media", "compute", "gpu"] {
+    // Its own name, and that of what it has twins of.
+    for (library, names) in [("trickle", 1), ("media", 1), ("compute", 1), ("gpu", 2)] {
         let manifest = fs::read_to_string(root().join("host/crates").join(library).join("Cargo.toml")).unwrap();
-        assert_eq!(manifest.matches("rillbox-").count(), 1, "{library} depends on a crate of ours");
+        assert_eq!(manifest.matches("rillbox-").count(), names, "{library} depends on a crate of ours");
     }
 }
 
@@ -89,7 +90,7 @@ fn files_are_short_and_say_what_they_are() {
 /// Catches `unsafe` outside the rooms that are meant for it.
 #[test]
 fn unsafe_stays_where_it_belongs() {
-    let meant = ["host/crates/media/", "host/src/sandbox/engine.rs", "tests/tidy.rs"];
+    let meant = ["host/crates/media/", "host/crates/gpu/src/module.rs", "host/src/sandbox/engine.rs", "tests/tidy.rs"];
     for path in files(root(), ".rs") {
         let (text, name) = (fs::read_to_string(&path).unwrap(), name(&path));
         let used = text

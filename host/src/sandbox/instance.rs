@@ -19,7 +19,6 @@ use super::imports::video::Staged;
 use super::imports::{audio, video};
 use super::limits::Refusals;
 use super::rate::SoundCredit;
-use super::ticker::TICK;
 use super::work::Work;
 use crate::registry::{Description, Isolation, PixelFormatName};
 
@@ -29,6 +28,9 @@ const LOAD: Duration = Duration::from_secs(30);
 const START: Duration = Duration::from_secs(2);
 const UPDATE: Duration = Duration::from_millis(100);
 const STOP: Duration = Duration::from_millis(100);
+
+/// How late timers, and the turn of whoever waits for one, are on a busy machine.
+const LATE: Duration = Duration::from_millis(10);
 
 /// Whose instance it is, and what it may call.
 #[derive(Clone)]
@@ -307,7 +309,7 @@ async fn run<T>(
 /// How long a call may take in all. Timers are late on a busy machine, and a guest that runs is seen to be out of time at its next
 /// turn.
 fn wall(budget: Duration) -> Duration {
-    budget * 2 - (TICK * 2).min(budget)
+    budget * 2 - LATE.min(budget)
 }
 
 /// An error that says why an instance could not be made, unless its code is to blame: an export of another signature is told of

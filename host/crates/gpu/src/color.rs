@@ -5,6 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::module::module_of_ours;
 use crate::planes::{Planes, PlanesLayout};
 
 /// The coefficients of luma: ITU-R BT.601-7, BT.709-6 and BT.2020-2 (non-constant luminance).
@@ -182,18 +183,6 @@ pub(crate) struct Kernel {
 impl Kernels {
     pub fn new(device: &wgpu::Device) -> Self {
         Self { yuv_to_rgba: Kernel::new(device, YUV_TO_RGBA, 2), rgba_to_yuv: Kernel::new(device, RGBA_TO_YUV, 4) }
-    }
-}
-
-/// A module of the host's own. What it reads and writes is held within buffers as with every other, but its loops are as they are:
-/// a guard in each costs a product of matrices a good part of its time.
-pub(crate) fn module_of_ours(device: &wgpu::Device, wgsl: &'static str) -> wgpu::ShaderModule {
-    let source = wgpu::ShaderSource::Wgsl(wgsl.into());
-    let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
-    // SAFETY: every loop of our kernels counts by a constant towards a number that does not change, and so ends.
-    #[allow(unsafe_code)]
-    unsafe {
-        device.create_shader_module_trusted(wgpu::ShaderModuleDescriptor { label: None, source }, checks)
     }
 }
 

@@ -15,6 +15,7 @@ mod download;
 mod error;
 mod fuel;
 pub mod limits;
+mod module;
 mod planes;
 mod program;
 mod source;

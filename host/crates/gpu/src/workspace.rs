@@ -230,10 +230,17 @@ impl Workspace {
 
     /// What is made stays until the device has done what was recorded with it, whoever drops it before.
     fn take_room(&mut self, bytes: usize) -> Result<(), Error> {
-        self.room = self.room.checked_sub(bytes).ok_or_else(|| {
-            Error::Limit(format!("no more than {} bytes of images, buffers and copies a frame", limits::BYTES))
-        })?;
+        self.check_room(bytes)?;
+        self.room -= bytes;
         Ok(())
+    }
+
+    /// Refuses more bytes than may still be made.
+    pub(crate) fn check_room(&self, bytes: usize) -> Result<(), Error> {
+        if bytes <= self.room {
+            return Ok(());
+        }
+        Err(Error::Limit(format!("no more than {} bytes of images, buffers and copies a frame", limits::BYTES)))
     }
 
     /// An image, all zero.

@@ -9,22 +9,27 @@ use crate::frame::{Color, ColorMatrix, ColorRange, Picture, PictureError, PixelF
 
 /// The picture's bytes in `format`, rows not padded: [`PixelFormat::bytes`] of them.
 pub fn read(picture: &Picture, format: PixelFormat) -> Vec<u8> {
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
     let mut bytes = Vec::with_capacity(format.bytes(picture.width(), picture.height()));
+    read_into(picture, format, &mut bytes);
+    bytes
+}
+
+/// The same in the place of what is in `bytes`, of which nothing stays.
+pub fn read_into(picture: &Picture, format: PixelFormat, bytes: &mut Vec<u8>) {
+    if matches!(format, PixelFormat::Rgba8 | PixelFormat::Rgb8) {
+        return rgb(picture, format, bytes);
+    }
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    bytes.clear();
+    pack(picture.plane(0), width, height, bytes);
     match format {
         PixelFormat::I420 => {
-            pack(picture.plane(0), width, height, &mut bytes);
-            pack(picture.plane(1), width / 2, height / 2, &mut bytes);
-            pack(picture.plane(2), width / 2, height / 2, &mut bytes);
+            pack(picture.plane(1), width / 2, height / 2, bytes);
+            pack(picture.plane(2), width / 2, height / 2, bytes);
         }
-        PixelFormat::Nv12 => {
-            pack(picture.plane(0), width, height, &mut bytes);
-            interleave(picture, &mut bytes);
-        }
-        PixelFormat::Gray8 => pack(picture.plane(0), width, height, &mut bytes),
-        PixelFormat::Rgba8 | PixelFormat::Rgb8 => rgb(picture, format, &mut bytes),
+        PixelFormat::Nv12 => interleave(picture, bytes),
+        _ => {}
     }
-    bytes
 }
 
 /// A picture of `width` × `height` from bytes in `format`.
@@ -118,6 +123,9 @@ fn rgb(picture: &Picture, format: PixelFormat, bytes: &mut Vec<u8>) {
         yuv::yuv420_to_rgb(&image, bytes, width * 3, range, matrix)
     };
     debug_assert!(converted.is_ok(), "planes and bytes are sized by the picture itself");
+    if converted.is_err() {
+        bytes.fill(0);
+    }
 }
 
 fn from_rgb(
@@ -169,6 +177,20 @@ mod tests {
 
     fn ramp(format: PixelFormat, width: u32, height: u32) -> Vec<u8> {
         (0..format.bytes(width, height)).map(|i| (i * 7 % 256) as u8).collect()
+    }
+
+    /// Catches bytes of an earlier picture, which may be another's, in the place of this one's.
+    #[test]
+    fn nothing_stays_of_what_was_there_before() {
+        let picture = |side| write(PixelFormat::I420, side, side, &ramp(PixelFormat::I420, side, side), COLOR).unwrap();
+        for format in [PixelFormat::I420, PixelFormat::Nv12, PixelFormat::Gray8, PixelFormat::Rgb8, PixelFormat::Rgba8]
+        {
+            for before in [0, 10, 100_000] {
+                let mut bytes = vec![0xee; before];
+                read_into(&picture(66), format, &mut bytes);
+                assert_eq!(bytes, read(&picture(66), format), "{format:?}");
+            }
+        }
     }
 
     #[test]

@@ -260,6 +260,14 @@ impl Guest {
             if tensor.device().is_some() || tensor.len() == 1 {
                 continue;
             }
+            // Elements are made into words, one after the other.
+            let cost = Cost {
+                bytes: rillbox_gpu::bytes_of(tensor.len()) as u64,
+                time: Duration::from_nanos(tensor.len() as u64),
+            };
+            if let Err(error) = permit(&mut self.budget, &self.timer, &self.limits).admit(cost) {
+                return Ok(Err(misuse(error)));
+            }
             match self.graphics.workspace().and_then(|workspace| workspace.send_tensor(&tensor)) {
                 Ok(None) => {}
                 Ok(Some(sent)) => {

@@ -1,5 +1,8 @@
 //! `video`: handles to pictures.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use rillbox_gpu::{Download, Error as GpuError, Uploaded, Workspace};
 use rillbox_media::{ColorMatrix, ColorRange, Picture, PictureError, PixelFormat, TICKS_PER_SECOND, Ticks, convert};
 use wasmtime::StoreContextMut;
@@ -70,6 +73,7 @@ impl wit::HostVideoFrame for Guest {
         Ok(timestamp(self.table.get(&frame)?.pts))
     }
 
+    /// Replaced by [`pixels`] in the linker: there the list is made where the last one was.
     fn pixels(&mut self, frame: Resource<Frame>, format: wit::PixelFormat) -> wasmtime::Result<Result<Vec<u8>, Error>> {
         Ok(Ok(convert::read(&self.table.get(&frame)?.picture, pixel_format(format))))
     }
@@ -113,10 +117,11 @@ impl wit::HostVideoFrame for Guest {
 
 const INTERFACE: &str = "rillbox:processor/video@0.1.0";
 
-/// Puts a form of `replace-pixels` that reads the guest's memory in place over the generated one.
+/// Puts forms of `pixels` and `replace-pixels` over the generated ones that make no list of their own.
 pub fn add_uncopied(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut interface = linker.instance(INTERFACE)?;
+    interface.func_wrap("[method]video-frame.pixels", pixels)?;
     interface.func_wrap("[method]video-frame.replace-pixels", replace_pixels)?;
     linker.allow_shadowing(false);
     Ok(())
@@ -127,6 +132,30 @@ const MAX_GROWTH: u64 = 4;
 
 /// So many it may have at any rate.
 const ENLARGED: u64 = 1280 * 720;
+
+thread_local! {
+    /// Pixels on their way into a guest, in memory that is warm: they are written anew each time.
+    static PIXELS: RefCell<Arc<Vec<u8>>> = RefCell::default();
+}
+
+/// Memory that is kept for the next pixels: a picture of 1920×1080 in the widest format.
+const WARM: usize = 1920 * 1080 * 4;
+
+type Reading = (Resource<Frame>, wit::PixelFormat);
+
+fn pixels(
+    store: StoreContextMut<'_, Guest>,
+    (frame, format): Reading,
+) -> wasmtime::Result<(Result<Arc<Vec<u8>>, Error>,)> {
+    let picture = &store.data().table.get(&frame)?.picture;
+    let mut bytes = PIXELS.take();
+    // Nobody else has it once the list of before is in its guest.
+    convert::read_into(picture, pixel_format(format), Arc::make_mut(&mut bytes));
+    if bytes.capacity() <= WARM {
+        PIXELS.set(bytes.clone());
+    }
+    Ok((Ok(bytes),))
+}
 
 type Staging = (Resource<Frame>, wit::PixelFormat, u32, u32, WasmList<u8>);
 

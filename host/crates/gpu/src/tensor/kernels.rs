@@ -1,7 +1,8 @@
 //! The kernels, compiled.
 
-use crate::color::module_of_ours;
 use wgpu::{BindGroupLayoutEntry, BindingType, BufferBindingType, ShaderStages};
+
+use crate::module::module_of_ours;
 
 macro_rules! kernels {
     ($($file:literal: $($variant:ident = $name:literal),+;)+) => {

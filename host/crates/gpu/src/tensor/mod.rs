@@ -118,6 +118,8 @@ fn widest(element: ElementType) -> (i64, i64) {
 impl Workspace {
     /// A tensor on the device, of the elements that one has here. None where the device has no such elements.
     pub fn send_tensor(&mut self, tensor: &Tensor) -> Result<Option<Tensor>, Error> {
+        // Asked before the words are made, which may be many times as large as the elements.
+        self.check_room(bytes_of(tensor.len()))?;
         let Some((words, bounds)) = words(tensor) else { return Ok(None) };
         let buffer = self.bytes(cast_slice(&words))?;
         let spare = self.spare_tensors.clone();

@@ -20,12 +20,8 @@ fn element(plane: u32, row: i32, column: i32) -> f32 {
 }
 
 @compute @workgroup_size(256)
-fn conv2d(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn conv2d(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
@@ -128,12 +124,8 @@ fn conv2d_tiled(
 }
 
 @compute @workgroup_size(256)
-fn conv2d_transposed(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn conv2d_transposed(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }

@@ -66,12 +66,8 @@ fn unary_whole(x: i32) -> i32 {
 }
 
 @compute @workgroup_size(256)
-fn unary(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn unary(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
@@ -148,12 +144,8 @@ fn operand(place: u32, word: u32) -> u32 {
 }
 
 @compute @workgroup_size(256)
-fn binary(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn binary(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
@@ -182,12 +174,8 @@ fn binary(
 
 // 0 chooses, 1 blends.
 @compute @workgroup_size(256)
-fn ternary(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn ternary(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
@@ -217,12 +205,8 @@ fn to_whole(word: u32, least: f32, most: f32) -> i32 {
 // 0 clamps floating point, 1 whole numbers; 2 makes floating point of whole numbers; 3 makes bytes of floating point, 4 i32; 5
 // changes floating point, and 6 whole numbers, by rounding alone; 7 says what is not 0.
 @compute @workgroup_size(256)
-fn convert(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn convert(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }

@@ -2,12 +2,8 @@
 
 // From one place to another: axes have the steps of both, and `numbers[0]` where they begin.
 @compute @workgroup_size(256)
-fn copy(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn copy(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
@@ -18,12 +14,8 @@ fn copy(
 // Of each axis: its length, how many are before the source's, how long that is, and its step. 0 puts the number there is in
 // `numbers[0].x`, 1 mirrors, 2 repeats the edge.
 @compute @workgroup_size(256)
-fn pad(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn pad(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
@@ -51,12 +43,8 @@ fn pad(
 
 // `numbers[0]`: entries there are, elements of each, and how many are named. One below 0 counts from the end.
 @compute @workgroup_size(256)
-fn gather(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn gather(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
@@ -71,12 +59,8 @@ fn gather(
 
 // Three channels by a matrix: `numbers[0]` to `[2]` are a row and its offset each, `numbers[3].x` is how far apart channels are.
 @compute @workgroup_size(256)
-fn color_matrix(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn color_matrix(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }

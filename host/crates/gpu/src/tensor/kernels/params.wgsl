@@ -22,9 +22,19 @@ struct Params {
 @group(0) @binding(3) var<storage, read> c: array<u32>;
 @group(0) @binding(4) var<storage, read_write> result: array<u32>;
 
-// The number of an invocation, 256 a workgroup, in a grid of two axes.
-fn number_of(group: vec3<u32>, groups: vec3<u32>, local: u32) -> u32 {
-    return (group.y * groups.x + group.x) * 256u + local;
+// One invocation of a grid of two axes, 256 a workgroup.
+struct Invocation {
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+}
+
+fn group_of(own: Invocation) -> u32 {
+    return own.group.y * own.groups.x + own.group.x;
+}
+
+fn number_of(own: Invocation) -> u32 {
+    return group_of(own) * 256u + own.local;
 }
 
 // Where the operands of a place in the result are.

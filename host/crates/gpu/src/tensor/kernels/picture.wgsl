@@ -31,12 +31,8 @@ fn at(pixel: u32, channel: u32) -> u32 {
 }
 
 @compute @workgroup_size(256)
-fn pixels_to_tensor(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn pixels_to_tensor(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
@@ -48,12 +44,8 @@ fn pixels_to_tensor(
 }
 
 @compute @workgroup_size(256)
-fn tensor_to_pixels(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn tensor_to_pixels(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
@@ -66,12 +58,8 @@ fn tensor_to_pixels(
 }
 
 @compute @workgroup_size(256)
-fn luma_to_tensor(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn luma_to_tensor(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
@@ -83,12 +71,8 @@ fn luma_to_tensor(
 
 // An invocation writes a word: four samples of luma, or of gray chroma after the last of luma.
 @compute @workgroup_size(256)
-fn tensor_to_luma(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn tensor_to_luma(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }

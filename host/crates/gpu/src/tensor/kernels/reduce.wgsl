@@ -56,12 +56,8 @@ fn finished(word: u32) -> u32 {
 }
 
 @compute @workgroup_size(256)
-fn reduce_each(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn reduce_each(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
@@ -78,18 +74,15 @@ var<workgroup> where_at: array<u32, 256>;
 
 // A workgroup for each part of each result.
 @compute @workgroup_size(256)
-fn reduce_together(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = group.y * groups.x + group.x;
+fn reduce_together(own: Invocation) {
+    let index = group_of(own);
+    let local = own.local;
     let length = params.numbers[0].x;
     let parts = params.numbers[0].z;
     // Workgroups beyond the last do as it does, and write nothing.
-    let own = min(index, params.count - 1u);
-    let base = at_axes(own / parts, 0u, params.axes);
-    let part = own % parts;
+    let mine = min(index, params.count - 1u);
+    let base = at_axes(mine / parts, 0u, params.axes);
+    let part = mine % parts;
     let first = part * 256u + local;
     // Invocations that have an element.
     let busy = min(256u, length - part * 256u);
@@ -128,12 +121,8 @@ fn comes_before(x: u32, x_at: u32, y: u32, y_at: u32) -> bool {
 }
 
 @compute @workgroup_size(256)
-fn arg_each(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn arg_each(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
@@ -151,12 +140,9 @@ fn arg_each(
 }
 
 @compute @workgroup_size(256)
-fn arg_together(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = group.y * groups.x + group.x;
+fn arg_together(own: Invocation) {
+    let index = group_of(own);
+    let local = own.local;
     let length = params.numbers[0].x;
     let base = at_axes(min(index, params.count - 1u), 0u, params.axes);
     let first = min(local, length - 1u);
@@ -189,12 +175,8 @@ fn arg_together(
 
 // exp(x − max) over its sum along one axis, which is the last of the axes. A result is a whole row.
 @compute @workgroup_size(256)
-fn softmax_each(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn softmax_each(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
@@ -217,12 +199,9 @@ fn softmax_each(
 var<workgroup> floats: array<f32, 256>;
 
 @compute @workgroup_size(256)
-fn softmax_together(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = group.y * groups.x + group.x;
+fn softmax_together(own: Invocation) {
+    let index = group_of(own);
+    let local = own.local;
     let base = at_axes(min(index, params.count - 1u), 0u, params.axes);
     let step = params.axis[params.axes].y;
     let length = params.numbers[0].x;

@@ -8,12 +8,8 @@ fn element(plane: u32, row: i32, column: i32) -> f32 {
 
 // 0 takes the largest, 1 the mean. `numbers[1]`: size and strides; `[2].xy`: padding, which does not count.
 @compute @workgroup_size(256)
-fn pool2d(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn pool2d(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
@@ -47,12 +43,8 @@ fn cubic(t: f32) -> vec4<f32> {
 
 // 0 takes the nearest, 1 is of two by two, 2 of four by four.
 @compute @workgroup_size(256)
-fn resize(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = number_of(group, groups, local);
+fn resize(own: Invocation) {
+    let index = number_of(own);
     if index >= params.count {
         return;
     }
