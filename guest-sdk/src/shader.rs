@@ -89,7 +89,8 @@ impl Buffer {
         host::buffer_size(&self.0)
     }
 
-    /// The bytes as a tensor: as many as element and shape ask. Waits for the GPU, and copies once.
+    /// The bytes as a tensor: as many as element and shape ask. Of `F32` and `I32` they stay on the GPU where tensors are there; else
+    /// this waits for it, and copies once.
     pub fn tensor(&self, element: ElementType, shape: &[u32]) -> Tensor {
         Tensor::new(host::buffer_tensor(&self.0, element, shape))
     }

@@ -13,6 +13,9 @@ use super::instance::Failure;
 /// Frames of one guest that may be on their way at once, so that the next is worked on while the last comes down.
 const IN_FLIGHT: usize = 3;
 
+/// How long a processor's start waits for a GPU to be opened and its kernels to be made.
+const PREPARE: Duration = Duration::from_secs(20);
+
 /// The GPU as one guest has it. Nothing is opened before the guest asks for something.
 pub struct Graphics {
     gpu: Gpu,
@@ -58,20 +61,16 @@ impl Graphics {
             return;
         }
         let gpu = self.gpu.clone();
-        let prepared = tokio::task::spawn_blocking(move || gpu.open()?.prepare_tensors()).await;
-        self.tensors = match prepared {
-            Ok(Ok(())) => true,
+        let preparing = tokio::task::spawn_blocking(move || gpu.open()?.prepare_tensors());
+        let failed = match tokio::time::timeout(PREPARE, preparing).await {
+            Ok(Ok(Ok(()))) => return self.tensors = true,
             // There is none, which is as good: the CPU does the same.
-            Ok(Err(Error::Unsupported(_))) => false,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "tensors stay on the CPU");
-                false
-            }
-            Err(error) => {
-                tracing::error!(%error, "tensors stay on the CPU");
-                false
-            }
+            Ok(Ok(Err(Error::Unsupported(_)))) => return,
+            Ok(Ok(Err(error))) => error.to_string(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_elapsed) => format!("the GPU was not ready within {} s", PREPARE.as_secs()),
         };
+        tracing::warn!(failed, "tensors stay on the CPU");
     }
 
     /// Whether tensors of pictures are made on the GPU.

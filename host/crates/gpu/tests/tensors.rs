@@ -419,6 +419,20 @@ fn what_has_errors_or_long_numbers_is_left_to_the_cpu() {
     assert!(matches!(divisor.binary(Binary::Div, &zero, &mut allowance), Err(Error::Invalid(_))));
 }
 
+/// Catches words that are lost on the way between tensors and the buffers of programs, and sizes that do not fit.
+#[test]
+fn tensors_and_buffers_become_each_other() {
+    let mut workspace = workspace();
+    for tensor in [noise(&[3, 7]), whole(&[5], ElementType::I32)] {
+        let there = send(&mut workspace, &tensor);
+        let buffer = workspace.tensor_buffer(&there).unwrap();
+        assert_eq!(buffer.bytes(), tensor.bytes().len());
+        let again = workspace.buffer_tensor(&buffer, tensor.element(), tensor.shape()).unwrap();
+        assert_eq!(read(&mut workspace, &again).bytes(), tensor.bytes());
+        assert!(workspace.buffer_tensor(&buffer, tensor.element(), &[2]).is_err());
+    }
+}
+
 fn planes(size: (u32, u32), of: impl Fn(usize) -> u8) -> Vec<u8> {
     (0..PlanesLayout::new(size.0, size.1).bytes()).map(of).collect()
 }
@@ -452,8 +466,8 @@ fn pictures_become_tensors_and_pictures_again() {
                 let shown = read(&mut workspace, &made);
                 assert_eq!(shown.shape(), expected.shape());
                 for (shown, expected) in values(&shown).into_iter().zip(values(&expected)) {
-                    // A sample may be rounded the other way.
-                    assert!((shown - expected).abs() <= 1.01 * step, "{layout:?}: {shown} {expected}");
+                    // A sample may be rounded the other way, and then half precision.
+                    assert!((shown - expected).abs() <= 1.1 * step, "{layout:?}: {shown} {expected}");
                 }
                 let ((), usage) = download.wait(TIME, |planes| check(&planes, &source, channels)).unwrap();
                 assert!(usage[Pass::Transfer].passes <= 2, "{usage:?}");
