@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use wasmtime::component::Linker;
+use wasmtime::component::types::ComponentItem;
 use wasmtime::{Config, InstanceAllocationStrategy, WasmFeatures};
 
 use super::bindings::LiveProcessorPre;
@@ -66,7 +67,7 @@ impl Drop for Inner {
 #[derive(Clone)]
 pub struct Component {
     pub(super) pre: LiveProcessorPre<Guest>,
-    /// Whether it works on tensors, which are to be where they are fastest.
+    /// Whether it makes tensors of pictures, which are to be where they are fastest.
     pub(super) uses_tensors: bool,
 }
 
@@ -161,8 +162,15 @@ impl Engine {
     fn prepare(&self, component: &wasmtime::component::Component) -> Result<Component, LoadError> {
         let refused = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
         let pre = self.0.linker.instantiate_pre(component).map_err(refused)?;
-        let kind = component.component_type();
-        let uses_tensors = kind.imports(&self.0.engine).any(|(name, _)| name.starts_with("rillbox:processor/tensor@"));
+        let engine = &self.0.engine;
+        let uses_tensors = component.component_type().imports(engine).any(|(name, item)| match item.ty {
+            ComponentItem::ComponentInstance(interface) => {
+                let mut functions = interface.exports(engine);
+                name.starts_with("rillbox:processor/tensor@")
+                    && functions.any(|(function, _)| function == "[static]tensor.from-frame")
+            }
+            _ => false,
+        });
         Ok(Component { pre: LiveProcessorPre::new(pre).map_err(refused)?, uses_tensors })
     }
 

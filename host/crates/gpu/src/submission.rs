@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -59,9 +59,8 @@ impl Line {
         self.owners.push_back((owner, now));
     }
 
-    /// So many of the first are done.
-    fn done(&mut self, count: usize) {
-        for (owner, _) in self.owners.drain(..count.min(self.owners.len())) {
+    fn done(&mut self) {
+        if let Some((owner, _)) = self.owners.pop_front() {
             owner.running.fetch_sub(1, Ordering::Relaxed);
         }
         self.since = Instant::now();
@@ -91,24 +90,14 @@ impl Submitter {
         })?;
         let (device, uploads, lost, of_all) = (device.clone(), uploads.clone(), lost.clone(), line.clone());
         spawn("gpu-submit", move || {
-            let mut next = None;
-            while let Some(first) = next.take().or_else(|| submissions.recv().ok()) {
-                let batch;
-                (batch, next) = together(first, &submissions);
-                let count = batch.len();
-                let recorded: Vec<_> =
-                    batch.into_iter().filter_map(|submission| submission.recorded(&device, &lost)).collect();
-                locked(&of_all).done(count - recorded.len());
-                if recorded.is_empty() {
-                    continue;
-                }
-                let (count, transfers) = (recorded.len(), transfers_of(&recorded));
-                match tried(&device, &lost, || submit(recorded, &queue, &uploads, &of_all)) {
+            for submission in submissions {
+                let transfers = submission.transfers.clone();
+                match tried(&device, &lost, || submission.submit(&queue, &uploads, &of_all)) {
                     // The other thread ends after this one.
                     Ok(index) => drop(submitted.send(index)),
                     Err(error) => {
                         transfers.iter().for_each(|transfer| transfer.failed(&error));
-                        locked(&of_all).done(count);
+                        locked(&of_all).done();
                     }
                 }
             }
@@ -151,72 +140,16 @@ fn wait_for(device: &wgpu::Device, index: &wgpu::SubmissionIndex, lost: &OnceLoc
     while lost.get().is_none() && matches!(device.poll(wait()), Err(wgpu::PollError::Timeout)) {}
 }
 
-/// So many users' commands go to the device at once, where they can overlap: one's picture comes down while another's goes up.
-const BATCH: usize = 8;
-
-/// Takes what is there already, one of each user; and one that has to wait for another of the same user, as it was taken.
-fn together(first: Submission, more: &Receiver<Submission>) -> (Vec<Submission>, Option<Submission>) {
-    let mut batch = vec![first];
-    while batch.len() < BATCH
-        && let Ok(next) = more.try_recv()
-    {
-        if batch.iter().any(|other| other.owner.id == next.owner.id) {
-            return (batch, Some(next));
-        }
-        batch.push(next);
-    }
-    (batch, None)
-}
-
-/// Commands that the device takes.
-struct Recorded {
-    commands: wgpu::CommandBuffer,
-    uniforms: Vec<u8>,
-    uniform_buffer: wgpu::Buffer,
-    stagings: Vec<wgpu::Buffer>,
-    transfers: Vec<Arc<Transfer>>,
-    passes: Vec<Pass>,
-}
-
 impl Submission {
-    /// Ends the recording. None if there was something wrong with it, which whoever waits is told.
-    fn recorded(self, device: &wgpu::Device, lost: &OnceLock<String>) -> Option<Recorded> {
-        let Self { encoder, uniforms, uniform_buffer, stagings, transfers, passes, .. } = self;
-        match tried(device, lost, || encoder.finish()) {
-            Ok(commands) => Some(Recorded { commands, uniforms, uniform_buffer, stagings, transfers, passes }),
-            Err(error) => {
-                transfers.iter().for_each(|transfer| transfer.failed(&error));
-                None
-            }
+    fn submit(self, queue: &wgpu::Queue, uploads: &Arc<Pool>, line: &Arc<Mutex<Line>>) -> wgpu::SubmissionIndex {
+        if !self.uniforms.is_empty() {
+            queue.write_buffer(&self.uniform_buffer, 0, &self.uniforms);
         }
-    }
-}
-
-fn transfers_of(recorded: &[Recorded]) -> Vec<Arc<Transfer>> {
-    recorded.iter().flat_map(|recorded| recorded.transfers.iter().cloned()).collect()
-}
-
-fn submit(
-    recorded: Vec<Recorded>,
-    queue: &wgpu::Queue,
-    uploads: &Arc<Pool>,
-    line: &Arc<Mutex<Line>>,
-) -> wgpu::SubmissionIndex {
-    let count = recorded.len();
-    let (mut commands, mut others) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    for Recorded { commands: own, uniforms, uniform_buffer, stagings, transfers, passes } in recorded {
-        if !uniforms.is_empty() {
-            queue.write_buffer(&uniform_buffer, 0, &uniforms);
-        }
-        commands.push(own);
-        others.push((stagings, transfers, passes));
-    }
-    let index = queue.submit(commands);
-    // All that is done is told of at once, however late the thread that waits is.
-    let line = line.clone();
-    queue.on_submitted_work_done(move || locked(&line).done(count));
-    for (stagings, transfers, passes) in others {
-        for staging in stagings {
+        let index = queue.submit([self.encoder.finish()]);
+        // All that is done is told of at once, however late the thread that waits is.
+        let line = line.clone();
+        queue.on_submitted_work_done(move || locked(&line).done());
+        for staging in self.stagings {
             let (pool, mapped) = (uploads.clone(), staging.clone());
             staging.map_async(wgpu::MapMode::Write, .., move |done| {
                 if done.is_ok() {
@@ -224,11 +157,11 @@ fn submit(
                 }
             });
         }
-        for (place, transfer) in transfers.iter().enumerate() {
+        for (place, transfer) in self.transfers.iter().enumerate() {
             // What the passes took counts once.
-            let passes = if place + 1 == transfers.len() { passes.clone() } else { Vec::new() };
+            let passes = if place + 1 == self.transfers.len() { self.passes.clone() } else { Vec::new() };
             transfer.submitted(passes);
         }
+        index
     }
-    index
 }
