@@ -1,7 +1,6 @@
 //! Another processor for a stream that runs: taken between two frames, or not at all.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -253,16 +252,18 @@ async fn changes_need_no_frames_and_come_one_at_a_time() {
     changed(&host, "still", json!({})).await;
     assert_eq!(host.status("still").await["processor"], "two@0.1.0");
     let slow = json!({ "processor": "slow", "params": { "milliseconds": 1_500 } });
+    // A change is under way once there is a task that makes the new instance.
+    let before = host.guest_tasks_when(|_| true).await;
     let (first, second) = tokio::join!(host.change("still", slow.clone()), async {
-        // Whichever comes first, one of them finds the other at it.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        host.guest_tasks_when(|tasks| tasks > before).await;
         host.change("still", json!({ "processor": "one" })).await
     });
     let codes = [first.0, second.0];
     assert!(codes == [StatusCode::OK, StatusCode::CONFLICT], "{} {}", first.1, second.1);
     assert!(second.1["message"].as_str().unwrap().contains("another call"), "{}", second.1);
+    let before = host.guest_tasks_when(|_| true).await;
     let (late, stopped) = tokio::join!(host.change("still", slow), async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        host.guest_tasks_when(|tasks| tasks > before).await;
         host.send(Method::DELETE, "/api/streams/still", "").await
     });
     assert_eq!((late.0, stopped.0), (StatusCode::CONFLICT, StatusCode::OK), "{} {}", late.1, stopped.1);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rillbox::registry::Compiler;
 use rillbox::sandbox::{
-    ChildCompiler, Choice, Engine, Failure, Gpu, HttpAccess, Identity, Instance, Limits, VideoResult,
+    ChildCompiler, Choice, Engine, Failure, Gpu, HttpAccess, Identity, Instance, Limits, ShaderReader, VideoResult,
 };
 use rillbox_media::{Color, ColorMatrix, ColorRange, PixelFormat, Ticks, VideoFrame, convert};
 use serde_json::{Value, json};
@@ -90,6 +90,14 @@ async fn misuse_of_shaders_is_an_answer() {
     assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
 }
 
+/// Catches a shader that the host reads itself before somebody else has got through it: it would take the host with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shader_that_is_too_much_to_read_is_refused() {
+    let (status, host) = asked("shaders", "reading", &["--device", "gpu:0", "--frame-budget", "10000"]).await;
+    assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
+    assert!(host.peak_memory() < 700 << 20, "{}", host.peak_memory());
+}
+
 /// Catches handles and memory beyond the limits, and what is not counted.
 #[tokio::test(flavor = "multi_thread")]
 async fn handles_and_memory_on_the_gpu_are_the_guests() {
@@ -163,7 +171,7 @@ async fn without_a_device_the_stream_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_disappears_costs_frames_and_no_more() {
     let limits = Limits { instances: 4, frame_budget: Duration::from_secs(3), ..Limits::default() };
-    let engine = Engine::start(limits, Gpu::new(Choice::Gpu(0))).unwrap();
+    let engine = Engine::start(limits, Gpu::new(Choice::Gpu(0)), ShaderReader::child(&program())).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let code = directory.path().join("code");
     ChildCompiler::new(engine.clone(), program()).compile(&guest("blur-shader"), &code).await.unwrap();

@@ -21,7 +21,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
 ];
 
 /// Every name that a room could import.
-const IMPORTABLE: [&str; 15] = [
+const IMPORTABLE: [&str; 14] = [
     "access",
     "egress",
     "registry",
@@ -32,7 +32,6 @@ const IMPORTABLE: [&str; 15] = [
     "cli",
     "telemetry",
     "serve",
-    "config",
     "rillbox_media",
     "rillbox_trickle",
     "rillbox_compute",

@@ -35,9 +35,10 @@
 //!     fn process_video(&mut self, frame: &mut VideoFrame) -> Result<VideoOutcome> {
 //!         let (width, height) = (frame.width(), frame.height());
 //!         let mut data = frame.pixels(PixelFormat::I420)?;
-//!         let luma = PixelFormat::Gray8.bytes(width, height);
-//!         for sample in &mut data[..luma] {
-//!             *sample = (f32::from(*sample) * self.0.gain) as u8;
+//!         let Some(planes) = I420Mut::split(&mut data, width, height) else { return Ok(VideoOutcome::Unchanged) };
+//!         let black = if frame.color().range == ColorRange::Full { 0 } else { 16 };
+//!         for luma in planes.y {
+//!             *luma = black + (f32::from(luma.saturating_sub(black)) * self.0.gain) as u8;
 //!         }
 //!         frame.replace_pixels(PixelFormat::I420, width, height, &data)?;
 //!         Ok(VideoOutcome::Replaced)

@@ -42,7 +42,7 @@ pub enum Isolation {
 pub enum VideoOutcome {
     /// Show the source picture.
     Unchanged,
-    /// Show the picture that [`VideoFrame::replace_pixels`] staged.
+    /// Show the picture that was staged last: by [`VideoFrame::replace_pixels`], of a tensor, or of an image on the GPU.
     Replaced,
     /// Show nothing for this frame.
     Withheld,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rillbox::registry::Compiler;
 use rillbox::sandbox::{
-    ChildCompiler, Choice, Component, Engine, Gpu, HttpAccess, Identity, Instance, Limits, VideoResult,
+    ChildCompiler, Choice, Component, Engine, Gpu, HttpAccess, Identity, Instance, Limits, ShaderReader, VideoResult,
 };
 use rillbox_media::{Color, ColorMatrix, ColorRange, PixelFormat, Ticks, VideoFrame, convert};
 use serde_json::{Value, json};
@@ -43,8 +43,11 @@ struct Bench {
 impl Bench {
     async fn run(&self) -> anyhow::Result<Value> {
         let began = Instant::now();
-        let engine =
-            Engine::start(Limits { frame_budget: Duration::from_secs(1), ..Limits::default() }, Gpu::new(Choice::Cpu))?;
+        let engine = Engine::start(
+            Limits { frame_budget: Duration::from_secs(1), ..Limits::default() },
+            Gpu::new(Choice::Cpu),
+            ShaderReader::none(),
+        )?;
         let started = began.elapsed();
         let [passthrough, green, rgba, edges] = [
             self.load(&engine, "passthrough.wasm").await?,

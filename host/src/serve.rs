@@ -18,7 +18,7 @@ use crate::access::{GateConfig, Opened, is_loopback};
 use crate::api;
 use crate::egress::{Grants, Host as Name, Places};
 use crate::registry::{Registry, UploadError};
-use crate::sandbox::{ChildCompiler, Choice, Engine, Gpu, HttpClient, Limits};
+use crate::sandbox::{ChildCompiler, Choice, Engine, Gpu, HttpClient, Limits, ShaderReader};
 use crate::session::{Host, StreamTimes, Streams};
 
 /// Everything that `serve` needs to know.
@@ -158,7 +158,7 @@ pub fn warn_of_open_trickle(address: SocketAddr) {
 /// Starts the sandbox and opens the registry.
 pub async fn host(config: HostConfig) -> anyhow::Result<Host> {
     rillbox_media::init();
-    let engine = Engine::start(config.limits, Gpu::new(config.device))?;
+    let engine = Engine::start(config.limits, Gpu::new(config.device), ShaderReader::child(&config.program))?;
     let compiler = ChildCompiler::new(engine.clone(), config.program);
     let registry = Registry::open(&config.data_dir, compiler).await?;
     let places = config.places.map(Arc::new);

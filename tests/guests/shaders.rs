@@ -11,6 +11,8 @@ enum What {
     /// What does not fit: shaders, bindings, sizes.
     #[default]
     Misuse,
+    /// Texts that take a compiler's stack, memory or time.
+    Reading,
     /// Handles, until there are no more.
     Handles,
     /// Memory, until there is no more.
@@ -34,6 +36,7 @@ struct Params {
 #[derive(Default)]
 struct Shaders {
     what: What,
+    has_asked: bool,
     images: Vec<Image>,
     programs: Vec<Shader>,
 }
@@ -63,7 +66,9 @@ impl Processor for Shaders {
 
     fn process_video(&mut self, frame: &mut VideoFrame) -> Result<VideoOutcome> {
         match self.what {
+            What::Misuse | What::Reading if std::mem::replace(&mut self.has_asked, true) => {}
             What::Misuse => misuse(frame)?,
+            What::Reading => reading()?,
             What::Handles => loop {
                 match Shader::new(INVERT) {
                     Ok(program) => self.programs.push(program),
@@ -121,6 +126,26 @@ impl Shaders {
             }
         }
     }
+}
+
+/// Each must be refused, whatever it does to who reads it.
+fn reading() -> Result<()> {
+    let nothing = "@compute @workgroup_size(1) fn f() {}";
+    let doubled: String = (1..32).map(|n| format!("const a{n} = array(a{0}, a{0});", n - 1)).collect();
+    let otherwise = "else if x == 1u { x = 2u; }".repeat(2_000);
+    let texts = [
+        ("operators", format!("const x = {}1; {nothing}", "~".repeat(60_000))),
+        ("a value of 17 GB", format!("const x = ~array<u32, 4294967295u>(); {nothing}")),
+        ("a value that doubles", format!("const a0 = 1u; {doubled} const b = ~a31; {nothing}")),
+        ("branches", format!("@compute @workgroup_size(1) fn f() {{ var x = 0u; if x == 0u {{ }} {otherwise} }}")),
+    ];
+    for (name, wgsl) in texts {
+        match Shader::new(&wgsl) {
+            Err(Refusal::Invalid(_) | Refusal::Limit(_)) => {}
+            other => return Err(Error::msg(format!("{name}: {:?}", other.err()))),
+        }
+    }
+    Ok(())
 }
 
 /// Each must be refused as misuse, or do no harm, and a good one must work afterwards.

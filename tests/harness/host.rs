@@ -367,16 +367,22 @@ impl Host {
 
     /// Waits until no task owns an instance of a processor or makes one.
     pub async fn guests_are_gone(&self) {
-        let gone = timeout(PATIENCE, async {
+        self.guest_tasks_when(|tasks| tasks == 0).await;
+    }
+
+    /// Waits until as many tasks as wanted own an instance of a processor or make one; how many they are then.
+    pub async fn guest_tasks_when(&self, wanted: impl Fn(u64) -> bool) -> u64 {
+        let counted = timeout(PATIENCE, async {
             loop {
                 let metrics = String::from_utf8(self.fetch("/api/metrics").await.to_vec()).unwrap();
-                if metrics.lines().any(|line| line == "rillbox_guest_tasks 0") {
-                    return;
+                let tasks = metrics.lines().find_map(|line| line.strip_prefix("rillbox_guest_tasks ")?.parse().ok());
+                match tasks {
+                    Some(tasks) if wanted(tasks) => return tasks,
+                    _ => tokio::time::sleep(POLL).await,
                 }
-                tokio::time::sleep(POLL).await;
             }
         });
-        gone.await.expect("a guest's task is left");
+        counted.await.expect("guests' tasks are never as many as wanted")
     }
 
     /// The process' id.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rillbox::sandbox::{Choice, Engine, Failure, Gpu, HttpAccess, Identity, Instance, Limits, examine};
+use rillbox::sandbox::{Choice, Engine, Failure, Gpu, HttpAccess, Identity, Instance, Limits, ShaderReader, examine};
 use rillbox_media::{AudioFrame, Color, ColorMatrix, ColorRange, Picture, PixelFormat, Ticks, VideoFrame, convert};
 use tokio::runtime::Runtime;
 
@@ -34,7 +34,12 @@ impl Sandbox {
         let color = Color { matrix: ColorMatrix::Bt601, range: ColorRange::Limited };
         let bytes = vec![128; PixelFormat::I420.bytes(width, height)];
         Self {
-            engine: Engine::start(Limits { instances: 4, ..Limits::default() }, Gpu::new(Choice::Cpu)).unwrap(),
+            engine: Engine::start(
+                Limits { instances: 4, ..Limits::default() },
+                Gpu::new(Choice::Cpu),
+                ShaderReader::none(),
+            )
+            .unwrap(),
             runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap(),
             picture: convert::write(PixelFormat::I420, width, height, &bytes, color).unwrap(),
         }

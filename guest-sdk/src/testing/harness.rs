@@ -162,6 +162,7 @@ impl<P: Processor> Harness<P> {
         let Self { processor, stream, .. } = self;
         #[cfg(feature = "shader")]
         super::imports::shader::begin();
+        stream.borrow_mut().outputs = 0;
         stream::during(stream, || call(processor))
     }
 }

@@ -29,9 +29,25 @@ pub struct Event {
     pub fields: Map<String, Value>,
 }
 
-/// How long data is gathered before it leaves, and how much may leave then.
+/// How long data and events are gathered before they leave, how much may leave then, and how many may come from one call.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(333);
 const FLUSH_BYTES: usize = 60 * 1024;
+const OUTPUTS: usize = 256;
+
+/// Longest name of an event, in bytes.
+const MAX_EVENT_NAME: usize = 64;
+
+/// Types of the host's own events.
+const RESERVED: [&str; 8] = [
+    "error",
+    "heartbeat",
+    "params_updated",
+    "processor_changed",
+    "receive_first_ingest_segment",
+    "send_first_processed_segment",
+    "status",
+    "stream_stopped",
+];
 
 /// The state of one stream, which imports reach while one of the processor's calls runs.
 #[derive(Default)]
@@ -48,6 +64,8 @@ pub(super) struct Stream {
     pub(super) responder: Option<Responder>,
     /// Since when data is gathered, and its bytes.
     gathered: (Duration, usize),
+    /// Values and events of the call that runs.
+    pub(super) outputs: usize,
 }
 
 #[cfg(feature = "http")]
@@ -64,19 +82,34 @@ pub(super) struct Responder {
 impl Stream {
     pub(super) fn publish(&mut self, json: &str) -> Result<(), Refusal> {
         let value = serde_json::from_str(json).map_err(|error| Refusal::Invalid(error.to_string()))?;
-        let (since, bytes) = self.gathered;
-        let (since, bytes) = if self.now - since < FLUSH_INTERVAL { (since, bytes) } else { (self.now, 0) };
-        if bytes + json.len() > FLUSH_BYTES {
-            return Err(Refusal::Limit("60 KiB a flush".into()));
-        }
-        self.gathered = (since, bytes + json.len());
+        self.room(json.len())?;
         self.published.push(value);
         Ok(())
     }
 
+    /// Takes room for so many bytes in this flush, and for a comma.
+    fn room(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let (since, before) = self.gathered;
+        let (since, before) = if self.now - since < FLUSH_INTERVAL { (since, before) } else { (self.now, 0) };
+        let gathered = before + bytes + 1;
+        if gathered > FLUSH_BYTES || self.outputs == OUTPUTS {
+            return Err(Refusal::Limit("60 KiB a flush, and 256 values and events a call".into()));
+        }
+        self.gathered = (since, gathered);
+        self.outputs += 1;
+        Ok(())
+    }
+
     pub(super) fn emit(&mut self, name: &str, json: &str) -> Result<(), Refusal> {
+        if name.is_empty() || name.len() > MAX_EVENT_NAME {
+            return Err(Refusal::Invalid(format!("an event's name has 1 to {MAX_EVENT_NAME} bytes")));
+        }
+        if RESERVED.contains(&name) {
+            return Err(Refusal::Invalid(format!("`{name}` is an event of the host")));
+        }
         let fields =
             serde_json::from_str(json).map_err(|_| Refusal::Invalid("an event's fields are a JSON object".into()))?;
+        self.room(name.len() + json.len())?;
         self.events.push(Event { name: name.into(), fields });
         Ok(())
     }

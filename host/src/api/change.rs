@@ -54,10 +54,12 @@ pub fn routes() -> OpenApiRouter<Shared> {
     responses(
         (status = 200, description = "Changed", body = Changed),
         (status = 400, description = "Body or params", body = Problem),
+        (status = 403, description = "A host that was not granted", body = Problem),
         (status = 404, description = "There is no such stream, or no such processor", body = Problem),
         (status = 409, description = "The processor does not load, start, or process a frame, or the stream's params do not \
             fit it; the stream has ended; another call changes it", body = Problem),
-        (status = 413, description = "The body is too large", body = Problem)))]
+        (status = 413, description = "The body is too large", body = Problem),
+        (status = 503, description = "Too much is compiled at once", body = Problem)))]
 async fn processor(State(streams): App, Named(id): Named, body: Body) -> Result<Json<Changed>, ApiError> {
     let Change { processor, params } = body::json(&body.0)?;
     let processor = streams.change_processor(&id, ChangeRequest { processor, params }).await?;

@@ -95,6 +95,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
 #[utoipa::path(post, path = "/live-video-to-video", tag = "streams",
     security(("token" = ["streams:control"])),
     request_body = LiveVideoToVideo,
+    params(("X-Stream-Id" = Option<String>, Header, description = "The stream's id")),
     responses(
         (status = 200, description = "Started", body = LiveVideoToVideoStarted),
         (status = 400, description = "Something is wrong with the request", body = LiveVideoToVideoProblem),

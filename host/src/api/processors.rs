@@ -5,7 +5,9 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,6 +16,21 @@ use super::body::{Named, Payload};
 use super::error::{ApiError, Problem};
 use super::{App, MAX_UPLOAD, Shared};
 use crate::registry::Manifest;
+
+/// Components that are sent at once: each is in memory until whoever asked has read it.
+static SENT: Semaphore = Semaphore::const_new(4);
+
+/// A component that is being sent.
+struct Sent {
+    bytes: Bytes,
+    _turn: SemaphorePermit<'static>,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -75,17 +92,20 @@ async fn list(State(streams): App) -> Json<ProcessorList> {
     params(("name" = String, Path, description = "`NAME`, for its default version, else its newest, or `NAME@VERSION`")),
     responses(
         (status = 200, description = "Its manifest", body = Manifest),
-        (status = 404, description = "There is no such processor", body = Problem)))]
+        (status = 404, description = "There is no such processor", body = Problem),
+        (status = 503, description = "As many components as may be are being sent", body = Problem)))]
 async fn one(State(streams): App, Named(name): Named) -> Result<Response, ApiError> {
     let registry = &streams.host().registry;
     let Some(reference) = name.strip_suffix(".wasm") else {
         return Ok(Json((*registry.find(&name)?).clone()).into_response());
     };
     let processor = registry.find(reference)?;
+    let turn = SENT.try_acquire().map_err(|_| ApiError::busy("as many components as may be are being sent"))?;
     let bytes = registry.component(&processor).await.map_err(|error| {
         tracing::error!(processor = processor.id(), %error, "a component is not readable");
         ApiError::internal(format!("the component of {} is not readable: {error}", processor.id()))
     })?;
+    let bytes = Bytes::from_owner(Sent { bytes, _turn: turn });
     Ok(([(header::CONTENT_TYPE, "application/wasm")], bytes).into_response())
 }
 

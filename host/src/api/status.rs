@@ -179,7 +179,7 @@ struct Overrun {
 /// What was refused to the processor, because it asked for more than it may have.
 #[derive(Serialize, ToSchema)]
 struct Refused {
-    /// Growths of memories and tables, and retained frames.
+    /// Growths of memories and tables, and frames, tensors, images and buffers.
     memory: u64,
     /// Handles.
     handles: u64,

@@ -87,7 +87,7 @@ pub fn many() -> OpenApiRouter<Shared> {
         (status = 409, description = "The id runs", body = Problem),
         (status = 413, description = "The body is too large", body = Problem),
         (status = 422, description = "The processor did not start", body = Problem),
-        (status = 503, description = "As many streams as allowed run", body = Problem)))]
+        (status = 503, description = "As many streams as allowed run, or too much is compiled", body = Problem)))]
 async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -> Result<Json<Started>, ApiError> {
     let stream = start_stream(&streams, &headers, body::json(&bytes)?).await?;
     let phase = stream.meters.condition().borrow().phase;
@@ -105,6 +105,7 @@ async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body) ->
 #[utoipa::path(post, path = "/streams", operation_id = "create_stream", tag = "streams",
     security(("token" = ["streams:control"])),
     request_body = Start,
+    params(("X-Stream-Id" = Option<String>, Header, description = "The stream's id")),
     responses(
         (status = 200, description = "Started", body = Started),
         (status = 400, description = "Body, URL, params or id", body = Problem),
@@ -113,7 +114,7 @@ async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body) ->
         (status = 409, description = "The id runs", body = Problem),
         (status = 413, description = "The body is too large", body = Problem),
         (status = 422, description = "The processor did not start", body = Problem),
-        (status = 503, description = "As many streams as allowed run", body = Problem)))]
+        (status = 503, description = "As many streams as allowed run, or too much is compiled", body = Problem)))]
 async fn create(streams: App, headers: HeaderMap, body: Body) -> Result<Json<Started>, ApiError> {
     start(streams, headers, body).await
 }
@@ -148,6 +149,7 @@ pub async fn start_stream(streams: &Streams, headers: &HeaderMap, start: Start) 
         (status = 400, description = "Body or params; or several streams run, or none", body = Problem),
         (status = 404, description = "There is no such stream", body = Problem),
         (status = 409, description = "It has ended", body = Problem),
+        (status = 413, description = "The body is too large", body = Problem),
         (status = 422, description = "The processor refused", body = Problem)))]
 async fn params(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -> Result<Json<Done>, ApiError> {
     let mut params: Map<String, Value> = body::json(&bytes)?;
@@ -170,6 +172,7 @@ async fn params(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -
         (status = 400, description = "Body or params", body = Problem),
         (status = 404, description = "There is no such stream", body = Problem),
         (status = 409, description = "It has ended", body = Problem),
+        (status = 413, description = "The body is too large", body = Problem),
         (status = 422, description = "The processor refused", body = Problem)))]
 async fn params_of_one(State(streams): App, Named(id): Named, Payload(bytes): Body) -> Result<Json<Done>, ApiError> {
     let params = body::json(&bytes)?;

@@ -63,7 +63,8 @@ async fn versions(State(streams): App, Named(name): Named) -> Result<Json<Versio
     responses(
         (status = 200, description = "All versions, as they are now", body = VersionList),
         (status = 400, description = "The body is not a choice", body = Problem),
-        (status = 404, description = "There is no such processor, or no such version", body = Problem)))]
+        (status = 404, description = "There is no such processor, or no such version", body = Problem),
+        (status = 413, description = "The body is too large", body = Problem)))]
 async fn choose(
     State(streams): App,
     Named(name): Named,

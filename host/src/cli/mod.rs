@@ -45,13 +45,18 @@ enum Command {
     /// Compile a component; the host runs this as a child.
     #[command(hide = true)]
     Compile { wasm: PathBuf, code: PathBuf },
+    /// Read a shader; the host runs this as a child.
+    #[command(hide = true)]
+    ReadShader,
 }
 
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Command::Compile { wasm, code } = &cli.command {
-        return compile(wasm, code);
+    match &cli.command {
+        Command::Compile { wasm, code } => return compile(wasm, code),
+        Command::ReadShader => return sandbox::read_shader(),
+        _ => {}
     }
     telemetry::init(cli.log_format);
     match run(cli.command) {
@@ -75,7 +80,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Run(command) => command.run(stop).await,
             Command::Token(command) => command.run(),
             // Handled before there was a runtime.
-            Command::Compile { .. } => Ok(()),
+            Command::Compile { .. } | Command::ReadShader => Ok(()),
         }
     });
     // Blocking threads of streams that were cut off do not hold up the exit.

@@ -1,7 +1,8 @@
 //! Files at either end of a channel, and of the pipeline itself: `publish` plays one into a channel, `record` writes one from
 //! it, `run` puts one through a processor.
 //!
-//! Both end cleanly when their token is cancelled: a publisher closes its channel, a recorder keeps what it has.
+//! Each ends cleanly when its token is cancelled: a publisher closes its channel, a recorder keeps what it has, a run writes what is
+//! under way.
 
 mod publish;
 mod record;

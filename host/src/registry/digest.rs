@@ -1,10 +1,11 @@
 //! Digests, in hexadecimal.
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of some bytes, 64 digits.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
 /// Whether a text can be such a digest. What comes from disk becomes a part of paths.

@@ -122,9 +122,12 @@ impl Storage {
     /// A component's bytes, as they were uploaded.
     pub async fn component(&self, manifest: &Manifest) -> Result<Bytes, StorageError> {
         let bytes = self.objects.get(&component_path(manifest)).await?.bytes().await?;
-        match sha256(&bytes) == manifest.sha256 {
-            true => Ok(bytes),
-            false => Err(StorageError::Damaged(manifest.id())),
+        let (hashed, expected) = (bytes.clone(), manifest.sha256.clone());
+        // It takes tens of milliseconds, in which no socket would be driven.
+        match tokio::task::spawn_blocking(move || sha256(&hashed) == expected).await {
+            Ok(true) => Ok(bytes),
+            Ok(false) => Err(StorageError::Damaged(manifest.id())),
+            Err(error) => Err(generic(error.into())),
         }
     }
 

@@ -13,6 +13,7 @@ use super::engine::{Component, Engine};
 use super::http::HttpAccess;
 use super::instance::{Failure, Identity, Instance};
 use super::limits::Limits;
+use super::shaders::ShaderReader;
 use crate::registry::{Description, ParamsSchema};
 
 /// Wall time of the child.
@@ -46,10 +47,10 @@ pub enum CompileError {
 ///
 /// Lowers the process' own limits first; only for a process that does nothing else.
 pub fn compile(wasm: &Path, code: &Path) -> Result<Description, CompileError> {
-    limit_process()?;
+    limit_process(TIME, MEMORY)?;
     let bytes = std::fs::read(wasm).map_err(anyhow::Error::from)?;
-    let engine = Engine::start(Limits { instances: 1, ..Limits::default() }, Gpu::new(Choice::Cpu))
-        .map_err(anyhow::Error::from)?;
+    let limits = Limits { instances: 1, ..Limits::default() };
+    let engine = Engine::start(limits, Gpu::new(Choice::Cpu), ShaderReader::none()).map_err(anyhow::Error::from)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(anyhow::Error::from)?;
     let examined = runtime.block_on(examine(&engine, &bytes))?;
     std::fs::write(code, examined.code).map_err(anyhow::Error::from)?;
@@ -108,17 +109,18 @@ fn check_imports(engine: &Engine, component: &Component, description: &Descripti
     }
 }
 
-fn limit_process() -> Result<(), anyhow::Error> {
+/// Bounds what this process may take, for good, and puts it behind the host's own work.
+pub(super) fn limit_process(time: Duration, memory: u64) -> Result<(), anyhow::Error> {
     // A host that is killed cannot end its children.
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    std::thread::Builder::new().name("deadline".to_owned()).spawn(|| {
-        std::thread::sleep(TIME + GRACE);
+    std::thread::Builder::new().name("deadline".to_owned()).spawn(move || {
+        std::thread::sleep(time + GRACE);
         std::process::exit(1);
     })?;
     let cap = |limit| Rlimit { current: Some(limit), maximum: Some(limit) };
     // Data, not address space: memories reserve far more addresses than they use.
-    setrlimit(Resource::Data, cap(MEMORY))?;
-    setrlimit(Resource::Cpu, cap(2 * TIME.as_secs()))?;
+    setrlimit(Resource::Data, cap(memory))?;
+    setrlimit(Resource::Cpu, cap(2 * time.as_secs()))?;
     setrlimit(Resource::Core, cap(0))?;
     // Streams come first.
     nice(NICE)?;

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rillbox_gpu::Gpu;
 use serde_json::{Map, Value};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::bindings::rillbox::processor::types::Error;
+use super::engine::Engine;
 use super::graphics::Graphics;
 use super::imports::http::Http;
 use super::imports::stdio::Stdio;
@@ -58,7 +58,8 @@ pub struct Guest {
 }
 
 impl Guest {
-    pub fn new(identity: &Identity, limits: Limits, gpu: Gpu) -> Self {
+    pub fn new(identity: &Identity, engine: &Engine) -> Self {
+        let limits = engine.limits();
         let stdio = Stdio::new(identity, limits.log_rate);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
@@ -66,7 +67,7 @@ impl Guest {
             table,
             wasi: empty_wasi(&stdio),
             http: Http::new(identity.http.clone()),
-            graphics: Graphics::new(gpu),
+            graphics: Graphics::new(engine.gpu().clone(), engine.shaders().clone()),
             budget: Budget::new(limits.memory),
             limits,
             stdio,

@@ -18,6 +18,7 @@ use super::context::Guest;
 use super::imports;
 use super::limits::Limits;
 use super::pool::pool;
+use super::shaders::ShaderReader;
 use super::ticker::{Activity, Ticker};
 
 /// Stack of a guest's WebAssembly code.
@@ -25,6 +26,30 @@ const WASM_STACK: usize = 512 << 10;
 
 /// Stack of a guest's fiber: its code's and the host calls' on top.
 const FIBER_STACK: usize = 2 << 20;
+
+/// Guests' threads for each core: what one does within an import nobody ends, and the others find a thread meanwhile.
+const THREADS: usize = 4;
+const MOST_THREADS: usize = 32;
+
+/// Which of the guests' threads a task runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Those that have as much of the machine as everything else.
+    Front,
+    /// Those for whoever took too much of it lately: what is left.
+    Behind,
+}
+
+/// How far the threads behind are from the others.
+const BEHIND: i32 = 10;
+
+/// Takes this thread's place.
+fn give_way(place: Place) {
+    // A thread has a niceness of its own on Linux alone. One that cannot give way has its share, as the others do.
+    if cfg!(target_os = "linux") && place == Place::Behind {
+        let _ = rustix::process::nice(BEHIND);
+    }
+}
 
 /// Why guests cannot be run, or one not be loaded.
 #[derive(Debug, Error)]
@@ -49,15 +74,16 @@ struct Inner {
     linker: Linker<Guest>,
     limits: Limits,
     gpu: Gpu,
+    shaders: ShaderReader,
     activity: Activity,
-    /// Guests' own threads, so that none of them holds up a socket or a timer.
-    runtime: Option<Runtime>,
+    /// Guests' own threads, so that none of them holds up a socket or a timer: those in front, and those behind them.
+    runtimes: Option<[Runtime; 2]>,
     _ticker: Ticker,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
+        for runtime in self.runtimes.take().into_iter().flatten() {
             runtime.shutdown_background();
         }
     }
@@ -80,31 +106,43 @@ impl Component {
 }
 
 impl Engine {
-    /// Reserves room for instances, and starts the guests' threads, as many as there are cores, and the ticker.
-    pub fn start(limits: Limits, gpu: Gpu) -> Result<Self, LoadError> {
-        Self::start_with(limits, gpu, |_| Ok(()))
+    /// Reserves room for instances, and starts the guests' threads, and the ticker. Guests' shaders are for
+    /// `gpu`, once `shaders` has read them.
+    pub fn start(limits: Limits, gpu: Gpu, shaders: ShaderReader) -> Result<Self, LoadError> {
+        Self::start_with(limits, gpu, shaders, |_| Ok(()))
     }
 
     /// As [`start`](Self::start), with `extend` to change what guests are offered.
     pub(super) fn start_with(
         limits: Limits,
         gpu: Gpu,
+        shaders: ShaderReader,
         extend: impl FnOnce(&mut Linker<Guest>) -> wasmtime::Result<()>,
     ) -> Result<Self, LoadError> {
         let failed = |error: &dyn std::fmt::Display| LoadError::Start(error.to_string());
         let engine = wasmtime_engine(&limits).map_err(|error| failed(&error))?;
         let mut linker = linker(&engine).map_err(|error| failed(&error))?;
         extend(&mut linker).map_err(|error| failed(&error))?;
-        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(16));
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("guest")
-            .enable_time()
-            .build()
-            .map_err(|error| failed(&error))?;
+        let threads = std::thread::available_parallelism().map_or(1, |cores| (THREADS * cores.get()).min(MOST_THREADS));
+        let runtime = |place| {
+            let name = if place == Place::Front { "guest" } else { "guest-behind" };
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(threads).thread_name(name).enable_time().on_thread_start(move || give_way(place));
+            builder.build().map_err(|error| failed(&error))
+        };
+        let runtimes = [runtime(Place::Front)?, runtime(Place::Behind)?];
         let ticker = Ticker::start(&engine).map_err(|error| failed(&error))?;
         let activity = ticker.activity().ok_or_else(|| LoadError::Start("no ticker".to_owned()))?;
-        Ok(Self(Arc::new(Inner { engine, linker, limits, gpu, activity, runtime: Some(runtime), _ticker: ticker })))
+        Ok(Self(Arc::new(Inner {
+            engine,
+            linker,
+            limits,
+            gpu,
+            shaders,
+            activity,
+            runtimes: Some(runtimes),
+            _ticker: ticker,
+        })))
     }
 
     /// Bounds of each instance.
@@ -117,17 +155,22 @@ impl Engine {
         &self.0.gpu
     }
 
+    /// What reads them first.
+    pub fn shaders(&self) -> &ShaderReader {
+        &self.0.shaders
+    }
+
     /// Runs a task that owns an instance. It ends with the engine at the latest.
-    pub fn spawn<F>(&self, task: F) -> Option<JoinHandle<F::Output>>
+    pub fn spawn<F>(&self, place: Place, task: F) -> Option<JoinHandle<F::Output>>
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.0.runtime.as_ref().map(|runtime| runtime.spawn(task))
+        self.0.runtimes.as_ref().map(|runtimes| runtimes[place as usize].spawn(task))
     }
 
     /// Tasks that own an instance or make one.
     pub fn tasks(&self) -> usize {
-        self.0.runtime.as_ref().map_or(0, |runtime| runtime.metrics().num_alive_tasks())
+        self.0.runtimes.iter().flatten().map(|runtime| runtime.metrics().num_alive_tasks()).sum()
     }
 
     /// A name for everything that compiled code depends on: it may be loaded by engines of the same name only.

@@ -3,12 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rillbox_gpu::{Choice, Color, Download, Error, Gpu, Matrix, Planes, Range, Usage, Workspace};
+use rillbox_gpu::{
+    Choice, Color, Download, Error, Gpu, HUNG, Matrix, Planes, Program, Range, Usage, Workspace, limits,
+};
 use rillbox_media as media;
 use rillbox_media::Picture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::instance::Failure;
+use super::shaders::ShaderReader;
 
 /// Frames of one guest that may be on their way at once, so that the next is worked on while the last comes down.
 const IN_FLIGHT: usize = 3;
@@ -19,13 +22,16 @@ const PREPARE: Duration = Duration::from_secs(20);
 /// The GPU as one guest has it. Nothing is opened before the guest asks for something.
 pub struct Graphics {
     gpu: Gpu,
+    shaders: ShaderReader,
     workspace: Option<Workspace>,
     reports: Arc<Mutex<Report>>,
     room: Arc<Semaphore>,
     /// Whether tensors of pictures are made there.
     tensors: bool,
-    /// Bytes of images and buffers.
+    /// Bytes of images, buffers and tensors.
     pub memory: usize,
+    /// What the operations of this call are taken to take there.
+    pub spent: Duration,
     /// For how long an earlier frame held the GPU, if that was too long.
     pub overrun: Duration,
 }
@@ -38,13 +44,30 @@ struct Report {
 }
 
 impl Graphics {
-    pub fn new(gpu: Gpu) -> Self {
-        let room = Arc::new(Semaphore::new(IN_FLIGHT));
-        Self { gpu, workspace: None, reports: Arc::default(), room, tensors: false, memory: 0, overrun: Duration::ZERO }
+    pub fn new(gpu: Gpu, shaders: ShaderReader) -> Self {
+        Self {
+            gpu,
+            shaders,
+            workspace: None,
+            reports: Arc::default(),
+            room: Arc::new(Semaphore::new(IN_FLIGHT)),
+            tensors: false,
+            memory: 0,
+            spent: Duration::ZERO,
+            overrun: Duration::ZERO,
+        }
     }
 
-    pub fn gpu(&self) -> &Gpu {
-        &self.gpu
+    /// Compiles a shader, or finds it where it was before. It waits for a child and for the driver.
+    pub fn compiler(&self) -> impl FnOnce(&str) -> Result<Program, Error> + Send + use<> {
+        let (gpu, shaders) = (self.gpu.clone(), self.shaders.clone());
+        move |wgsl| {
+            let device = gpu.open()?;
+            if wgsl.len() <= limits::SOURCE && !device.has(wgsl) {
+                shaders.read(wgsl)?;
+            }
+            device.compile(wgsl)
+        }
     }
 
     pub fn workspace(&mut self) -> Result<&mut Workspace, Error> {
@@ -88,7 +111,11 @@ impl Graphics {
             return Err(failure);
         }
         if workspace.device().is_lost() {
-            return Err(Failure::Lost);
+            let failure = lost(workspace);
+            if let Failure::Overrun(time) = failure {
+                self.overrun = time;
+            }
+            return Err(failure);
         }
         // The semaphore is never closed.
         Ok(self.room.clone().acquire_owned().await.ok())
@@ -96,6 +123,7 @@ impl Graphics {
 
     /// A call begins.
     pub fn begin(&mut self) {
+        (self.spent, self.overrun) = (Duration::ZERO, Duration::ZERO);
         if let Some(workspace) = &mut self.workspace {
             workspace.begin();
         }
@@ -103,10 +131,13 @@ impl Graphics {
 
     /// A call has ended, which could have taken `time`: what it recorded is done.
     pub fn submit(&mut self, time: Duration) -> Result<(), Failure> {
-        match &mut self.workspace {
-            Some(workspace) => workspace.submit().map_err(|error| failure(error, time)),
-            None => Ok(()),
-        }
+        let Some(workspace) = &mut self.workspace else { return Ok(()) };
+        workspace.submit().map_err(|error| match error {
+            Error::Lost(_) => lost(workspace),
+            // What was recorded is not done: what the guest keeps may not be what it should be.
+            Error::Busy if self.memory > 0 => Failure::Lost,
+            error => failure(error, time),
+        })
     }
 
     /// A picture that will be there within `time`.
@@ -162,6 +193,11 @@ impl Pending {
         }
         result
     }
+}
+
+/// Why a guest's device is gone.
+fn lost(workspace: &Workspace) -> Failure {
+    if workspace.held_up_device() { Failure::Overrun(HUNG) } else { Failure::Lost }
 }
 
 fn failure(error: Error, time: Duration) -> Failure {

@@ -18,7 +18,7 @@ use super::http::HttpAccess;
 use super::imports::video::Staged;
 use super::imports::{audio, video};
 use super::limits::Refusals;
-use super::rate::SoundCredit;
+use super::rate::{SoundCredit, SoundOrder};
 use super::work::Work;
 use crate::registry::{Description, Isolation, PixelFormatName};
 
@@ -77,8 +77,9 @@ pub enum Failure {
     /// The GPU was busy with others for so long that the frame could wait no longer. The guest is not to blame, and goes on.
     #[error("the GPU was busy with others")]
     Busy,
-    /// The guest used the GPU, which is gone with all that it had there. The guest is not to blame, but cannot go on from there.
-    #[error("the GPU was lost")]
+    /// What the guest had on the GPU is gone, be it with the GPU or because that was too busy to be given more. The guest is not to
+    /// blame, but cannot go on from there.
+    #[error("what the processor had on the GPU is lost")]
     Lost,
 }
 
@@ -118,13 +119,14 @@ pub struct Instance {
     store: Store<Guest>,
     exports: LiveProcessor,
     sound: SoundCredit,
+    order: SoundOrder,
     uses_tensors: bool,
 }
 
 impl Instance {
     /// Makes an instance; none of the guest's exports has been called.
     pub async fn new(engine: &Engine, component: &Component, identity: &Identity) -> Result<Self, Failure> {
-        let mut store = Store::new(engine.wasmtime(), Guest::new(identity, engine.limits(), engine.gpu().clone()));
+        let mut store = Store::new(engine.wasmtime(), Guest::new(identity, engine));
         store.limiter(|guest| &mut guest.budget);
         store.set_hostcall_fuel(engine.limits().copied);
         // Handles of the guest's own making cost the host memory, too. Those that a call lends count while it runs, and there may be as
@@ -142,8 +144,14 @@ impl Instance {
         })
         .await
         .map_err(|failure| declared(failure, &store))?;
-        let (engine, sound) = (engine.clone(), SoundCredit::new());
-        Ok(Self { engine, store, exports, sound, uses_tensors: component.uses_tensors })
+        Ok(Self {
+            engine: engine.clone(),
+            store,
+            exports,
+            sound: SoundCredit::new(),
+            order: SoundOrder::default(),
+            uses_tensors: component.uses_tensors,
+        })
     }
 
     /// What the processor says of itself.
@@ -201,7 +209,8 @@ impl Instance {
                 VideoResult::Pending(guest.graphics.pending(download, frame.picture.color(), wall(budget), room))
             }
             (wit::VideoOutcome::Replaced, None) => {
-                return Err(Failure::Reported("`replaced` without a picture staged by `replace-pixels`".to_owned()));
+                let why = "`replaced` without a picture staged before, as by `replace-pixels`";
+                return Err(Failure::Reported(why.to_owned()));
             }
             (wit::VideoOutcome::Unchanged, _) => VideoResult::Unchanged,
             (wit::VideoOutcome::Withheld, _) => VideoResult::Withheld,
@@ -211,6 +220,7 @@ impl Instance {
     /// Gives the guest samples, and takes what is to be heard instead.
     pub async fn audio(&mut self, samples: AudioFrame) -> Result<Vec<AudioFrame>, Failure> {
         self.sound.earn(seconds(&samples));
+        let given = samples.pts;
         // Counted as if it were retained, for the guest may keep it.
         let own = audio::push(self.store.data_mut(), samples, false).map_err(full)?;
         let rep = own.rep();
@@ -229,6 +239,7 @@ impl Instance {
             })
             .collect();
         let taken = taken.map_err(|error| Failure::Trap(error.to_string()))?;
+        self.order.check(given, taken.iter().map(|frame| frame.pts)).map_err(Failure::Reported)?;
         let heard = taken.iter().map(seconds).sum();
         if !self.sound.spend(heard) {
             let left = self.sound.left();
@@ -249,7 +260,8 @@ impl Instance {
     /// the GPU do counts where it took too long.
     pub fn ran(&self) -> Duration {
         let guest = self.store.data();
-        guest.timer.ran().max(guest.graphics.overrun)
+        // Whoever is told of an earlier frame has not been called for this one.
+        if guest.graphics.overrun.is_zero() { guest.timer.ran() } else { guest.graphics.overrun }
     }
 
     /// What was refused to the guest since the last call of this.

@@ -9,7 +9,7 @@ use wasmtime::ResourceLimiter;
 pub struct Limits {
     /// Instances alive at once, those included that are being made or thrown away. Without a pool there is no such bound.
     pub instances: u32,
-    /// Bytes in all linear memories, tables and retained frames together.
+    /// Bytes in all linear memories and tables, retained frames, sound, tensors, and images and buffers on the GPU together.
     pub memory: usize,
     /// Bytes that one call may make the host copy out of the guest.
     pub copied: usize,
@@ -68,7 +68,7 @@ const TABLE_ELEMENT: usize = 8;
 /// What was refused to a guest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refusals {
-    /// Growths of memories and tables, and retained frames, that had no room.
+    /// Growths of memories and tables, and frames, tensors, images and buffers, that had no room.
     pub memory: u64,
     /// Handles beyond the most there may be.
     pub handles: u64,
@@ -76,7 +76,7 @@ pub struct Refusals {
     pub outputs: u64,
     /// Lines beyond what may be logged.
     pub log_lines: u64,
-    /// Operations on tensors that would take longer than they may.
+    /// Operations on tensors that would take longer than they may, and dispatches of shaders beyond what a frame may have.
     pub operations: u64,
 }
 

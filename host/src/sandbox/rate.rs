@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rillbox_media::{TICKS_PER_SECOND, Ticks};
+
 /// Lets through so many bytes within a span.
 #[derive(Debug)]
 pub struct Rate {
@@ -72,6 +74,35 @@ impl SoundCredit {
     }
 }
 
+/// How far before the samples that it is given, and how far after them, those of a guest may be. A stream whose sound jumps by 10 s,
+/// or back by more than 1 s, begins a new segment with new encoders: that is for its source to bring about.
+const BEFORE: i64 = 8 * TICKS_PER_SECOND;
+const STEP: i64 = TICKS_PER_SECOND;
+
+/// Where in time a guest's sound is.
+#[derive(Debug, Default)]
+pub struct SoundOrder {
+    last: Option<Ticks>,
+}
+
+impl SoundOrder {
+    /// Takes the times of what a guest gives back for the samples of `given`; what is wrong with them, if anything is.
+    pub fn check(&mut self, given: Ticks, times: impl Iterator<Item = Ticks>) -> Result<(), String> {
+        for time in times {
+            let back = self.last.unwrap_or(time).min(given) - time;
+            if given - time > BEFORE || time - given > STEP || back > STEP {
+                return Err(format!(
+                    "sound at {} ms, where what was given is at {} ms: from 8 s before to 1 s after, and no more than 1 s back",
+                    time.millis(),
+                    given.millis()
+                ));
+            }
+            self.last = Some(time);
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +111,24 @@ mod tests {
     fn bytes_beyond_a_span_do_not_pass() {
         let mut rate = Rate::new(100, Duration::from_secs(3600));
         assert!(rate.pass(60) && !rate.pass(41) && rate.pass(40) && !rate.pass(usize::MAX));
+    }
+
+    /// Catches a guest whose times make the host begin segment after segment, and one that is late, or whose source jumps, and is
+    /// refused.
+    #[test]
+    fn times_of_sound_stay_near_what_was_given() {
+        let seconds = |seconds: f64| Ticks((seconds * TICKS_PER_SECOND as f64) as i64);
+        let mut order = SoundOrder::default();
+        let mut check =
+            |given: f64, times: &[f64]| order.check(seconds(given), times.iter().map(|time| seconds(*time)));
+        assert_eq!(check(20.0, &[20.0, 20.5, 20.2]), Ok(()));
+        assert_eq!(check(30.0, &[22.5]), Ok(()), "late by what it withheld");
+        assert!(check(30.0, &[21.9]).is_err() && check(30.0, &[31.1]).is_err());
+        assert!(check(30.0, &[30.0, 28.9]).is_err(), "back and forth");
+        assert_eq!(check(5.0, &[5.0]), Ok(()), "the source went back");
+        for extreme in [i64::MIN, i64::MAX] {
+            assert!(order.check(seconds(5.0), [Ticks(extreme)].into_iter()).is_err());
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::sandbox::{ByKind, Done, HttpMeter, Kind, Refusals, Work};
 /// Events that a condition remembers.
 const EVENTS: usize = 32;
 
-/// Happenings that wait for whoever listens; beyond it the oldest are lost to him.
+/// Happenings that wait for whoever listens; beyond it the oldest are lost to it.
 const TOLD: usize = 256;
 
 /// Values that a window keeps.
@@ -427,7 +427,7 @@ impl Counter {
 /// What was refused to a processor, because it asked for more than it may have.
 #[derive(Debug, Default)]
 pub struct Refused {
-    /// Growths of memories and tables, and retained frames.
+    /// Growths of memories and tables, and frames, tensors, images and buffers.
     pub memory: Counter,
     /// Handles.
     pub handles: Counter,
@@ -435,7 +435,7 @@ pub struct Refused {
     pub outputs: Counter,
     /// Lines of the log.
     pub log_lines: Counter,
-    /// Operations on tensors.
+    /// Operations on tensors, and dispatches of shaders.
     pub operations: Counter,
 }
 

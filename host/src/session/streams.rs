@@ -375,10 +375,9 @@ impl Streams {
         let span = tracing::info_span!("stream", id = stream.id);
         let client = self.host.client.clone();
         let run = stream::run(stream, client, pipeline, taps).instrument(span);
-        let tasks = self.tasks.clone();
         self.tasks.spawn(async move {
             run.await;
-            leavings::give_back(tasks);
+            leavings::give_back();
         });
     }
 

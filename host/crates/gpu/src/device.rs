@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wgpu::{DeviceType, Features};
 
@@ -121,11 +121,16 @@ pub struct Device {
     /// Somebody waits for work that is late.
     watched: AtomicBool,
     lost: Arc<OnceLock<String>>,
+    /// Whose commands it was with when it was given up.
+    culprit: OnceLock<u64>,
     info: Info,
 }
 
-/// A device that has not finished what it was given so long after it was late does not answer any more.
-const HUNG: Duration = Duration::from_secs(2);
+/// A device that is with the commands of one submission for so long does not answer any more.
+pub const HUNG: Duration = Duration::from_secs(2);
+
+/// How often it is seen whether it goes on.
+const LOOK: Duration = Duration::from_millis(100);
 
 impl Device {
     fn open(choice: Choice) -> Result<Self, Error> {
@@ -182,6 +187,7 @@ impl Device {
             programs: Mutex::default(),
             watched: AtomicBool::new(false),
             lost,
+            culprit: OnceLock::new(),
             info,
         })
     }
@@ -204,19 +210,32 @@ impl Device {
         }
     }
 
-    /// Gives the device up if it does not finish what is late. To close it would be to wait for it: it stays as it is.
+    /// Whether it was given up since it did not finish what this owner had it do.
+    pub(crate) fn was_held_up_by(&self, owner: u64) -> bool {
+        self.culprit.get() == Some(&owner)
+    }
+
+    /// Looks after the device until it has finished what is late, and gives it up if it gets no further. To close it would be to
+    /// wait for it: it stays as it is.
     pub(crate) fn watch(self: &Arc<Self>, late: Arc<Transfer>) {
         if self.watched.swap(true, Ordering::Relaxed) {
             return;
         }
         let device = self.clone();
         let watcher = std::thread::Builder::new().name("gpu-watch".to_owned()).spawn(move || {
-            let hangs = matches!(late.done(HUNG), Err(Error::Late));
-            device.watched.store(false, Ordering::Relaxed);
-            if hangs && device.lost.set("it does not answer".to_owned()).is_ok() {
-                tracing::error!(name = device.info.name, "the GPU does not answer: it is given up, and opened anew");
-                std::mem::forget(device);
+            while matches!(late.done(LOOK), Err(Error::Late)) {
+                let Some(culprit) = device.submitter.held_for(HUNG) else { continue };
+                // The first reason stays.
+                let _ = device.culprit.set(culprit);
+                if device.lost.set("it does not answer".to_owned()).is_ok() {
+                    tracing::error!(
+                        name = device.info.name,
+                        "the GPU does not answer: it is given up, and opened anew"
+                    );
+                    return std::mem::forget(device);
+                }
             }
+            device.watched.store(false, Ordering::Relaxed);
         });
         if watcher.is_err() {
             self.watched.store(false, Ordering::Relaxed);
@@ -250,6 +269,11 @@ impl Device {
         let compiled = Arc::new(Compiled::new(self, Source::check(wgsl)?)?);
         self.programs().keep(wgsl, compiled.clone());
         Ok(Program(compiled))
+    }
+
+    /// Whether a shader is there as it was compiled before.
+    pub fn has(&self, wgsl: &str) -> bool {
+        self.programs().get(wgsl).is_some()
     }
 
     /// Makes the kernels of tensors, if they are not there yet, which can take seconds in software.
@@ -347,30 +371,37 @@ fn adapter(choice: Choice) -> Result<wgpu::Adapter, Error> {
     }
 }
 
-/// Buffers that are kept for what comes next. What is in them is overwritten before anybody reads them.
+/// Buffers that are kept for what comes next, with when they came. What is in them is overwritten before anybody reads them.
 #[derive(Debug, Default)]
-pub(crate) struct Pool(Mutex<VecDeque<wgpu::Buffer>>);
+pub(crate) struct Pool(Mutex<VecDeque<(wgpu::Buffer, Instant)>>);
 
-/// So many are kept.
+/// So many are kept, of so many bytes in all, for so long.
 const KEPT: usize = 32;
+const KEPT_BYTES: u64 = 128 << 20;
+const KEPT_FOR: Duration = Duration::from_secs(10);
 
 impl Pool {
     /// The one of exactly this size that has been here for longest.
     pub fn take(&self, size: u64) -> Option<wgpu::Buffer> {
         let mut kept = self.kept();
-        let place = kept.iter().position(|buffer| buffer.size() == size)?;
-        kept.remove(place)
+        let place = kept.iter().position(|(buffer, _)| buffer.size() == size)?;
+        kept.remove(place).map(|(buffer, _)| buffer)
     }
 
     pub fn give(&self, buffer: wgpu::Buffer) {
         let mut kept = self.kept();
-        if kept.len() == KEPT {
+        kept.push_back((buffer, Instant::now()));
+        let mut bytes: u64 = kept.iter().map(|(buffer, _)| buffer.size()).sum();
+        // What nobody takes is at the front.
+        while let Some((first, since)) = kept.front()
+            && (kept.len() > KEPT || bytes > KEPT_BYTES || since.elapsed() > KEPT_FOR)
+        {
+            bytes -= first.size();
             kept.pop_front();
         }
-        kept.push_back(buffer);
     }
 
-    fn kept(&self) -> MutexGuard<'_, VecDeque<wgpu::Buffer>> {
+    fn kept(&self) -> MutexGuard<'_, VecDeque<(wgpu::Buffer, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -26,12 +26,12 @@ mod workspace;
 
 pub use choice::{Choice, ParseChoiceError};
 pub use color::{Color, Matrix, Range};
-pub use device::{Device, Gpu, Info};
+pub use device::{Device, Gpu, HUNG, Info};
 pub use download::{Bytes, Download};
 pub use error::Error;
 pub use planes::{Planes, PlanesLayout};
 pub use program::Program;
-pub use source::{Access, Kind};
+pub use source::{Access, Kind, check};
 pub use tensor::{Elements, TensorRead, bytes_of};
 pub use usage::{Pass, Share, Usage};
 pub use workspace::{Binding, Buffer, Filter, Image, Uploaded, Workspace};

@@ -24,6 +24,9 @@ pub const UNIFORM: u32 = 16 << 10;
 /// Steps of straight code, with functions counted where they are called.
 pub const STEPS: u64 = 32 << 10;
 
+/// Blocks in blocks, of which each `else if` is one.
+pub const DEPTH: usize = 128;
+
 /// Invocations of one dispatch: a picture of 16384² in four parts.
 pub const INVOCATIONS: u64 = 1 << 26;
 
@@ -43,8 +46,12 @@ pub const BYTES: usize = 256 << 20;
 pub const RUNNING: usize = 8;
 
 /// Rounds that all loops of all invocations may take in one frame. A dispatch gets an eighth of what is left, shared
-/// equally between its invocations: more than 1,000 rounds each for the first one over 1920×1080 pixels.
+/// equally between its invocations: more than 1,000 rounds each for the first one over 1920×1080 pixels. A shader of more than
+/// [`ROUND`] steps takes as many times more of them.
 pub const ROUNDS: u64 = 1 << 34;
+
+/// Steps of straight code that count as a round.
+pub const ROUND: u64 = 256;
 
 /// Rounds that one invocation's loops may take at most, whatever the share.
 pub const ROUNDS_EACH: u64 = 65_535;

@@ -9,6 +9,7 @@ use wgpu::{BindGroupLayoutEntry, BindingType, BufferBindingType, ShaderStages};
 use crate::device::Device;
 use crate::error::Error;
 use crate::fuel;
+use crate::limits;
 use crate::source::{Access, Kind, Source};
 
 /// A compute shader that was checked and compiled. A clone is one more reference.
@@ -36,11 +37,14 @@ pub(crate) struct Compiled {
     pub workgroup: [u32; 3],
     pub bindings: Vec<(u32, Kind)>,
     pub has_loops: bool,
+    /// Steps of straight code, in rounds.
+    pub weight: u64,
 }
 
 impl Compiled {
     pub fn new(device: &Device, source: Source) -> Result<Self, Error> {
-        let Source { mut module, entry, workgroup, bindings } = source;
+        let Source { mut module, entry, workgroup, bindings, steps } = source;
+        let weight = steps.div_ceil(limits::ROUND).max(1);
         let has_loops = fuel::bound_loops(&mut module);
         let wgpu = &device.device;
         device.tried(|| {
@@ -64,7 +68,7 @@ impl Compiled {
                 compilation_options: wgpu::PipelineCompilationOptions::default(),
                 cache: None,
             });
-            Self { pipeline, layout, rounds_layout, workgroup, bindings, has_loops }
+            Self { pipeline, layout, rounds_layout, workgroup, bindings, has_loops, weight }
         })
     }
 }

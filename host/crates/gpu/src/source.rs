@@ -44,6 +44,14 @@ pub(crate) struct Source {
     pub workgroup: [u32; 3],
     /// By number, in this order.
     pub bindings: Vec<(u32, Kind)>,
+    /// Steps of straight code.
+    pub steps: u64,
+}
+
+/// Says whether a shader is valid and keeps to the limits. naga takes as much stack and memory for it as the text makes it take:
+/// what nobody trusts is for a process that may end over it, and once it has got through this for any that has more of both.
+pub fn check(wgsl: &str) -> Result<(), Error> {
+    Source::check(wgsl).map(drop)
 }
 
 impl Source {
@@ -80,8 +88,8 @@ impl Source {
         }
         let bindings = bindings(&module)?;
         memory(&module, &info)?;
-        steps(&module)?;
-        Ok(Self { module, entry: name, workgroup, bindings })
+        let steps = steps(&module)?;
+        Ok(Self { module, entry: name, workgroup, bindings, steps })
     }
 }
 
@@ -218,7 +226,11 @@ fn value(module: &Module, inner: &TypeInner) -> Result<(), Error> {
 
 /// Straight code, with functions counted where they are called: they may not be nested so that a short text stands for
 /// endless work. WGSL has no recursion, and naga lists functions after those that they call.
-fn steps(module: &Module) -> Result<(), Error> {
+fn steps(module: &Module) -> Result<u64, Error> {
+    let entries = module.entry_points.iter().map(|entry| &entry.function);
+    if module.functions.iter().map(|(_, function)| function).chain(entries).any(|f| depth(&f.body) > limits::DEPTH) {
+        return limit(format!("blocks in blocks, `else if` counted as such: {} at most", limits::DEPTH));
+    }
     let mut of = Vec::with_capacity(module.functions.len());
     for (_, function) in module.functions.iter() {
         let steps = function_steps(function, &of);
@@ -228,7 +240,19 @@ fn steps(module: &Module) -> Result<(), Error> {
     if most > limits::STEPS {
         return limit(format!("{most} steps, functions counted where they are called: {} at most", limits::STEPS));
     }
-    Ok(())
+    Ok(most)
+}
+
+/// How deeply blocks are nested.
+fn depth(block: &Block) -> usize {
+    let inner = block.iter().map(|statement| match statement {
+        Statement::Block(block) => depth(block),
+        Statement::If { accept, reject, .. } => depth(accept).max(depth(reject)),
+        Statement::Switch { cases, .. } => cases.iter().map(|case| depth(&case.body)).max().unwrap_or(0),
+        Statement::Loop { body, continuing, .. } => depth(body).max(depth(continuing)),
+        _ => 0,
+    });
+    1 + inner.max().unwrap_or(0)
 }
 
 fn function_steps(function: &Function, of: &[u64]) -> u64 {

@@ -15,7 +15,7 @@ use crate::usage::Pass;
 #[derive(Clone, Debug)]
 pub(crate) struct Owner {
     pub id: u64,
-    /// His submissions that the device has not finished.
+    /// Its submissions that the device has not finished.
     pub running: Arc<AtomicUsize>,
 }
 
@@ -30,6 +30,8 @@ pub(crate) struct Submission {
     pub stagings: Vec<wgpu::Buffer>,
     pub transfers: Vec<Arc<Transfer>>,
     pub passes: Vec<Pass>,
+    /// Its number in the line.
+    pub number: u64,
 }
 
 /// So many wait for the device; one that leaves more waiting does not keep up.
@@ -42,28 +44,45 @@ pub(crate) struct Submitter {
     line: Arc<Mutex<Line>>,
 }
 
-/// Whose commands the device has not finished yet, in their order, and when they came; since when it has been with the first.
+/// Submissions that the device has not finished yet, in their order; since when it has been with the first.
 #[derive(Debug)]
 struct Line {
-    owners: VecDeque<(Owner, Instant)>,
+    waiting: VecDeque<Place>,
+    /// Submissions that there were before.
+    joined: u64,
+    since: Instant,
+}
+
+/// A submission's place in the line.
+#[derive(Debug)]
+struct Place {
+    number: u64,
+    owner: Owner,
     since: Instant,
 }
 
 impl Line {
+    /// The number that the next one to join gets.
+    fn next(&self) -> u64 {
+        self.joined
+    }
+
     fn join(&mut self, owner: Owner) {
         owner.running.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
-        if self.owners.is_empty() {
+        if self.waiting.is_empty() {
             self.since = now;
         }
-        self.owners.push_back((owner, now));
+        self.waiting.push_back(Place { number: self.joined, owner, since: now });
+        self.joined += 1;
     }
 
-    fn done(&mut self) {
-        if let Some((owner, _)) = self.owners.pop_front() {
-            owner.running.fetch_sub(1, Ordering::Relaxed);
+    /// This one, and so all before it, is done. It may be told of more than once.
+    fn done(&mut self, number: u64) {
+        while let Some(first) = self.waiting.pop_front_if(|first| first.number <= number) {
+            first.owner.running.fetch_sub(1, Ordering::Relaxed);
+            self.since = Instant::now();
         }
-        self.since = Instant::now();
     }
 }
 
@@ -81,7 +100,7 @@ impl Submitter {
     ) -> Result<Self, Error> {
         let (sender, submissions) = sync_channel::<Submission>(QUEUE);
         let (submitted, indices) = sync_channel(QUEUE);
-        let line = Arc::new(Mutex::new(Line { owners: VecDeque::new(), since: Instant::now() }));
+        let line = Arc::new(Mutex::new(Line { waiting: VecDeque::new(), joined: 0, since: Instant::now() }));
         let (waiting, gone) = (device.clone(), lost.clone());
         spawn("gpu-wait", move || {
             for index in indices {
@@ -91,13 +110,13 @@ impl Submitter {
         let (device, uploads, lost, of_all) = (device.clone(), uploads.clone(), lost.clone(), line.clone());
         spawn("gpu-submit", move || {
             for submission in submissions {
-                let transfers = submission.transfers.clone();
+                let (transfers, number) = (submission.transfers.clone(), submission.number);
                 match tried(&device, &lost, || submission.submit(&queue, &uploads, &of_all)) {
                     // The other thread ends after this one.
                     Ok(index) => drop(submitted.send(index)),
                     Err(error) => {
                         transfers.iter().for_each(|transfer| transfer.failed(&error));
-                        locked(&of_all).done();
+                        locked(&of_all).done(number);
                     }
                 }
             }
@@ -105,24 +124,34 @@ impl Submitter {
         Ok(Self { submissions: sender, line })
     }
 
-    /// Whether the device is with commands of this owner, and has been for most of the time since he gave it them.
+    /// Whether the device is with commands of this owner, and has been for most of the time since it was given them.
     pub fn is_held_by(&self, owner: u64) -> bool {
         let line = locked(&self.line);
-        let held =
-            |(first, joined): &(Owner, Instant)| first.id == owner && line.since.elapsed() * 2 >= joined.elapsed();
-        line.owners.front().is_some_and(held)
+        let held = |first: &Place| first.owner.id == owner && line.since.elapsed() * 2 >= first.since.elapsed();
+        line.waiting.front().is_some_and(held)
     }
 
-    pub fn submit(&self, submission: Submission) -> Result<(), Error> {
+    /// Whose submission the device has been with for at least so long.
+    pub fn held_for(&self, time: Duration) -> Option<u64> {
+        let line = locked(&self.line);
+        line.waiting.front().filter(|_| line.since.elapsed() >= time).map(|first| first.owner.id)
+    }
+
+    pub fn submit(&self, mut submission: Submission) -> Result<(), Error> {
         // In the line before the thread can be done with it.
         let mut line = locked(&self.line);
         let owner = submission.owner.clone();
-        self.submissions.try_send(submission).map_err(|refused| match refused {
-            TrySendError::Full(_) => Error::Busy,
-            TrySendError::Disconnected(_) => Error::Lost("its thread is gone".to_owned()),
-        })?;
-        line.join(owner);
-        Ok(())
+        submission.number = line.next();
+        let (refused, error) = match self.submissions.try_send(submission) {
+            Ok(()) => {
+                line.join(owner);
+                return Ok(());
+            }
+            Err(TrySendError::Full(refused)) => (refused, Error::Busy),
+            Err(TrySendError::Disconnected(refused)) => (refused, Error::Lost("its thread is gone".to_owned())),
+        };
+        refused.transfers.iter().for_each(|transfer| transfer.failed(&error));
+        Err(error)
     }
 }
 
@@ -147,8 +176,8 @@ impl Submission {
         }
         let index = queue.submit([self.encoder.finish()]);
         // All that is done is told of at once, however late the thread that waits is.
-        let line = line.clone();
-        queue.on_submitted_work_done(move || locked(&line).done());
+        let (line, number) = (line.clone(), self.number);
+        queue.on_submitted_work_done(move || locked(&line).done(number));
         for staging in self.stagings {
             let (pool, mapped) = (uploads.clone(), staging.clone());
             staging.map_async(wgpu::MapMode::Write, .., move |done| {

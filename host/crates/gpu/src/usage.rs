@@ -35,7 +35,7 @@ pub enum Pass {
     Resize,
     /// Elements that move.
     Layout,
-    /// Softmax.
+    /// Softmax, and norms of layers, batches and groups.
     Normalization,
 }
 

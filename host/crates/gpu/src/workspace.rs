@@ -164,6 +164,8 @@ pub struct Workspace {
     room: usize,
     /// Submissions that the device has not finished.
     running: Arc<AtomicUsize>,
+    /// Why commands of this frame were not taken: what is recorded after them would work on what they were to make.
+    refused: Option<Error>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -180,8 +182,9 @@ const UNIFORMS: usize = 64 << 10;
 /// Where a uniform may begin: WebGPU's own limit.
 const ALIGNMENT: usize = 256;
 
-/// So many textures are kept for the next images.
+/// So many textures are kept for the next images, none of them larger than this.
 const SPARE: usize = 2;
+const SPARE_BYTES: usize = 64 << 20;
 
 impl Workspace {
     /// With nothing in it.
@@ -214,6 +217,7 @@ impl Workspace {
             tasks: limits::TASKS,
             room: limits::BYTES,
             running: Arc::default(),
+            refused: None,
         })
     }
 
@@ -226,6 +230,12 @@ impl Workspace {
     pub fn begin(&mut self) {
         (self.rounds, self.dispatches, self.room) = (limits::ROUNDS, limits::DISPATCHES, limits::BYTES);
         self.tasks = limits::TASKS;
+        self.refused = None;
+    }
+
+    /// Whether the device was given up since it did not finish what this user had it do.
+    pub fn held_up_device(&self) -> bool {
+        self.device.was_held_up_by(self.id)
     }
 
     /// What is made stays until the device has done what was recorded with it, whoever drops it before.
@@ -338,7 +348,7 @@ impl Workspace {
         self.take_room(image_bytes((width, height)))?;
         let spare = self.spare.iter().position(|texture| (texture.width(), texture.height()) == (width, height));
         Ok(image(match spare {
-            Some(place) => self.spare.swap_remove(place),
+            Some(place) => self.spare.remove(place),
             None => self.texture(width, height)?,
         }))
     }
@@ -358,9 +368,13 @@ impl Workspace {
 
     /// An image that is not needed any more: its place is kept for the next one.
     pub fn recycle(&mut self, image: Image) {
-        if self.spare.len() < SPARE {
-            self.spare.push(image.texture);
+        if image.bytes() > SPARE_BYTES {
+            return;
         }
+        if self.spare.len() == SPARE {
+            self.spare.remove(0);
+        }
+        self.spare.push(image.texture);
     }
 
     /// So many bytes, all zero.
@@ -407,7 +421,11 @@ impl Workspace {
             .sum();
         self.reserve(uniforms + ALIGNMENT)?;
         let invocations = invocations(compiled.workgroup, groups);
-        let rounds = if compiled.has_loops { self.rounds / 8 / invocations } else { 0 }.min(limits::ROUNDS_EACH);
+        // Each invocation goes through all of the shader once.
+        let once = invocations.saturating_mul(compiled.weight);
+        let left = self.rounds.checked_sub(once);
+        let left = left.ok_or_else(|| Error::Limit("more straight code than a frame may have".to_owned()))?;
+        let rounds = if compiled.has_loops { left / 8 / once } else { 0 }.min(limits::ROUNDS_EACH);
         let rounds_at = self.uniform(bytes_of(&[rounds as u32, 0, 0, 0]));
         let places: Vec<_> = bindings
             .iter()
@@ -441,7 +459,7 @@ impl Workspace {
             pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
         })?;
         self.dispatches -= 1;
-        self.rounds -= rounds * invocations;
+        self.rounds = left - rounds * once;
         Ok(())
     }
 
@@ -510,10 +528,25 @@ impl Workspace {
         Ok(Bytes { transfer, row: (size as usize, size as usize), bytes })
     }
 
-    /// Sends to the device what was recorded.
+    /// Sends to the device what was recorded. Where it does not take it, it takes nothing more of this frame, and whatever the user has
+    /// there may not be what it should be.
     pub fn submit(&mut self) -> Result<(), Error> {
-        let Some(mut encoder) = self.encoder.take() else { return self.device.check() };
+        let sent = self.send_recorded();
+        if let Err(error) = &sent {
+            self.refused.get_or_insert_with(|| error.clone());
+        }
+        sent
+    }
+
+    fn send_recorded(&mut self) -> Result<(), Error> {
+        let (encoder, uniforms) = (self.encoder.take(), std::mem::take(&mut self.uniforms));
         let (passes, transfers) = (std::mem::take(&mut self.passes), std::mem::take(&mut self.transfers));
+        let stagings = std::mem::take(&mut *locked(&self.stagings));
+        if let Err(error) = self.check() {
+            transfers.iter().for_each(|transfer| transfer.failed(&error));
+            return Err(error);
+        }
+        let Some(mut encoder) = encoder else { return Ok(()) };
         let timed = passes.len().min(TIMED) as u32;
         if let Some(times) = &self.times
             && timed > 0
@@ -524,24 +557,32 @@ impl Workspace {
                 encoder.copy_buffer_to_buffer(&times.resolved, 0, transfer.buffer(), transfer.times_at(), bytes);
             }
         }
-        self.device.check()?;
         // Whoever records faster than the device works is told so.
         if self.running.load(Ordering::Relaxed) >= limits::RUNNING {
-            transfers.iter().for_each(|transfer| transfer.failed(&Error::Late));
-            return Err(Error::Late);
+            let is_late = self.device.submitter.is_held_by(self.id);
+            transfers.iter().for_each(|transfer| transfer.failed(&Error::Busy));
+            return Err(if is_late { Error::Late } else { Error::Busy });
         }
         self.device.submitter.submit(Submission {
             owner: Owner { id: self.id, running: self.running.clone() },
             encoder,
-            uniforms: std::mem::take(&mut self.uniforms),
+            uniforms,
             uniform_buffer: self.uniform_buffer.clone(),
-            stagings: std::mem::take(&mut locked(&self.stagings)),
+            stagings,
             transfers,
             passes,
+            number: 0,
         })
     }
 
+    /// An error if the device is gone, or took no more of this frame.
+    fn check(&self) -> Result<(), Error> {
+        self.device.check()?;
+        self.refused.clone().map_or(Ok(()), Err)
+    }
+
     fn transfer(&mut self, bytes: usize) -> Result<Arc<Transfer>, Error> {
+        self.check()?;
         self.take_room(bytes)?;
         Transfer::new(&self.device, self.id, bytes)
     }
@@ -654,6 +695,7 @@ impl Workspace {
 
     /// Makes room for uniforms.
     fn reserve(&mut self, bytes: usize) -> Result<(), Error> {
+        self.check()?;
         if self.uniforms.len() + bytes > UNIFORMS {
             // All of 16 uniforms of the largest size may be more than there is room for.
             if bytes > UNIFORMS {

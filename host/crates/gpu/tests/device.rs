@@ -378,6 +378,7 @@ fn what_a_shader_may_be_is_bounded() {
     let local = format!("{OUT}{compute} {{ var a: array<u32, 1000>; out[0] = a[out[1]]; }}");
     let value = format!("{OUT}{compute} {{ let a = array<u32, 100000000>(); out[0] = a[out[1]]; }}");
     let constant = format!("{OUT}const a = array<u32, 100000000>(); {compute} {{ out[0] = a[out[1]]; }}");
+    let nested = format!("{OUT}{compute} {{ if out[0] == 0u {{}} {} }}", "else if out[0] == 1u {}".repeat(200));
     let shared = format!("var<workgroup> a: array<u32, 10000>; {compute} {{ a[0] = 1u; }}");
     let bindings: String = (0..17).map(|n| format!("@group(0) @binding({n}) var<storage> b{n}: array<u32>;")).collect();
     let group = format!("@group(1) @binding(0) var<storage> b: array<u32>; {compute} {{}}");
@@ -388,6 +389,7 @@ fn what_a_shader_may_be_is_bounded() {
     let cases = [
         ("deep expressions", deep),
         ("deep blocks", blocks),
+        ("deep branches", nested),
         ("a long text", long),
         ("calls of calls", bomb),
         ("large private variables", private),
@@ -508,6 +510,52 @@ fn what_is_late_is_told_of() {
         Err(error) => assert!(matches!(error, Error::Lost(_) | Error::Late) && device.is_lost(), "{error}"),
     }
     assert!(!gpu.open().unwrap().is_lost());
+}
+
+/// Catches a device that is given up for the sake of one user that records faster than it works, and a refusal that is forgotten
+/// before the frame's end.
+#[test]
+fn whoever_leaves_too_much_unfinished_loses_it_alone() {
+    let device = Gpu::new(Choice::Any).open().unwrap();
+    let mut workspace = Workspace::new(&device).unwrap();
+    let slow = device.compile(
+        "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+            for (var i = 0u; i < 60000u; i++) { out[id.x] = out[id.x] * 3u + i; }
+        }",
+    );
+    let slow = slow.unwrap();
+    let out = workspace.buffer(4 * 4_096).unwrap();
+    let refused = loop {
+        workspace.begin();
+        workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], [64, 1, 1]).unwrap();
+        let read = workspace.read_buffer(&out).unwrap();
+        if let Err(error) = workspace.submit() {
+            assert!(matches!(error, Error::Late | Error::Busy), "{error}");
+            assert_eq!(read.wait(TIME).unwrap_err(), Error::Busy);
+            break error;
+        }
+    };
+    assert_eq!(workspace.submit().unwrap_err(), refused);
+    assert_eq!(workspace.read_buffer(&out).unwrap_err(), refused);
+    let mut other = Workspace::new(&device).unwrap();
+    let image = other.image(8, 8).unwrap();
+    assert!(read(&mut other, &image).iter().all(|byte| *byte == 0));
+    assert!(!device.is_lost());
+    workspace.begin();
+    assert_eq!(read_words(&mut workspace, &out).len(), 4_096);
+}
+
+/// Catches a frame of straight code without end: no loop says how long it takes.
+#[test]
+fn straight_code_counts_as_loops_do() {
+    let mut workspace = workspace();
+    let out = workspace.buffer(4).unwrap();
+    let code = "out[0] = out[0] * 3u + 1u;".repeat(2_000);
+    let long = program(&format!("{OUT}@compute @workgroup_size(256) fn main() {{ {code} }}"));
+    let mut dispatch = || workspace.dispatch(&long, &[(0, Binding::Buffer(&out))], [65_535, 4, 1]);
+    let refused = (0..64).find_map(|_| dispatch().err());
+    assert!(matches!(refused, Some(Error::Limit(_))), "{refused:?}");
 }
 
 /// Catches `auto` that takes a device in software, and errors that do not say what there is.

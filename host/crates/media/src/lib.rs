@@ -58,20 +58,11 @@ pub fn init() {
     ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet);
 }
 
-/// Gives memory that is free back to the system. What comes next has to ask for it again.
+/// Gives memory that is free back to the system, which takes milliseconds in which whoever allocates waits. What comes next has to
+/// ask for it again.
 pub fn give_back_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: looks at the allocator's own lists, and is allowed at any time.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
-/// Gives memory that is free back to the system; of use when a stream has ended, whose frames are most of what there was. Takes
-/// milliseconds, and stops nobody for longer than it takes for one arena.
-pub fn release_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: takes a number, and is allowed at any time and on any thread.
     unsafe {
         libc::malloc_trim(0);
     }

@@ -287,7 +287,7 @@ impl Output {
 
 /// Whether a stream starts anew after such a step in time.
 fn is_jump(step: i64) -> bool {
-    step.abs() > JUMP || step < -TICKS_PER_SECOND
+    step.unsigned_abs() > JUMP.unsigned_abs() || step < -TICKS_PER_SECOND
 }
 
 fn pts(packet: &Packet) -> Ticks {

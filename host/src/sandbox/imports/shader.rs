@@ -238,12 +238,12 @@ impl wit::HostBuffer for Guest {
 
 impl wit::HostProgram for Guest {
     async fn compile(&mut self, wgsl: String) -> Answer<Resource<Program>> {
-        let gpu = self.graphics.gpu().clone();
-        // The semaphore is never closed. Whoever is not waited for any more has it until he is done.
+        let compile = self.graphics.compiler();
+        // The semaphore is never closed. Who is not waited for any more has its turn until it is done.
         let turn = COMPILING.acquire().await.ok();
         let compiled = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            gpu.open()?.compile(&wgsl)
+            compile(&wgsl)
         });
         let program = match compiled.await {
             Ok(Ok(program)) => program,

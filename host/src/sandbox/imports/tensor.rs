@@ -158,14 +158,20 @@ impl Guest {
         &mut self,
         work: impl Fn(&mut dyn Allowance) -> Result<Tensor, compute::Error>,
     ) -> Result<Option<Tensor>, Error> {
+        let spent = self.graphics.spent;
         let workspace = self.graphics.workspace().map_err(shader::misuse)?;
-        let own = permit(&mut self.budget, &self.timer, &self.limits);
+        let mut own = permit(&mut self.budget, &self.timer, &self.limits);
+        // To ask takes the guest next to no time: what was asked before counts.
+        own.left = own.left.saturating_sub(spent);
+        let left = own.left;
         let mut permit = GpuPermit { own, workspace, failure: None };
         let result = work(&mut permit);
         let GpuPermit { own, failure, .. } = permit;
+        let taken = left - own.left;
         if own.late {
             self.refusals.operations += 1;
         }
+        self.graphics.spent += taken;
         match (result, failure) {
             (_, Some(failure)) => Err(shader::misuse(failure)),
             (Ok(made), _) => Ok(Some(made)),
@@ -303,6 +309,10 @@ impl Guest {
 
     /// A tensor of a frame's picture, on the GPU.
     fn picture_on_gpu(&mut self, frame: &Resource<Frame>, layout: &PictureLayout) -> Made {
+        // Before the picture is sent.
+        if let Err(error) = layout.each_factor() {
+            return Ok(Err(misuse(error)));
+        }
         let frame = self.table.get_mut(frame)?;
         let pixels = frame.picture.width() as usize * frame.picture.height() as usize;
         let bytes = rillbox_gpu::bytes_of(pixels * layout.channels.count());
@@ -403,8 +413,12 @@ impl wit::HostTensor for Guest {
         }
         let picture = self.table.get(&frame)?.picture.clone();
         let (width, height) = (picture.width() as usize, picture.height() as usize);
-        let samples = convert::read(&picture, format);
-        self.make(Kind::Transfer, |allowance| layout.tensor(width, height, &samples, allowance))
+        self.make(Kind::Transfer, |allowance| {
+            // The samples are there besides the tensor.
+            let samples = width as u64 * height as u64 * layout.channels.count() as u64;
+            allowance.admit(Cost { bytes: samples, time: Duration::from_nanos(samples / 2) })?;
+            layout.tensor(width, height, &convert::read(&picture, format), allowance)
+        })
     }
 
     async fn replace_frame(

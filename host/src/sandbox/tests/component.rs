@@ -11,7 +11,7 @@ use wit_parser::Resolve;
 use crate::sandbox::context::Guest;
 use crate::sandbox::engine::{Component, Engine};
 use crate::sandbox::instance::{Identity, Instance};
-use crate::sandbox::{HttpAccess, Limits};
+use crate::sandbox::{HttpAccess, Limits, ShaderReader};
 
 /// What exports do that a test has no interest in: nothing. Results are read at address 0, where nothing but zeros may be: they
 /// mean `ok`, and `unchanged`.
@@ -51,7 +51,13 @@ pub fn engine(instances: u32, now: impl Fn() -> u64 + Send + Sync + 'static) -> 
         linker.allow_shadowing(false);
         Ok(())
     };
-    Engine::start_with(Limits { instances, ..Limits::for_pixels(64 * 64) }, Gpu::new(Choice::Cpu), shadow).unwrap()
+    Engine::start_with(
+        Limits { instances, ..Limits::for_pixels(64 * 64) },
+        Gpu::new(Choice::Cpu),
+        ShaderReader::none(),
+        shadow,
+    )
+    .unwrap()
 }
 
 pub fn compiled(engine: &Engine, component: &[u8]) -> Component {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -311,7 +312,7 @@ impl LastParams {
     fn update(&mut self, time: SystemTime, params: &Map<String, Value>) {
         let text = serde_json::to_string(params).unwrap_or_default();
         self.updated = Some(time);
-        self.hash = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        self.hash = HEXLOWER.encode(&Sha256::digest(&text));
         self.unreported = (text.len() <= MAX_PARAMS).then(|| params.clone());
     }
 }

@@ -6,7 +6,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::cast::{Cast, Role};
 use super::inlet::{Inlets, Sample};
-use super::lane::{Handle, Lane, ORDERS, Order, Stage};
+use super::lane::{Handle, Lane, Moved, ORDERS, Order, Stage};
 use super::slot::Slot;
 use super::started::Processor;
 use crate::registry::Lease;
@@ -138,19 +138,41 @@ impl Director {
         let guests = processor.is_some();
         let place = usize::from(inlets.video.is_none());
         let slot = processor.map(|processor| Slot::new(processor, place, self.stage.meters.clone()));
-        let lane = Lane::new(inlets, slot, self.stage.clone()).run(received);
+        let lane = Lane::new(inlets, slot, self.stage.clone());
         if guests {
-            self.lanes.spawn(AbortOnDropHandle::new(self.engine.spawn(lane)?));
+            let engine = self.engine.clone();
+            let first = start(&engine, lane, received)?;
+            self.lanes.spawn(follow(engine, first));
         } else {
             // A track that passes by does not wait for guests' threads.
             self.lanes.spawn(async move {
-                lane.await;
+                lane.run(received).await;
                 Ok(())
             });
         }
         self.orders.push(orders);
         Some(handle)
     }
+}
+
+/// A lane on guests' threads.
+type Task = AbortOnDropHandle<Option<Moved>>;
+
+/// Has a lane run where it is to. `None` when the host is going down.
+fn start(engine: &Engine, lane: Lane, orders: mpsc::Receiver<Order>) -> Option<Task> {
+    engine.spawn(lane.place(), lane.run(orders)).map(AbortOnDropHandle::new)
+}
+
+/// Follows a lane from place to place until it ends.
+async fn follow(engine: Engine, mut task: Task) -> Result<(), JoinError> {
+    while let Some(moved) = task.await? {
+        let (lane, orders) = *moved;
+        match start(&engine, lane, orders) {
+            Some(next) => task = next,
+            None => break,
+        }
+    }
+    Ok(())
 }
 
 /// Instances whose tracks have not come yet.

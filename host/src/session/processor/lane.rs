@@ -10,10 +10,11 @@ use super::debt::Debt;
 use super::inlet::{Inlet, Inlets, Sample};
 use super::lateness::Lateness;
 use super::slot::Slot;
-use crate::sandbox::{Failure, GuestOutput, VideoResult};
+use crate::sandbox::{Failure, GuestOutput, Place, VideoResult};
 use crate::session::frames::{Item, Timed};
 use crate::session::happenings::Happening;
 use crate::session::meters::Meters;
+use crate::session::turns;
 
 /// Orders that wait while a call runs.
 pub(super) const ORDERS: usize = 8;
@@ -77,16 +78,35 @@ pub(super) struct Lane {
     pub stage: Stage,
     debt: Debt,
     lateness: Lateness,
+    place: Place,
+    /// Until then it stays behind.
+    behind: Option<Instant>,
 }
+
+/// For so long a processor that overran works behind the others.
+const BEHIND: Duration = Duration::from_secs(10);
+
+/// A lane that goes on elsewhere, with what it is told.
+pub(super) type Moved = Box<(Lane, mpsc::Receiver<Order>)>;
 
 impl Lane {
     pub fn new(inlets: Inlets, slot: Option<Slot>, stage: Stage) -> Self {
-        Self { inlets, slot, stage, debt: Debt::default(), lateness: Lateness::new() }
+        let (debt, lateness) = (Debt::default(), Lateness::new());
+        Self { inlets, slot, stage, debt, lateness, place: Place::Front, behind: None }
     }
 
-    /// Ends when its tracks have, or when it is told to leave.
-    pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+    /// Where it is to run from now on.
+    pub fn place(&self) -> Place {
+        if self.behind.is_some_and(|until| until > Instant::now()) { Place::Behind } else { Place::Front }
+    }
+
+    /// Ends when its tracks have, when it is told to leave, or when it is to run in another place.
+    pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) -> Option<Moved> {
+        self.place = self.place();
         while self.inlets.are_open() {
+            if self.slot.is_some() && self.place != self.place() {
+                return Some(Box::new((self, orders)));
+            }
             let Inlets { video, audio } = &mut self.inlets;
             tokio::select! {
                 biased;
@@ -100,6 +120,7 @@ impl Lane {
             slot.stop().await;
         }
         self.take_output();
+        None
     }
 
     async fn obey(&mut self, order: Order) {
@@ -141,8 +162,10 @@ impl Lane {
         let Some(instance) = slot.instance().await else {
             return self.stage.send(Item::Video(timed)).await;
         };
+        let turn = if self.stage.live { turns::PROCESSORS.take(timed.due).await } else { None };
         let began = Instant::now();
         let result = instance.video(&timed.frame).await;
+        drop(turn);
         let (took, ran) = (began.elapsed(), instance.ran());
         self.stage.meters.guest_time(took);
         self.take_output();
@@ -201,6 +224,9 @@ impl Lane {
     /// A call failed that held up its frame for `took`, of which it ran for `ran`.
     fn failed(&mut self, failure: &Failure, took: Duration, ran: Duration) {
         if failure.is_late() {
+            if !failure.is_blameless() {
+                self.behind = Some(Instant::now() + BEHIND);
+            }
             self.debt.overrun(ran);
             self.stage.meters.overrun(took);
         }

@@ -4,7 +4,7 @@ use thiserror::Error;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::inlet::Sample;
-use crate::sandbox::{Component, Engine, Failure, Identity, Instance, VideoResult};
+use crate::sandbox::{Component, Engine, Failure, Identity, Instance, Place, VideoResult};
 
 /// Why a processor did not start.
 #[derive(Debug, Error)]
@@ -52,7 +52,7 @@ impl Recipe {
     }
 
     pub fn spawn(&self, params: &str) -> Option<Making> {
-        self.engine.spawn(self.clone().make(params.to_owned())).map(AbortOnDropHandle::new)
+        self.engine.spawn(Place::Front, self.clone().make(params.to_owned())).map(AbortOnDropHandle::new)
     }
 }
 
@@ -117,6 +117,6 @@ async fn on_guests_threads(
     engine: &Engine,
     work: impl Future<Output = Result<Processor, Failure>> + Send + 'static,
 ) -> Result<Processor, NotTaken> {
-    let task = AbortOnDropHandle::new(engine.spawn(work).ok_or(NotTaken::Down)?);
+    let task = AbortOnDropHandle::new(engine.spawn(Place::Front, work).ok_or(NotTaken::Down)?);
     Ok(task.await.map_err(|_| NotTaken::Down)??)
 }

@@ -95,8 +95,6 @@ pub async fn run(stream: Arc<Stream>, client: Client, pipeline: Pipeline, taps: 
     stages.shutdown().await;
     meters.tell(Happening::Stopped { failed: ending.phase == Phase::Failed, reason: ending.reason.clone() });
     channels.end().await;
-    // A host that is going down needs no memory back.
-    let _ = tokio::task::spawn_blocking(rillbox_media::release_memory).await;
     match ending.phase {
         Phase::Failed => tracing::warn!(reason = ending.reason, "stream failed"),
         _ => tracing::info!(reason = ending.reason, "stream ended"),

@@ -98,6 +98,11 @@ impl Spare {
         }
         fits
     }
+
+    /// What was reserved was not made.
+    fn release(&self, bytes: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes -= bytes;
+    }
 }
 
 /// Bytes on the device of so many elements.
@@ -163,7 +168,10 @@ impl Workspace {
         let spare = self.spare_tensors.clone();
         let buffer = match spare.take(size as u64) {
             Some(buffer) => buffer,
-            None if spare.reserve(size) => self.buffer(size)?.raw().clone(),
+            None if spare.reserve(size) => {
+                let made = self.buffer(size).inspect_err(|_| spare.release(size));
+                made?.raw().clone()
+            }
             None => return Err(no_room()),
         };
         Ok(Elements { buffer, bounds, spare })
