@@ -14,7 +14,6 @@ mod frames;
 mod happenings;
 mod histogram;
 mod host;
-mod leavings;
 mod live_params;
 mod loading;
 mod meters;

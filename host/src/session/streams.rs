@@ -14,7 +14,6 @@ use tracing::Instrument;
 
 use super::channels::{LAST_WORDS, Taps};
 use super::host::{Host, StartRejected};
-use super::leavings;
 use super::live_params::LiveParams;
 use super::meters::{Meters, Phase};
 use super::pipeline::Pipeline;
@@ -375,10 +374,7 @@ impl Streams {
         let span = tracing::info_span!("stream", id = stream.id);
         let client = self.host.client.clone();
         let run = stream::run(stream, client, pipeline, taps).instrument(span);
-        self.tasks.spawn(async move {
-            run.await;
-            leavings::give_back();
-        });
+        self.tasks.spawn(run);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, (u64, Entry)>> {

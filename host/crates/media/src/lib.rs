@@ -34,36 +34,10 @@ pub use scale::Geometry;
 pub use time::{TICKS_PER_SECOND, Ticks, WRAP};
 pub use ts::{AudioCodec, Codec, TrackKind, Tracks, VideoCodec};
 
-/// Free bytes that the allocator keeps, and of a piece of memory that it takes from what it keeps. Without a number of its own, glibc
-/// settles at twice the largest piece that was freed, which is less than a frame's work needs.
-#[cfg(target_env = "gnu")]
-const KEPT: libc::c_int = 32 << 20;
-
-/// Prepares FFmpeg and the allocator that its frames come from; cheap, and safe to call more than once.
-///
-/// A stream's frames pass from thread to thread, and glibc keeps what each thread freed in an arena of its own: with two for
-/// all threads, a second stream takes the memory that the first gave back. Pictures and tensors come and go with each frame: up to
-/// 32 MiB of free memory stay, since the system's pages cost more than most of what is done with them. FFmpeg's own log is
-/// turned off: broken input would flood it, and what matters is counted in [`InputStats`].
+/// Prepares FFmpeg; cheap, and safe to call more than once. Its own log is turned off: broken input would flood it, and what
+/// matters is counted in [`InputStats`].
 pub fn init() {
     // The only failure there is: registering twice, which FFmpeg ≥ 4 cannot do.
     let _ = ffmpeg_next::init();
-    #[cfg(target_env = "gnu")]
-    // SAFETY: takes two numbers, and is allowed at any time.
-    unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 2);
-        libc::mallopt(libc::M_MMAP_THRESHOLD, KEPT);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
-    }
     ffmpeg_next::log::set_level(ffmpeg_next::log::Level::Quiet);
-}
-
-/// Gives memory that is free back to the system, which takes milliseconds in which whoever allocates waits. What comes next has to
-/// ask for it again.
-pub fn give_back_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: looks at the allocator's own lists, and is allowed at any time.
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }

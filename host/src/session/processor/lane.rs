@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::debt::Debt;
 use super::inlet::{Inlet, Inlets, Sample};
 use super::lateness::Lateness;
+use super::load::Load;
 use super::slot::Slot;
 use crate::sandbox::{Failure, GuestOutput, Place, VideoResult};
 use crate::session::frames::{Item, Timed};
@@ -78,33 +79,28 @@ pub(super) struct Lane {
     pub stage: Stage,
     debt: Debt,
     lateness: Lateness,
-    place: Place,
-    /// Until then it stays behind.
-    behind: Option<Instant>,
+    load: Load,
 }
-
-/// For so long a processor that overran works behind the others.
-const BEHIND: Duration = Duration::from_secs(10);
 
 /// A lane that goes on elsewhere, with what it is told.
 pub(super) type Moved = Box<(Lane, mpsc::Receiver<Order>)>;
 
 impl Lane {
     pub fn new(inlets: Inlets, slot: Option<Slot>, stage: Stage) -> Self {
-        let (debt, lateness) = (Debt::default(), Lateness::new());
-        Self { inlets, slot, stage, debt, lateness, place: Place::Front, behind: None }
+        let (debt, lateness, load) = (Debt::default(), Lateness::new(), Load::new(Instant::now()));
+        Self { inlets, slot, stage, debt, lateness, load }
     }
 
     /// Where it is to run from now on.
     pub fn place(&self) -> Place {
-        if self.behind.is_some_and(|until| until > Instant::now()) { Place::Behind } else { Place::Front }
+        self.load.place(Instant::now())
     }
 
     /// Ends when its tracks have, when it is told to leave, or when it is to run in another place.
     pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) -> Option<Moved> {
-        self.place = self.place();
+        let place = self.place();
         while self.inlets.are_open() {
-            if self.slot.is_some() && self.place != self.place() {
+            if self.slot.is_some() && self.place() != place {
                 return Some(Box::new((self, orders)));
             }
             let Inlets { video, audio } = &mut self.inlets;
@@ -168,6 +164,7 @@ impl Lane {
         drop(turn);
         let (took, ran) = (began.elapsed(), instance.ran());
         self.stage.meters.guest_time(took);
+        self.load.ran(ran, Instant::now());
         self.take_output();
         let item = match result {
             Ok(result) => {
@@ -199,6 +196,7 @@ impl Lane {
         let began = Instant::now();
         let result = instance.audio(timed.frame.clone()).await;
         let (took, ran) = (began.elapsed(), instance.ran());
+        self.load.ran(ran, Instant::now());
         self.take_output();
         let frames = match result {
             Ok(frames) => {
@@ -225,7 +223,7 @@ impl Lane {
     fn failed(&mut self, failure: &Failure, took: Duration, ran: Duration) {
         if failure.is_late() {
             if !failure.is_blameless() {
-                self.behind = Some(Instant::now() + BEHIND);
+                self.load.overran(Instant::now());
             }
             self.debt.overrun(ran);
             self.stage.meters.overrun(took);

@@ -16,6 +16,7 @@ mod director;
 mod inlet;
 mod lane;
 mod lateness;
+mod load;
 mod recovery;
 mod slot;
 mod started;
