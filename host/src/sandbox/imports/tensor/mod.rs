@@ -1,10 +1,12 @@
 //! `tensor`: arrays that the host works on.
 
+mod permit;
+mod wire;
+
 use std::time::{Duration, Instant};
 
-use rillbox_compute::{self as compute, Allowance, Convolution, Cost, PictureLayout, Span, Task, Tensor, Window};
-use rillbox_gpu::{Error as GpuError, Workspace};
-use rillbox_media::{PixelFormat, convert};
+use rillbox_compute::{self as compute, Allowance, Cost, PictureLayout, Span, Tensor, Window};
+use rillbox_media::convert;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use wasmtime::component::{Resource, ResourceTable};
@@ -15,9 +17,10 @@ use crate::sandbox::bindings::rillbox::processor::tensor as wit;
 use crate::sandbox::bindings::rillbox::processor::types::Error;
 use crate::sandbox::context::Guest;
 use crate::sandbox::graphics;
-use crate::sandbox::limits::{Budget, Limits};
-use crate::sandbox::timer::CallTimer;
 use crate::sandbox::work::Kind;
+use permit::{Estimate, GpuPermit, Permit};
+use wire::{binary, convolution, misuse, pair, picture_layout, side, unary};
+pub use wire::{element_type, fits_on_gpu, is_word, sizes};
 
 /// What a guest's handle of a tensor stands for.
 pub struct Held {
@@ -42,79 +45,6 @@ fn counted(tensor: &Tensor) -> usize {
 type Made = wasmtime::Result<Result<Resource<Held>, Error>>;
 
 impl wit::Host for Guest {}
-
-/// What one operation may take of a guest.
-struct Permit<'a> {
-    budget: &'a mut Budget,
-    left: Duration,
-    /// Bytes admitted so far: an operation of several steps may need them all at once.
-    taken: usize,
-    late: bool,
-}
-
-impl Allowance for Permit<'_> {
-    fn admit(&mut self, cost: Cost) -> Result<(), compute::Error> {
-        let bytes = self.taken.saturating_add(usize::try_from(cost.bytes).unwrap_or(usize::MAX));
-        if !self.budget.fits(bytes) {
-            return Err(compute::Error::Limit(format!("{bytes} bytes do not fit into the memory limit")));
-        }
-        if cost.time > self.left {
-            self.late = true;
-            return Err(compute::Error::Limit(format!(
-                "an operation that may take {} ms, where {} ms are left",
-                cost.time.as_millis(),
-                self.left.as_millis()
-            )));
-        }
-        self.taken = bytes;
-        self.left -= cost.time;
-        Ok(())
-    }
-}
-
-/// How many times as fast as one core a GPU is taken to be at least, when it is said whether there is time for something.
-const GPU_SPEED: u32 = 32;
-
-/// What one operation may take of a guest on the GPU.
-struct GpuPermit<'a> {
-    own: Permit<'a>,
-    workspace: &'a mut Workspace,
-    failure: Option<GpuError>,
-}
-
-impl Allowance for GpuPermit<'_> {
-    fn admit(&mut self, cost: Cost) -> Result<(), compute::Error> {
-        self.own.admit(cost)
-    }
-
-    fn begin(&mut self, cost: Cost, task: &Task<'_>) -> Result<Option<Tensor>, compute::Error> {
-        if task.tensors.iter().all(|tensor| tensor.device().is_none()) {
-            return self.own.admit(cost).map(|()| None);
-        }
-        let bytes = rillbox_gpu::bytes_of(task.shape.iter().product());
-        self.own.admit(Cost { bytes: bytes as u64, time: cost.time / GPU_SPEED })?;
-        match self.workspace.run(task) {
-            Ok(Some(made)) => Ok(Some(made)),
-            Ok(None) => Err(compute::Error::Away),
-            Err(error) => {
-                let told = compute::Error::Limit(error.to_string());
-                self.failure = Some(error);
-                Err(told)
-            }
-        }
-    }
-}
-
-/// Takes note of what an operation would cost, and lets it go no further.
-#[derive(Default)]
-struct Estimate(Option<Duration>);
-
-impl Allowance for Estimate {
-    fn admit(&mut self, cost: Cost) -> Result<(), compute::Error> {
-        self.0 = Some(cost.time);
-        Err(compute::Error::Limit(String::new()))
-    }
-}
 
 /// An operation of which the first step is said to take longer leaves the thread's other guests to another thread.
 const LONG: Duration = Duration::from_millis(2);
@@ -141,7 +71,7 @@ impl Guest {
         let mut estimate = Estimate::default();
         let tried = work(&mut estimate);
         let Some(first_step) = estimate.0 else { return tried.map_err(misuse) };
-        let mut permit = permit(&mut self.budget, &self.timer, &self.limits);
+        let mut permit = Permit::new(&mut self.budget, &self.timer, &self.limits);
         let began = Instant::now();
         let result = if first_step > LONG { apart(|| work(&mut permit)) } else { work(&mut permit) };
         if permit.late {
@@ -160,7 +90,7 @@ impl Guest {
     ) -> Result<Option<Tensor>, Error> {
         let spent = self.graphics.spent;
         let workspace = self.graphics.workspace().map_err(shader::misuse)?;
-        let mut own = permit(&mut self.budget, &self.timer, &self.limits);
+        let mut own = Permit::new(&mut self.budget, &self.timer, &self.limits);
         // To ask takes the guest next to no time: what was asked before counts.
         own.left = own.left.saturating_sub(spent);
         let left = own.left;
@@ -271,7 +201,7 @@ impl Guest {
                 bytes: rillbox_gpu::bytes_of(tensor.len()) as u64,
                 time: Duration::from_nanos(tensor.len() as u64),
             };
-            if let Err(error) = permit(&mut self.budget, &self.timer, &self.limits).admit(cost) {
+            if let Err(error) = Permit::new(&mut self.budget, &self.timer, &self.limits).admit(cost) {
                 return Ok(Err(misuse(error)));
             }
             match self.graphics.workspace().and_then(|workspace| workspace.send_tensor(&tensor)) {
@@ -373,10 +303,6 @@ impl Guest {
     ) -> Made {
         self.make_of(kind, &[left, right], |tensors, allowance| work(&tensors[0], &tensors[1], allowance)).await
     }
-}
-
-fn permit<'a>(budget: &'a mut Budget, timer: &CallTimer, limits: &Limits) -> Permit<'a> {
-    Permit { budget, left: timer.left().min(limits.frame_budget), taken: 0, late: false }
 }
 
 fn no_room(bytes: usize) -> Error {
@@ -683,132 +609,5 @@ impl wit::HostTensor for Guest {
         let held = self.table.delete(tensor)?;
         self.release(&held);
         Ok(())
-    }
-}
-
-fn misuse(error: compute::Error) -> Error {
-    match error {
-        compute::Error::Invalid(why) => Error::Invalid(why),
-        compute::Error::Limit(why) => Error::Limit(why),
-        error @ compute::Error::Away => Error::Unsupported(error.to_string()),
-    }
-}
-
-/// Whether the GPU has elements of this type as guests' shaders have them.
-pub fn is_word(element: compute::ElementType) -> bool {
-    matches!(element, compute::ElementType::F32 | compute::ElementType::I32)
-}
-
-/// Whether so many bytes on the GPU are such a tensor as they are.
-pub fn fits_on_gpu(element: wit::ElementType, shape: &[u32], bytes: usize) -> bool {
-    let count = shape.iter().try_fold(1_usize, |count, axis| count.checked_mul(*axis as usize));
-    let axes = (1..=compute::MAX_AXES).contains(&shape.len());
-    is_word(element_type(element)) && axes && bytes > 0 && count.and_then(|count| count.checked_mul(4)) == Some(bytes)
-}
-
-pub fn sizes(sizes: &[u32]) -> Vec<usize> {
-    sizes.iter().map(|size| *size as usize).collect()
-}
-
-/// An axis is never longer than 32 bits say.
-fn side(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-fn pair((rows, columns): (u32, u32)) -> [usize; 2] {
-    [rows as usize, columns as usize]
-}
-
-fn convolution(options: wit::Convolution) -> Convolution {
-    Convolution {
-        stride: pair(options.stride),
-        padding: pair(options.padding),
-        dilation: pair(options.dilation),
-        groups: options.groups as usize,
-    }
-}
-
-pub fn element_type(element: wit::ElementType) -> compute::ElementType {
-    match element {
-        wit::ElementType::Float32 => compute::ElementType::F32,
-        wit::ElementType::Float16 => compute::ElementType::F16,
-        wit::ElementType::Uint8 => compute::ElementType::U8,
-        wit::ElementType::Int32 => compute::ElementType::I32,
-        wit::ElementType::Int64 => compute::ElementType::I64,
-        wit::ElementType::Boolean => compute::ElementType::Boolean,
-    }
-}
-
-/// The layout, and the format whose samples it arranges.
-fn picture_layout(layout: wit::PictureLayout) -> (PixelFormat, PictureLayout) {
-    let (format, channels) = match layout.channels {
-        wit::Channels::Rgb => (PixelFormat::Rgb8, compute::Channels::Rgb),
-        wit::Channels::Gray => (PixelFormat::Gray8, compute::Channels::Gray),
-    };
-    let order = match layout.order {
-        wit::ChannelOrder::Hwc => compute::ChannelOrder::Hwc,
-        wit::ChannelOrder::Chw => compute::ChannelOrder::Chw,
-    };
-    let wit::PictureLayout { batch, element, scale, offset, .. } = layout;
-    (format, PictureLayout { channels, order, batch, element: element_type(element), scale, offset })
-}
-
-fn unary(operation: wit::UnaryOperation) -> compute::Unary {
-    use compute::Unary;
-    use wit::UnaryOperation as Wire;
-    match operation {
-        Wire::Neg => Unary::Neg,
-        Wire::Abs => Unary::Abs,
-        Wire::Sign => Unary::Sign,
-        Wire::Reciprocal => Unary::Reciprocal,
-        Wire::Exp => Unary::Exp,
-        Wire::Log => Unary::Log,
-        Wire::Sqrt => Unary::Sqrt,
-        Wire::Sin => Unary::Sin,
-        Wire::Cos => Unary::Cos,
-        Wire::Tan => Unary::Tan,
-        Wire::Asin => Unary::Asin,
-        Wire::Acos => Unary::Acos,
-        Wire::Atan => Unary::Atan,
-        Wire::Sinh => Unary::Sinh,
-        Wire::Cosh => Unary::Cosh,
-        Wire::Floor => Unary::Floor,
-        Wire::Ceil => Unary::Ceil,
-        Wire::Round => Unary::Round,
-        Wire::Erf => Unary::Erf,
-        Wire::Relu => Unary::Relu,
-        Wire::Sigmoid => Unary::Sigmoid,
-        Wire::Tanh => Unary::Tanh,
-        Wire::Softplus => Unary::Softplus,
-        Wire::Gelu => Unary::Gelu,
-        Wire::Silu => Unary::Silu,
-        Wire::HardSigmoid => Unary::HardSigmoid,
-        Wire::HardSwish => Unary::HardSwish,
-        Wire::IsNan => Unary::IsNan,
-        Wire::Not => Unary::Not,
-    }
-}
-
-fn binary(operation: wit::BinaryOperation) -> compute::Binary {
-    use compute::Binary;
-    use wit::BinaryOperation as Wire;
-    match operation {
-        Wire::Add => Binary::Add,
-        Wire::Sub => Binary::Sub,
-        Wire::Mul => Binary::Mul,
-        Wire::Div => Binary::Div,
-        Wire::Modulo => Binary::Modulo,
-        Wire::Pow => Binary::Pow,
-        Wire::Min => Binary::Min,
-        Wire::Max => Binary::Max,
-        Wire::Equal => Binary::Equal,
-        Wire::NotEqual => Binary::NotEqual,
-        Wire::Less => Binary::Less,
-        Wire::LessEqual => Binary::LessEqual,
-        Wire::Greater => Binary::Greater,
-        Wire::GreaterEqual => Binary::GreaterEqual,
-        Wire::And => Binary::And,
-        Wire::Or => Binary::Or,
-        Wire::Xor => Binary::Xor,
     }
 }
