@@ -47,7 +47,7 @@ pub enum CompileError {
 ///
 /// Lowers the process' own limits first; only for a process that does nothing else.
 pub fn compile(wasm: &Path, code: &Path) -> Result<Description, CompileError> {
-    limit_process(TIME, MEMORY)?;
+    limit_process(TIME, 2 * TIME, MEMORY)?;
     let bytes = std::fs::read(wasm).map_err(anyhow::Error::from)?;
     let limits = Limits { instances: 1, ..Limits::default() };
     let engine = Engine::start(limits, Gpu::new(Choice::Cpu), ShaderReader::none()).map_err(anyhow::Error::from)?;
@@ -109,8 +109,9 @@ fn check_imports(engine: &Engine, component: &Component, description: &Descripti
     }
 }
 
-/// Bounds what this process may take, for good, and puts it behind the host's own work.
-pub(super) fn limit_process(time: Duration, memory: u64) -> Result<(), anyhow::Error> {
+/// Bounds what this process may take of wall time, of its processors' time and of memory, for good, and puts it behind the host's
+/// own work.
+pub(super) fn limit_process(time: Duration, processor: Duration, memory: u64) -> Result<(), anyhow::Error> {
     // A host that is killed cannot end its children.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     std::thread::Builder::new().name("deadline".to_owned()).spawn(move || {
@@ -120,7 +121,7 @@ pub(super) fn limit_process(time: Duration, memory: u64) -> Result<(), anyhow::E
     let cap = |limit| Rlimit { current: Some(limit), maximum: Some(limit) };
     // Data, not address space: memories reserve far more addresses than they use.
     setrlimit(Resource::Data, cap(memory))?;
-    setrlimit(Resource::Cpu, cap(2 * time.as_secs()))?;
+    setrlimit(Resource::Cpu, cap(processor.as_secs()))?;
     setrlimit(Resource::Core, cap(0))?;
     // Streams come first.
     nice(NICE)?;

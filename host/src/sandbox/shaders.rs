@@ -11,8 +11,9 @@ use rillbox_gpu::Error;
 
 use super::compile::{REFUSED, limit_process};
 
-/// Wall time of the child.
+/// Processor time of the child, and wall time of one that does not get it.
 const TIME: Duration = Duration::from_secs(2);
+const WALL: Duration = Duration::from_secs(10);
 
 /// Writable memory of the child.
 const MEMORY: u64 = 256 << 20;
@@ -38,7 +39,7 @@ impl ShaderReader {
         Self(None)
     }
 
-    /// Says what is wrong with a shader, if anything is. It waits for the child.
+    /// Says what is wrong with a shader, if anything is. It waits for the child, which ends by itself.
     pub fn read(&self, wgsl: &str) -> Result<(), Error> {
         let Some(program) = &self.0 else { return Ok(()) };
         close_fds::set_fds_cloexec_threadsafe(3, &[]);
@@ -74,7 +75,7 @@ impl ShaderReader {
 ///
 /// Lowers the process' own limits first; only for a process that does nothing else.
 pub fn read_shader() -> ExitCode {
-    let read = limit_process(TIME, MEMORY).and_then(|()| {
+    let read = limit_process(WALL, TIME, MEMORY).and_then(|()| {
         let reader = std::thread::Builder::new().stack_size(STACK).spawn(|| {
             let mut wgsl = String::new();
             std::io::stdin().read_to_string(&mut wgsl).map(|_| rillbox_gpu::check(&wgsl))

@@ -26,7 +26,6 @@ mod strain;
 mod stream;
 mod streams;
 mod totals;
-mod turns;
 
 pub use crate::sandbox::{ByKind, Done, HttpMeter, Work};
 pub use change::{ChangeRejected, ChangeRequest};

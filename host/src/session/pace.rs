@@ -22,11 +22,6 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// When the last picture is due.
-    pub fn last_due(&self) -> Option<Instant> {
-        self.last.map(|(due, _)| due)
-    }
-
     /// When the picture of this time, whose bytes arrived at `arrived`, is due.
     pub fn due(&mut self, arrived: Instant, pts: Ticks) -> Instant {
         let due = match self.last {

@@ -19,7 +19,6 @@ use super::pace::Pace;
 use super::params::HostParams;
 use super::processor::{Direction, Director, Handle, Inlet, Inlets, Role, Stage};
 use super::strain::Strain;
-use super::turns::{self, Turn};
 use crate::sandbox::Engine;
 
 /// Pieces of bytes that wait to be decoded.
@@ -161,7 +160,6 @@ impl Decoder {
             match source {
                 Source::Bytes(bytes, at) => {
                     arrived = at;
-                    let _turn = self.turn();
                     self.input.push(&bytes, &mut |item| media.push(item));
                 }
                 Source::EndOfSegment => self.input.end_segment(&mut |item| media.push(item)),
@@ -178,12 +176,6 @@ impl Decoder {
         }
         self.input.finish(&mut |item| media.push(item));
         self.hand_on(&mut media, arrived);
-    }
-
-    /// To decode ahead of time: of live streams alone, for files are.
-    fn turn(&self) -> Option<Turn> {
-        self.strain.as_ref()?;
-        turns::MEDIA.take_here(self.pace.last_due()?)
     }
 
     /// Whether somebody still wants frames.
@@ -285,7 +277,6 @@ impl Encoder {
         if let Some(strain) = &mut self.strain {
             self.output.set_effort(strain.note(timed.due.elapsed(), Instant::now()));
         }
-        let _turn = self.strain.as_ref().and_then(|_| turns::MEDIA.take_here(timed.due));
         let left_out = self.output.out_of_order();
         self.output.video(&frame, &mut emit(&self.emit))?;
         if self.output.out_of_order() == left_out {

@@ -15,7 +15,6 @@ use crate::sandbox::{Failure, GuestOutput, Place, VideoResult};
 use crate::session::frames::{Item, Timed};
 use crate::session::happenings::Happening;
 use crate::session::meters::Meters;
-use crate::session::turns;
 
 /// Orders that wait while a call runs.
 pub(super) const ORDERS: usize = 8;
@@ -158,10 +157,8 @@ impl Lane {
         let Some(instance) = slot.instance().await else {
             return self.stage.send(Item::Video(timed)).await;
         };
-        let turn = if self.stage.live { turns::PROCESSORS.take(timed.due).await } else { None };
         let began = Instant::now();
         let result = instance.video(&timed.frame).await;
-        drop(turn);
         let (took, ran) = (began.elapsed(), instance.ran());
         self.stage.meters.guest_time(took);
         self.load.ran(ran, Instant::now());
