@@ -4,7 +4,7 @@
 //! `wasm32-wasip2`. The host calls it for each frame of a stream; what it does not touch is neither converted nor copied.
 //!
 //! ```
-//! use rillbox_sdk::{PixelFormat, Processor, Result, VideoFrame, VideoOutcome};
+//! use rillbox_sdk::{ColorRange, I420Mut, PixelFormat, Processor, Result, VideoFrame, VideoOutcome};
 //!
 //! /// What a user of the stream can set; the doc comments become the schema's descriptions.
 //! #[derive(serde::Deserialize, schemars::JsonSchema)]
