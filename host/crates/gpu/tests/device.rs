@@ -482,19 +482,19 @@ fn a_device_that_is_gone_is_replaced() {
     assert!(read(&mut workspace, &image).iter().all(|byte| *byte == 0));
 }
 
+const SLOW: &str = "
+@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    for (var i = 0u; i < 60000u; i++) { out[id.x] = out[id.x] * 3u + i; }
+}";
+
 /// Catches a wait that does not end, and a device that does not answer and is kept.
 #[test]
 fn what_is_late_is_told_of() {
     let gpu = Gpu::new(Choice::Any);
     let device = gpu.open().unwrap();
     let mut workspace = Workspace::new(&device).unwrap();
-    let slow = device.compile(
-        "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
-        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-            for (var i = 0u; i < 60000u; i++) { out[id.x] = out[id.x] * 3u + i; }
-        }",
-    );
-    let slow = slow.unwrap();
+    let slow = device.compile(SLOW).unwrap();
     let out = workspace.buffer(4 * 65_536).unwrap();
     for _ in 0..4 {
         workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], [512, 1, 1]).unwrap();
@@ -518,17 +518,11 @@ fn what_is_late_is_told_of() {
 fn whoever_leaves_too_much_unfinished_loses_it_alone() {
     let device = Gpu::new(Choice::Any).open().unwrap();
     let mut workspace = Workspace::new(&device).unwrap();
-    let slow = device.compile(
-        "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
-        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-            for (var i = 0u; i < 60000u; i++) { out[id.x] = out[id.x] * 3u + i; }
-        }",
-    );
-    let slow = slow.unwrap();
+    let slow = device.compile(SLOW).unwrap();
     let out = workspace.buffer(4 * 4_096).unwrap();
     let refused = loop {
         workspace.begin();
-        workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], [64, 1, 1]).unwrap();
+        workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], [16, 1, 1]).unwrap();
         let read = workspace.read_buffer(&out).unwrap();
         if let Err(error) = workspace.submit() {
             assert!(matches!(error, Error::Late | Error::Busy), "{error}");
