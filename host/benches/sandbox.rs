@@ -7,12 +7,16 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rillbox::Allocator;
 use rillbox::registry::Compiler;
 use rillbox::sandbox::{
     ChildCompiler, Choice, Component, Engine, Gpu, HttpAccess, Identity, Instance, Limits, ShaderReader, VideoResult,
 };
 use rillbox_media::{Color, ColorMatrix, ColorRange, PixelFormat, Ticks, VideoFrame, convert};
 use serde_json::{Value, json};
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 /// Instances that are there while others are made.
 const ALIVE: usize = 500;

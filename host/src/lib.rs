@@ -4,6 +4,7 @@
 //! WebAssembly component), encodes what comes back and publishes it. ARCHITECTURE.md has the map.
 
 pub mod access;
+mod allocator;
 pub mod api;
 pub mod cli;
 pub mod clip;
@@ -13,3 +14,5 @@ pub mod sandbox;
 pub mod serve;
 pub mod session;
 pub mod telemetry;
+
+pub use allocator::Allocator;

@@ -1,10 +1,9 @@
 //! The `rillbox` program.
 
-use tikv_jemallocator::Jemalloc;
+use rillbox::Allocator;
 
-// FFmpeg's frames come from it, too. It is set up where it is built, in `.cargo/config.toml`.
 #[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> std::process::ExitCode {
     rillbox::cli::main()

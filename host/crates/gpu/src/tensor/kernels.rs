@@ -19,7 +19,8 @@ macro_rules! kernels {
 }
 
 kernels! {
-    "elementwise": Unary = "unary", Binary = "binary", Ternary = "ternary", Convert = "convert";
+    "elementwise": Unary = "unary", Binary = "binary", Choose = "choose", Blend = "blend",
+        Convert = "convert";
     "reduce": ReduceEach = "reduce_each", ReduceTogether = "reduce_together", ArgEach = "arg_each",
         ArgTogether = "arg_together", SoftmaxEach = "softmax_each", SoftmaxTogether = "softmax_together";
     "layout": Copy = "copy", Pad = "pad", Gather = "gather", ColorMatrix = "color_matrix";

@@ -4,9 +4,13 @@
 //! An element is a word, whatever its type, so that one kernel does for all: `float16` is rounded after each operation,
 //! `uint8` and `boolean` are whole numbers. Of `int64` there is what fits into 32 bits, which indices do.
 
+mod bounds;
 mod kernels;
+mod launch;
+mod operand;
 mod params;
 mod picture;
+mod reduction;
 mod tasks;
 
 use std::fmt;
@@ -23,14 +27,14 @@ use crate::limits;
 use crate::usage::{Pass, Usage};
 use crate::workspace::{Buffer, Grid, Workspace};
 
+use bounds::Bounds;
 pub(crate) use kernels::Kernels;
 use params::Params;
 
 /// Elements that the device has: what a [`Tensor`] refers to that is there.
 pub struct Elements {
     buffer: wgpu::Buffer,
-    /// None is below the first nor above the second, where they are whole numbers.
-    bounds: (i64, i64),
+    bounds: Bounds,
     spare: Arc<Spare>,
 }
 
@@ -111,15 +115,6 @@ pub fn bytes_of(count: usize) -> usize {
     (count * 4).next_multiple_of(8)
 }
 
-/// Bounds of whole numbers of this type, as far as they go on the device.
-fn widest(element: ElementType) -> (i64, i64) {
-    match element {
-        ElementType::U8 => (0, 255),
-        ElementType::Boolean => (0, 1),
-        _ => (i32::MIN.into(), i32::MAX.into()),
-    }
-}
-
 impl Workspace {
     /// A tensor on the device, of the elements that one has here. None where the device has no such elements.
     pub fn send_tensor(&mut self, tensor: &Tensor) -> Result<Option<Tensor>, Error> {
@@ -157,13 +152,13 @@ impl Workspace {
         if buffer.bytes() != count * 4 {
             return Err(Error::Invalid(format!("{} bytes for {count} elements", buffer.bytes())));
         }
-        let elements = self.fresh(count, widest(element))?;
+        let elements = self.fresh(count, Bounds::of(element))?;
         self.copy(buffer.raw(), &elements.buffer);
         Ok(Tensor::away(element, shape, Arc::new(elements)))
     }
 
     /// Elements for a result, of which a kernel writes every one.
-    fn fresh(&mut self, count: usize, bounds: (i64, i64)) -> Result<Elements, Error> {
+    fn fresh(&mut self, count: usize, bounds: Bounds) -> Result<Elements, Error> {
         let size = bytes_of(count);
         let spare = self.spare_tensors.clone();
         let buffer = match spare.take(size as u64) {
@@ -208,13 +203,13 @@ fn foreign() -> Error {
 }
 
 /// Elements as the device has them, and their bounds. None if it cannot have them.
-fn words(tensor: &Tensor) -> Option<(Vec<u32>, (i64, i64))> {
+fn words(tensor: &Tensor) -> Option<(Vec<u32>, Bounds)> {
     let bytes = tensor.bytes();
-    let floats = |of: Vec<u32>| Some((of, widest(ElementType::F32)));
+    let floats = |of: Vec<u32>| Some((of, Bounds::of(ElementType::F32)));
     let whole = |of: Vec<i32>| {
         let least = of.iter().min().copied().unwrap_or(0);
         let most = of.iter().max().copied().unwrap_or(0);
-        Some((of.into_iter().map(i32::cast_unsigned).collect(), (least.into(), most.into())))
+        Some((of.into_iter().map(i32::cast_unsigned).collect(), Bounds::new(least.into(), most.into())))
     };
     match tensor.element() {
         ElementType::F32 => floats(bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect()),

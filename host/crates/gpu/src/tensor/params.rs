@@ -53,9 +53,10 @@ impl Params {
         self
     }
 
-    /// With these numbers.
-    pub fn with_numbers(self, numbers: [[u32; 4]; 4]) -> Self {
-        Self { numbers, ..self }
+    /// With these as the first of its numbers.
+    pub fn with_numbers<const ROWS: usize>(mut self, numbers: [[u32; 4]; ROWS]) -> Self {
+        self.numbers[..ROWS].copy_from_slice(&numbers);
+        self
     }
 }
 

@@ -6,9 +6,10 @@ use bytemuck::bytes_of;
 use rillbox_compute::{ChannelOrder, Channels, ElementType, PictureLayout, Tensor};
 use wgpu::BindingResource;
 
+use super::bounds::Bounds;
 use super::kernels::Name;
 use super::params::Params;
-use super::{Elements, foreign, widest};
+use super::{Elements, foreign};
 use crate::color::Color;
 use crate::download::Download;
 use crate::error::Error;
@@ -49,7 +50,7 @@ impl Workspace {
         let (width, height) = source.size();
         let (width, height) = (width as usize, height as usize);
         let shape = layout.shape(width, height);
-        let result = self.fresh(shape.iter().product(), widest(layout.element))?;
+        let result = self.fresh(shape.iter().product(), Bounds::of(layout.element))?;
         let count = width * height;
         if layout.channels == Channels::Gray {
             let words = source.layout().strides().0 / 4;

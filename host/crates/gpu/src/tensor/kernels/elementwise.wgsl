@@ -20,6 +20,11 @@ fn hard_sigmoid(x: f32) -> f32 {
     return clamp(x / 6.0 + 0.5, 0.0, 1.0);
 }
 
+const IS_NAN = 27u;
+
+// What is done to whole numbers is numbered from here on.
+const WHOLE = 100u;
+
 // In the order of `Unary`.
 fn unary_float(x: f32) -> f32 {
     switch params.operation {
@@ -57,9 +62,9 @@ fn unary_float(x: f32) -> f32 {
 
 fn unary_whole(x: i32) -> i32 {
     switch params.operation {
-        case 100u: { return -x; }
-        case 101u: { return abs(x); }
-        case 102u: { return sign(x); }
+        case WHOLE: { return -x; }
+        case WHOLE + 1u: { return abs(x); }
+        case WHOLE + 2u: { return sign(x); }
         // Not.
         default: { return 1 - x; }
     }
@@ -72,16 +77,16 @@ fn unary(own: Invocation) {
         return;
     }
     let word = a[index];
-    if params.operation == 27u {
+    if params.operation == IS_NAN {
         result[index] = u32(is_nan(word));
-    } else if params.operation >= 100u {
+    } else if params.operation >= WHOLE {
         result[index] = of_whole(unary_whole(whole(word)));
     } else {
         result[index] = of_float(unary_float(float(word)));
     }
 }
 
-// Of negative numbers there are whole powers alone.
+// Of negative numbers there are whole powers alone; of others NaN, which the kernel is told, as WGSL has no such constant.
 fn power(x: f32, y: f32) -> f32 {
     if y == 0.0 {
         return 1.0;
@@ -89,10 +94,14 @@ fn power(x: f32, y: f32) -> f32 {
     let odd = floor(y) == y && abs(y % 2.0) == 1.0;
     let size = select(pow(abs(x), y), select(0.0, 1.0 / abs(x), y < 0.0), x == 0.0);
     if x < 0.0 && floor(y) != y {
-        return bitcast<f32>(params.numbers[3].x);
+        return bitcast<f32>(params.numbers[1].y);
     }
     return select(size, -size, x < 0.0 && odd);
 }
+
+// Of `Binary`: the first and the last that compare.
+const EQUAL = 8u;
+const GREATER_EQUAL = 13u;
 
 // In the order of `Binary`; comparisons are elsewhere.
 fn binary_float(x: f32, y: f32) -> f32 {
@@ -129,11 +138,11 @@ fn binary_whole(x: i32, y: i32) -> i32 {
 // In the order of `Binary`, from `Equal` on.
 fn compared(less: bool, equal: bool, greater: bool) -> bool {
     switch params.operation {
-        case 8u: { return equal; }
-        case 9u: { return !equal; }
-        case 10u: { return less; }
-        case 11u: { return less || equal; }
-        case 12u: { return greater; }
+        case EQUAL: { return equal; }
+        case EQUAL + 1u: { return !equal; }
+        case EQUAL + 2u: { return less; }
+        case EQUAL + 3u: { return less || equal; }
+        case EQUAL + 4u: { return greater; }
         default: { return greater || equal; }
     }
 }
@@ -143,6 +152,7 @@ fn operand(place: u32, word: u32) -> u32 {
     return select(word, params.numbers[0][place + 1u], (params.numbers[0].x & (1u << place)) != 0u);
 }
 
+// `numbers[1]`: 1 for floating point; NaN.
 @compute @workgroup_size(256)
 fn binary(own: Invocation) {
     let index = number_of(own);
@@ -152,7 +162,7 @@ fn binary(own: Invocation) {
     let at = places(index);
     let x = operand(0u, a[at.x]);
     let y = operand(1u, b[at.y]);
-    let compares = params.operation >= 8u && params.operation <= 13u;
+    let compares = params.operation >= EQUAL && params.operation <= GREATER_EQUAL;
     if params.numbers[1].x == 1u {
         let p = float(x);
         let q = float(y);
@@ -172,22 +182,30 @@ fn binary(own: Invocation) {
     }
 }
 
-// 0 chooses, 1 blends.
+// One of two, as the first operand says.
 @compute @workgroup_size(256)
-fn ternary(own: Invocation) {
+fn choose(own: Invocation) {
     let index = number_of(own);
     if index >= params.count {
         return;
     }
     let at = places(index);
-    let by = operand(0u, a[at.x]);
     let one = operand(1u, b[at.y]);
     let other = operand(2u, c[at.z]);
-    if params.operation == 0u {
-        result[index] = select(other, one, by != 0u);
-    } else {
-        result[index] = of_float(float(one) + (float(other) - float(one)) * float(by));
+    result[index] = select(other, one, operand(0u, a[at.x]) != 0u);
+}
+
+// Between two, as far as the first operand says.
+@compute @workgroup_size(256)
+fn blend(own: Invocation) {
+    let index = number_of(own);
+    if index >= params.count {
+        return;
     }
+    let at = places(index);
+    let one = float(operand(1u, b[at.y]));
+    let other = float(operand(2u, c[at.z]));
+    result[index] = of_float(one + (other - one) * float(operand(0u, a[at.x])));
 }
 
 // Towards 0, and held within what there is; what is no number is 0.
@@ -202,8 +220,16 @@ fn to_whole(word: u32, least: f32, most: f32) -> i32 {
     return i32(max(value, least));
 }
 
-// 0 clamps floating point, 1 whole numbers; 2 makes floating point of whole numbers; 3 makes bytes of floating point, 4 i32; 5
-// changes floating point, and 6 whole numbers, by rounding alone; 7 says what is not 0.
+const CLAMP_FLOATS = 0u;
+const CLAMP_WHOLES = 1u;
+const WHOLES_TO_FLOATS = 2u;
+const FLOATS_TO_BYTES = 3u;
+const FLOATS_TO_WHOLES = 4u;
+const ROUND_FLOATS = 5u;
+const WRAP_WHOLES = 6u;
+const NOT_ZERO = 7u;
+
+// `numbers[0]`: the least, the most, and 1 for floating point.
 @compute @workgroup_size(256)
 fn convert(own: Invocation) {
     let index = number_of(own);
@@ -214,17 +240,20 @@ fn convert(own: Invocation) {
     let low = params.numbers[0].x;
     let high = params.numbers[0].y;
     switch params.operation {
-        case 0u: {
+        case CLAMP_FLOATS: {
             let value = float(word);
             result[index] = select(select(word, high, value > float(high)), low, value < float(low));
         }
-        case 1u: { result[index] = bitcast<u32>(clamp(whole(word), whole(low), whole(high))); }
-        case 2u: { result[index] = of_float(f32(whole(word))); }
-        case 3u: { result[index] = bitcast<u32>(to_whole(word, 0.0, 255.0)); }
-        case 4u: { result[index] = bitcast<u32>(to_whole(word, -2147483648.0, 2147483648.0)); }
-        case 5u: { result[index] = of_float(float(word)); }
-        case 6u: { result[index] = of_whole(whole(word)); }
+        case CLAMP_WHOLES: { result[index] = bitcast<u32>(clamp(whole(word), whole(low), whole(high))); }
+        case WHOLES_TO_FLOATS: { result[index] = of_float(f32(whole(word))); }
+        case FLOATS_TO_BYTES: { result[index] = bitcast<u32>(to_whole(word, 0.0, 255.0)); }
+        case FLOATS_TO_WHOLES: { result[index] = bitcast<u32>(to_whole(word, -2147483648.0, 2147483648.0)); }
+        case ROUND_FLOATS: { result[index] = of_float(float(word)); }
+        case WRAP_WHOLES: { result[index] = of_whole(whole(word)); }
         // Both zeros of floating point are 0.
-        default: { result[index] = u32((word & select(0xffffffffu, 0x7fffffffu, high == 1u)) != 0u); }
+        case NOT_ZERO, default: {
+            let sign = select(0u, 0x80000000u, params.numbers[0].z == 1u);
+            result[index] = u32((word & ~sign) != 0u);
+        }
     }
 }

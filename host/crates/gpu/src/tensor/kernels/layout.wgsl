@@ -11,8 +11,12 @@ fn copy(own: Invocation) {
     result[params.numbers[0].y + at.y] = a[params.numbers[0].x + at.x];
 }
 
-// Of each axis: its length, how many are before the source's, how long that is, and its step. 0 puts the number there is in
-// `numbers[0].x`, 1 mirrors, 2 repeats the edge.
+// Beyond the edges is what `numbers[0].x` is, the picture mirrored, or what the edge is.
+const CONSTANT = 0u;
+const REFLECT = 1u;
+const EDGE = 2u;
+
+// Of each axis: its length, how many are before the source's, how long that is, and its step.
 @compute @workgroup_size(256)
 fn pad(own: Invocation) {
     let index = number_of(own);
@@ -29,12 +33,12 @@ fn pad(own: Invocation) {
         rest /= along.x;
         inside &= place >= 0 && place <= last;
         var at = clamp(place, 0, last);
-        if params.operation == 1u {
+        if params.operation == REFLECT {
             at = select(abs(place), 2 * last - place, place > last);
         }
         origin += u32(at) * along.w;
     }
-    if params.operation == 0u && !inside {
+    if params.operation == CONSTANT && !inside {
         result[index] = params.numbers[0].x;
     } else {
         result[index] = a[origin];

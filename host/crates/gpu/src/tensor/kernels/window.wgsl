@@ -6,7 +6,10 @@ fn element(plane: u32, row: i32, column: i32) -> f32 {
     return float(a[(i32(plane) * size.x + at.x) * size.y + at.y]);
 }
 
-// 0 takes the largest, 1 the mean. `numbers[1]`: size and strides; `[2].xy`: padding, which does not count.
+// In the order of `Pooling`: the other is the mean.
+const MAX = 0u;
+
+// `numbers[1]`: size and strides; `[2].xy`: padding, which does not count.
 @compute @workgroup_size(256)
 fn pool2d(own: Invocation) {
     let index = number_of(own);
@@ -30,7 +33,7 @@ fn pool2d(own: Invocation) {
         }
     }
     let area = last - first;
-    result[index] = of_float(select(sum / f32(area.x * area.y), most, params.operation == 0u));
+    result[index] = of_float(select(sum / f32(area.x * area.y), most, params.operation == MAX));
 }
 
 // Weights of four neighbours of a place between the second and the third, with a = −0.75.
@@ -41,7 +44,10 @@ fn cubic(t: f32) -> vec4<f32> {
     return vec4(far.x, near.y, near.z, far.w);
 }
 
-// 0 takes the nearest, 1 is of two by two, 2 of four by four.
+// In the order of `ResizeMethod`: the third is of four by four.
+const NEAREST = 0u;
+const BILINEAR = 1u;
+
 @compute @workgroup_size(256)
 fn resize(own: Invocation) {
     let index = number_of(own);
@@ -52,7 +58,7 @@ fn resize(own: Invocation) {
     let after = params.numbers[0].zw;
     let place = vec2((index / after.y) % after.x, index % after.y);
     let plane = index / (after.x * after.y);
-    if params.operation == 0u {
+    if params.operation == NEAREST {
         let at = vec2<i32>(place * before / after);
         result[index] = of_float(element(plane, at.x, at.y));
         return;
@@ -61,7 +67,7 @@ fn resize(own: Invocation) {
     let corner = vec2<i32>(floor(between));
     let share = between - floor(between);
     var sum = 0.0;
-    if params.operation == 1u {
+    if params.operation == BILINEAR {
         let rows = vec2(1.0 - share.x, share.x);
         for (var row = 0; row < 2; row++) {
             let left = element(plane, corner.x + row, corner.y);
