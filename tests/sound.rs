@@ -164,9 +164,14 @@ async fn showcase_does_what_two_calls_name() {
 
 /// Runs bursts through a guest that silences them and does something else with every third run.
 async fn muted(act: &str) -> (Heard, Heard, Vec<i64>, Value) {
+    muted_of(act, "-c:a aac").await
+}
+
+/// The same of a source in this codec.
+async fn muted_of(act: &str, codec: &str) -> (Heard, Heard, Vec<i64>, Value) {
     let host = Host::start();
     host.upload("mute", &hostile("mute")).await;
-    let segments = sound("stereo", 2, "-c:a aac");
+    let segments = sound("stereo", 2, codec);
     let (out, status) = host.run("muted", "mute", json!({ "act": act }), &segments).await;
     let received = out.concat();
     (Heard::of(&segments.concat()), Heard::of(&received), media::pts(&received, "a"), status)
@@ -205,10 +210,13 @@ async fn a_failing_processor_costs_no_sound() {
     }
 }
 
-/// Catches a stream that goes on where a processor of sound gives none back, or that waits for it.
+/// Catches a stream that ends where a processor of sound gives none back, or runs of nothing, or that waits for it. Sound of
+/// another rate goes through a resampler.
 #[tokio::test(flavor = "multi_thread")]
 async fn sound_may_be_withheld() {
-    let (sent, heard, _, status) = muted("swallow").await;
-    assert_eq!(status["state"], "ENDED", "{status}");
-    assert!(heard.seconds() > sent.seconds() / 2.0, "{} of {} s", heard.seconds(), sent.seconds());
+    for (act, codec) in [("swallow", "-c:a aac"), ("empty", "-c:a aac"), ("empty", "-c:a aac -ar 44100")] {
+        let (sent, heard, _, status) = muted_of(act, codec).await;
+        assert_eq!(status["state"], "ENDED", "{act}, {codec}: {status}");
+        assert!(heard.seconds() > sent.seconds() / 2.0, "{act}, {codec}: {} of {} s", heard.seconds(), sent.seconds());
+    }
 }

@@ -7,7 +7,7 @@ use crate::imports::data as host;
 
 /// Puts one JSON value into the stream's data channel. What is published within 333 ms leaves together.
 ///
-/// [`Refusal::Limit`] beyond 60 KiB in that time, [`Refusal::Invalid`] when `value` has no JSON form.
+/// [`Refusal::Limit`] beyond 60 KiB in that time, or 256 values and events between two frames, [`Refusal::Invalid`] when `value` has no JSON form.
 pub fn publish<T: Serialize + ?Sized>(value: &T) -> Result<(), Refusal> {
     host::publish(&json(value)?)
 }

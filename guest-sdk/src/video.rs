@@ -5,8 +5,8 @@ use std::ops::Deref;
 use crate::imports::video as host;
 use crate::{Refusal, Timestamp};
 
-/// How bytes of a picture of width W and height H, even in the host, are laid out. Rows are not padded; CW = ⌈W/2⌉ and
-/// CH = ⌈H/2⌉.
+/// How bytes of a picture of width W and height H, even in the host, are laid out. Rows are not padded; CW = W/2 and
+/// CH = H/2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PixelFormat {
     /// Planes Y (W×H), Cb (CW×CH), Cr (CW×CH), one after the other, 8 bits a sample.
@@ -67,12 +67,12 @@ impl<'a> VideoFrame<'a> {
         Self(Handle::Borrowed(handle))
     }
 
-    /// Pixels a row, ≥ 1.
+    /// Pixels a row: even, ≥ 2.
     pub fn width(&self) -> u32 {
         host::width(self.handle())
     }
 
-    /// Rows, ≥ 1.
+    /// Rows: even, ≥ 2.
     pub fn height(&self) -> u32 {
         host::height(self.handle())
     }

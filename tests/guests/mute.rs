@@ -16,6 +16,8 @@ enum Act {
     Spin,
     /// Gives nothing.
     Swallow,
+    /// Gives a run of no samples.
+    Empty,
 }
 
 #[derive(Default, serde::Deserialize, schemars::JsonSchema)]
@@ -54,6 +56,10 @@ impl Processor for Mute {
                 std::hint::spin_loop();
             },
             Act::Swallow => Ok(vec![]),
+            Act::Empty => {
+                frame.replace_samples(SampleOrder::Planar, &[])?;
+                Ok(vec![frame])
+            }
         }
     }
 }

@@ -162,6 +162,8 @@ fn long() -> Result<()> {
     let square = Tensor::full(ElementType::F16, &[SIDE, SIDE], 0.5);
     let planes = square.reshape(&[1, 1, SIDE as i32, SIDE as i32]);
     let kernel = Tensor::full(ElementType::F16, &[64, 1, 31, 31], 0.5);
+    let small = Tensor::full(ElementType::F32, &[1 << 20, 1, 1], 0.5);
+    let column = small.reshape(&[1, 1, -1, 1]);
     let long = [
         ("a product of large matrices", square.matmul(&square)),
         ("a convolution with a large kernel", planes.conv2d(&kernel, None, Convolution::default())),
@@ -169,6 +171,8 @@ fn long() -> Result<()> {
             "a window of everything",
             planes.average_pool2d(Window { size: (1_000, 1_000), stride: (1, 1), padding: (0, 0) }),
         ),
+        ("products of many small matrices", small.matmul(&small)),
+        ("a plane between two sizes", column.resize(2, 1 << 15, Resize::Bilinear)),
         ("a size beyond memory", planes.resize(1 << 20, 1 << 10, Resize::Nearest)),
         ("a table of everything against everything", square.reshape(&[-1, 1]).equal(&square.reshape(&[1, -1]))),
         ("ten gigabytes", Tensor::full(ElementType::F32, &[1 << 20, 2_560], 1.0)),

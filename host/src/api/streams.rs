@@ -159,7 +159,7 @@ async fn params(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -
         Some(_) => return Err(ApiError::bad_request("gateway_request_id must be text")),
     };
     let stream = find(&streams, body::header_id(&headers)?.or(id))?;
-    update(&stream, params).await
+    update(&streams, stream, params).await
 }
 
 /// Change params of the stream of this id.
@@ -176,11 +176,11 @@ async fn params(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -
         (status = 422, description = "The processor refused", body = Problem)))]
 async fn params_of_one(State(streams): App, Named(id): Named, Payload(bytes): Body) -> Result<Json<Done>, ApiError> {
     let params = body::json(&bytes)?;
-    update(&*streams.get(&id)?, params).await
+    update(&streams, streams.get(&id)?, params).await
 }
 
-async fn update(stream: &Stream, params: Map<String, Value>) -> Result<Json<Done>, ApiError> {
-    stream.params.update(&Value::Object(params)).await?;
+async fn update(streams: &Streams, stream: Arc<Stream>, params: Map<String, Value>) -> Result<Json<Done>, ApiError> {
+    streams.update_params(stream.clone(), Value::Object(params)).await?;
     Ok(Done::json("params updated", Some(&stream.id)))
 }
 
@@ -197,7 +197,8 @@ async fn update(stream: &Stream, params: Map<String, Value>) -> Result<Json<Done
 async fn status(State(streams): App, headers: HeaderMap) -> Result<Json<Status>, ApiError> {
     let stream = match find(&streams, body::header_id(&headers)?) {
         Err(UnknownStream::None) => {
-            streams.list().pop().ok_or_else(|| ApiError::not_found("no stream has been started"))?
+            let ended = streams.list().into_iter().max_by_key(|stream| stream.meters.ended());
+            ended.ok_or_else(|| ApiError::not_found("no stream has been started"))?
         }
         found => found?,
     };
@@ -217,9 +218,16 @@ async fn status(State(streams): App, headers: HeaderMap) -> Result<Json<Status>,
         (status = 400, description = "Several streams run", body = Problem),
         (status = 404, description = "An id never seen", body = Problem)))]
 async fn stop(State(streams): App, headers: HeaderMap, body: Result<Body, ApiError>) -> Result<Json<Done>, ApiError> {
-    let named = body.ok().and_then(|Payload(bytes)| serde_json::from_slice::<Value>(&bytes).ok());
-    let named = named.and_then(|value| value.get("gateway_request_id")?.as_str().map(str::to_owned));
-    match body::header_id(&headers)?.or(named).map_or_else(|| Ok(streams.only()?.id.clone()), Ok) {
+    let id = match (body::header_id(&headers)?, body) {
+        (Some(id), _) => Some(id),
+        // It may have named one.
+        (None, Err(error)) => return Err(error),
+        (None, Ok(Payload(bytes))) => {
+            let value: Option<Value> = serde_json::from_slice(&bytes).ok();
+            value.and_then(|value| value.get("gateway_request_id")?.as_str().map(str::to_owned))
+        }
+    };
+    match id.map_or_else(|| Ok(streams.only()?.id.clone()), Ok) {
         Ok(id) => stop_stream(&streams, &id).await,
         Err(UnknownStream::None) => Ok(Done::json("no stream is running", None)),
         Err(error) => Err(error.into()),

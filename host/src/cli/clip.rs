@@ -155,7 +155,7 @@ impl Run {
             summary.guest_time[1].as_secs_f64() * 1e3,
         );
         if let Some(error) = summary.last_error {
-            bail!("{} frames passed through unprocessed; the last error: {error}", summary.errors);
+            bail!("{} frames passed through unprocessed; the last error: {error}", summary.unprocessed);
         }
         Ok(())
     }

@@ -68,8 +68,17 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Threads for what blocks and ends by itself: files, names, compiling.
+const BLOCKING: usize = 512;
+
 fn run(command: Command) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("io").build()?;
+    // A stream's decoder and its encoder have one each for as long as it runs.
+    let streams = if let Command::Serve(serve) = &command { serve.max_streams() } else { 1 };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("io")
+        .max_blocking_threads(BLOCKING.saturating_add(streams.saturating_mul(2)))
+        .build()?;
     let ended = runtime.block_on(async {
         let stop = stop_on_signal()?;
         match command {

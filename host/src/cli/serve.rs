@@ -157,6 +157,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 impl Serve {
+    /// Streams at once.
+    pub fn max_streams(&self) -> usize {
+        self.max_streams
+    }
+
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let allowed = (!self.allow_url.is_empty()).then(|| Places::parse(&self.allow_url));
         let places = allowed.transpose().context("--allow-url")?;

@@ -38,9 +38,9 @@ pub struct RunSummary {
     pub frames_out: u64,
     /// Pictures that the processor withheld.
     pub frames_withheld: u64,
-    /// Errors, traps and overruns of the processor.
-    pub errors: u64,
-    /// The last of them.
+    /// Frames that came out as they were, since the processor failed or was in quarantine.
+    pub unprocessed: u64,
+    /// Its last error.
     pub last_error: Option<String>,
     /// Median and 99th percentile of the processor's time for a picture.
     pub guest_time: [Duration; 2],
@@ -62,13 +62,17 @@ pub async fn run(host: &Host, options: RunOptions) -> anyhow::Result<RunSummary>
     let meters = Arc::new(Meters::new());
     let began = Instant::now();
     let Pipeline { source, emitted, mut stages, .. } =
-        Pipeline::start(prepared.pipeline, &host.engine, prepared.role, &meters)?;
+        Pipeline::start(prepared.pipeline, &host.engine, prepared.role, &meters);
     let stop = options.stop;
-    let reader = spawn_blocking(move || read(segments, &source, &stop));
+    let reader = spawn_blocking({
+        let stop = stop.clone();
+        move || read(segments, &source, &stop)
+    });
     let part = options.output.with_extension("ts.part");
     let writer = spawn_blocking({
         let part = part.clone();
-        move || write(&part, emitted)
+        // Whatever is still to be read would not be written.
+        move || write(&part, emitted).inspect_err(|_| stop.cancel())
     });
     let mut ended = Ok(());
     while let Some(stage) = stages.join_next().await {
@@ -89,7 +93,10 @@ fn summary(meters: &Meters, took: Duration) -> RunSummary {
         frames_in: meters.frames_in.get(),
         frames_out: meters.frames_out.get(),
         frames_withheld: meters.frames_withheld.get(),
-        errors: meters.guest_errors.get() + meters.guest_traps.get() + meters.guest_overruns.get(),
+        unprocessed: meters.guest_errors.get()
+            + meters.guest_traps.get()
+            + meters.guest_overruns.get()
+            + meters.frames_skipped.get(),
         last_error: meters.condition().borrow().last_error.clone(),
         guest_time: meters.snapshot().guest_time,
         took,

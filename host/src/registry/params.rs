@@ -11,6 +11,9 @@ use super::schema::{MAX_SCHEMA, measure};
 /// Parts of a schema times bytes of params that are checked against it: each part looks at each byte once at most.
 const MAX_WORK: usize = 64 << 20;
 
+/// Bytes of params at most, whatever their schema.
+const MAX_PARAMS: usize = 1 << 20;
+
 /// Bytes that a value counts besides its text.
 const VALUE: usize = 8;
 
@@ -62,7 +65,7 @@ impl ParamsSchema {
             .with_pattern_options(PatternOptions::regex())
             .build(schema)
             .map_err(|error| format!("the params schema does not hold: {error}"))?;
-        Ok(Self { validator, known: (!open).then_some(keys), most: MAX_WORK / parts.max(1) })
+        Ok(Self { validator, known: (!open).then_some(keys), most: MAX_PARAMS.min(MAX_WORK / parts.max(1)) })
     }
 
     /// Checks whole params, after a merge.
@@ -76,7 +79,7 @@ impl ParamsSchema {
         }
         let size: usize = params.iter().map(|(key, value)| key.len() + size(value)).sum();
         if size > self.most {
-            let message = format!("{size} bytes of params are more than the {} that are checked", self.most);
+            let message = format!("{size} bytes of params are more than the {} that there may be", self.most);
             return Err(ParamsError { pointer: String::new(), message });
         }
         let params = Value::Object(params.clone());

@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use rillbox_gpu::Gpu;
 use thiserror::Error;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 use wasmtime::component::Linker;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::{Config, InstanceAllocationStrategy, WasmFeatures};
 
 use super::bindings::LiveProcessorPre;
 use super::context::Guest;
+use super::graphics::Uses;
 use super::imports;
 use super::limits::Limits;
 use super::pool::pool;
@@ -77,6 +79,8 @@ struct Inner {
     shaders: ShaderReader,
     activity: Activity,
     /// Guests' own threads, so that none of them holds up a socket or a timer: those in front, and those behind them.
+    places: [Handle; 2],
+    /// Taken when they end.
     runtimes: Option<[Runtime; 2]>,
     _ticker: Ticker,
 }
@@ -93,8 +97,8 @@ impl Drop for Inner {
 #[derive(Clone)]
 pub struct Component {
     pub(super) pre: LiveProcessorPre<Guest>,
-    /// Whether it makes tensors of pictures, which are to be where they are fastest.
-    pub(super) uses_tensors: bool,
+    /// What is made ready on the GPU before it loads.
+    pub(super) uses: Uses,
 }
 
 impl Component {
@@ -131,8 +135,9 @@ impl Engine {
             builder.build().map_err(|error| failed(&error))
         };
         let runtimes = [runtime(Place::Front)?, runtime(Place::Behind)?];
+        let places = [0, 1].map(|place| Runtime::handle(&runtimes[place]).clone());
         let ticker = Ticker::start(&engine).map_err(|error| failed(&error))?;
-        let activity = ticker.activity().ok_or_else(|| LoadError::Start("no ticker".to_owned()))?;
+        let activity = ticker.activity();
         Ok(Self(Arc::new(Inner {
             engine,
             linker,
@@ -140,6 +145,7 @@ impl Engine {
             gpu,
             shaders,
             activity,
+            places,
             runtimes: Some(runtimes),
             _ticker: ticker,
         })))
@@ -160,17 +166,17 @@ impl Engine {
         &self.0.shaders
     }
 
-    /// Runs a task that owns an instance. It ends with the engine at the latest.
-    pub fn spawn<F>(&self, place: Place, task: F) -> Option<JoinHandle<F::Output>>
+    /// Runs a task that owns an instance. It ends with the engine at the latest. What it logs is the current span's.
+    pub fn spawn<F>(&self, place: Place, task: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.0.runtimes.as_ref().map(|runtimes| runtimes[place as usize].spawn(task))
+        self.0.places[place as usize].spawn(task.in_current_span())
     }
 
     /// Tasks that own an instance or make one.
     pub fn tasks(&self) -> usize {
-        self.0.runtimes.iter().flatten().map(|runtime| runtime.metrics().num_alive_tasks()).sum()
+        self.0.places.iter().map(|place| place.metrics().num_alive_tasks()).sum()
     }
 
     /// A name for everything that compiled code depends on: it may be loaded by engines of the same name only.
@@ -206,15 +212,20 @@ impl Engine {
         let refused = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
         let pre = self.0.linker.instantiate_pre(component).map_err(refused)?;
         let engine = &self.0.engine;
-        let uses_tensors = component.component_type().imports(engine).any(|(name, item)| match item.ty {
-            ComponentItem::ComponentInstance(interface) => {
-                let mut functions = interface.exports(engine);
-                name.starts_with("rillbox:processor/tensor@")
-                    && functions.any(|(function, _)| function == "[static]tensor.from-frame")
-            }
-            _ => false,
-        });
-        Ok(Component { pre: LiveProcessorPre::new(pre).map_err(refused)?, uses_tensors })
+        let imports = |interface: &str, function: &str| {
+            component.component_type().imports(engine).any(|(name, item)| match item.ty {
+                ComponentItem::ComponentInstance(instance) => {
+                    name.starts_with(interface) && instance.exports(engine).any(|(name, _)| name.contains(function))
+                }
+                _ => false,
+            })
+        };
+        // Tensors of pictures are to be where they are fastest; what else there is of tensors is on the CPU.
+        let uses = Uses {
+            tensors: imports("rillbox:processor/tensor@", "tensor.from-frame"),
+            shaders: imports("rillbox:processor/shader@", ""),
+        };
+        Ok(Component { pre: LiveProcessorPre::new(pre).map_err(refused)?, uses })
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rillbox_gpu::{
-    Choice, Color, Download, Error, Gpu, HUNG, Matrix, Planes, Program, Range, Usage, Workspace, limits,
+    Color, Device, Download, Error, Gpu, HUNG, Matrix, Planes, Program, Range, Usage, Workspace, limits,
 };
 use rillbox_media as media;
 use rillbox_media::Picture;
@@ -19,10 +19,21 @@ const IN_FLIGHT: usize = 3;
 /// How long a processor's start waits for a GPU to be opened and its kernels to be made.
 const PREPARE: Duration = Duration::from_secs(20);
 
-/// The GPU as one guest has it. Nothing is opened before the guest asks for something.
+/// What a processor uses of a GPU.
+#[derive(Clone, Copy, Debug)]
+pub struct Uses {
+    /// Tensors of pictures.
+    pub tensors: bool,
+    /// Shaders.
+    pub shaders: bool,
+}
+
+/// The GPU as one guest has it. Nothing is opened for one that uses nothing of it.
 pub struct Graphics {
     gpu: Gpu,
     shaders: ShaderReader,
+    /// The device, or why there is none.
+    device: Result<Arc<Device>, Error>,
     workspace: Option<Workspace>,
     reports: Arc<Mutex<Report>>,
     room: Arc<Semaphore>,
@@ -40,6 +51,9 @@ pub struct Graphics {
 #[derive(Debug, Default)]
 struct Report {
     usage: Usage,
+    /// Pictures for which the GPU was too busy.
+    busy: u64,
+    /// What the guest is to be told.
     failure: Option<Failure>,
 }
 
@@ -48,6 +62,7 @@ impl Graphics {
         Self {
             gpu,
             shaders,
+            device: Err(Error::Unsupported("a GPU is there from `load` on".to_owned())),
             workspace: None,
             reports: Arc::default(),
             room: Arc::new(Semaphore::new(IN_FLIGHT)),
@@ -60,9 +75,9 @@ impl Graphics {
 
     /// Compiles a shader, or finds it where it was before. It waits for a child and for the driver.
     pub fn compiler(&self) -> impl FnOnce(&str) -> Result<Program, Error> + Send + use<> {
-        let (gpu, shaders) = (self.gpu.clone(), self.shaders.clone());
+        let (device, shaders) = (self.device.clone(), self.shaders.clone());
         move |wgsl| {
-            let device = gpu.open()?;
+            let device = device?;
             if wgsl.len() <= limits::SOURCE && !device.has(wgsl) {
                 shaders.read(wgsl)?;
             }
@@ -73,27 +88,36 @@ impl Graphics {
     pub fn workspace(&mut self) -> Result<&mut Workspace, Error> {
         let workspace = match self.workspace.take() {
             Some(workspace) => workspace,
-            None => Workspace::new(&self.gpu.open()?)?,
+            None => Workspace::new(self.device.as_ref().map_err(Clone::clone)?)?,
         };
         Ok(self.workspace.insert(workspace))
     }
 
-    /// Tensors of pictures will be on the GPU, if there is one.
-    pub async fn prepare_tensors(&mut self) {
-        if self.gpu.choice() == Choice::Cpu {
+    /// Opens the GPU, if there is one, and makes ready what the processor uses of it. Where there is none, tensors are on the
+    /// CPU, which does the same.
+    pub async fn prepare(&mut self, uses: Uses) {
+        if !uses.tensors && !uses.shaders {
             return;
         }
         let gpu = self.gpu.clone();
-        let preparing = tokio::task::spawn_blocking(move || gpu.open()?.prepare_tensors());
-        let failed = match tokio::time::timeout(PREPARE, preparing).await {
-            Ok(Ok(Ok(()))) => return self.tensors = true,
-            // There is none, which is as good: the CPU does the same.
-            Ok(Ok(Err(Error::Unsupported(_)))) => return,
-            Ok(Ok(Err(error))) => error.to_string(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_elapsed) => format!("the GPU was not ready within {} s", PREPARE.as_secs()),
+        let preparing = tokio::task::spawn_blocking(move || {
+            let device = gpu.open()?;
+            if uses.tensors {
+                device.prepare_tensors()?;
+            }
+            Ok(device)
+        });
+        let failed = |why: String| {
+            tracing::warn!(why, "the processor has no GPU");
+            Err(Error::Unsupported(why))
         };
-        tracing::warn!(failed, "tensors stay on the CPU");
+        self.device = match tokio::time::timeout(PREPARE, preparing).await {
+            Ok(Ok(device @ (Ok(_) | Err(Error::Unsupported(_))))) => device,
+            Ok(Ok(Err(error))) => failed(error.to_string()),
+            Ok(Err(error)) => failed(error.to_string()),
+            Err(_elapsed) => failed(format!("the GPU was not ready within {} s", PREPARE.as_secs())),
+        };
+        self.tensors = uses.tensors && self.device.is_ok();
     }
 
     /// Whether tensors of pictures are made on the GPU.
@@ -103,15 +127,9 @@ impl Graphics {
 
     /// Waits until there is room for one more frame. A failure of an earlier one is told now.
     pub async fn room(&mut self) -> Result<Option<OwnedSemaphorePermit>, Failure> {
-        let Some(workspace) = &self.workspace else { return Ok(None) };
-        if let Some(failure) = report(&self.reports).failure.take() {
-            if let Failure::Overrun(time) = failure {
-                self.overrun = time;
-            }
-            return Err(failure);
-        }
-        if workspace.device().is_lost() {
-            let failure = lost(workspace);
+        let Ok(device) = &self.device else { return Ok(None) };
+        let told = report(&self.reports).failure.take();
+        if let Some(failure) = told.or_else(|| device.is_lost().then(|| self.lost())) {
             if let Failure::Overrun(time) = failure {
                 self.overrun = time;
             }
@@ -119,6 +137,12 @@ impl Graphics {
         }
         // The semaphore is never closed.
         Ok(self.room.clone().acquire_owned().await.ok())
+    }
+
+    /// Why the device is gone.
+    fn lost(&self) -> Failure {
+        let blame = self.workspace.as_ref().is_some_and(Workspace::held_up_device);
+        if blame { Failure::Overrun(HUNG) } else { Failure::Lost }
     }
 
     /// A call begins.
@@ -132,8 +156,9 @@ impl Graphics {
     /// A call has ended, which could have taken `time`: what it recorded is done.
     pub fn submit(&mut self, time: Duration) -> Result<(), Failure> {
         let Some(workspace) = &mut self.workspace else { return Ok(()) };
-        workspace.submit().map_err(|error| match error {
-            Error::Lost(_) => lost(workspace),
+        let submitted = workspace.submit();
+        submitted.map_err(|error| match error {
+            Error::Lost(_) => self.lost(),
             // What was recorded is not done: what the guest keeps may not be what it should be.
             Error::Busy if self.memory > 0 => Failure::Lost,
             error => failure(error, time),
@@ -155,6 +180,11 @@ impl Graphics {
     /// Counts work that a guest waited for itself.
     pub fn note(&self, usage: Usage) {
         report(&self.reports).usage += usage;
+    }
+
+    /// Pictures since the last call of this that passed through since the GPU was busy with others.
+    pub fn take_busy(&self) -> u64 {
+        std::mem::take(&mut report(&self.reports).busy)
     }
 
     /// Work on the GPU since the last call of this.
@@ -179,7 +209,7 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Waits for the picture. If there is none, the guest's next call fails for the same reason.
+    /// Waits for the picture. If there is none because of the guest, or its work is lost, its next call fails for the same reason.
     pub fn picture(self) -> Result<Picture, Failure> {
         let Self { download, color, time, until, reports, .. } = self;
         let left = until.saturating_duration_since(Instant::now());
@@ -188,16 +218,13 @@ impl Pending {
             report(&reports).usage += usage;
             picture.map_err(|error| Failure::Reported(error.to_string()))
         });
-        if let Err(failure) = &result {
-            report(&reports).failure = Some(failure.clone());
+        match &result {
+            Ok(_) => {}
+            Err(Failure::Busy) => report(&reports).busy += 1,
+            Err(failure) => report(&reports).failure = Some(failure.clone()),
         }
         result
     }
-}
-
-/// Why a guest's device is gone.
-fn lost(workspace: &Workspace) -> Failure {
-    if workspace.held_up_device() { Failure::Overrun(HUNG) } else { Failure::Lost }
 }
 
 fn failure(error: Error, time: Duration) -> Failure {

@@ -12,7 +12,7 @@ use super::bindings::exports::rillbox::processor::processor as wit;
 use super::bindings::rillbox::processor::types::Error as Misuse;
 use super::context::{Guest, GuestOutput};
 use super::engine::{Component, Engine};
-use super::graphics::Pending;
+use super::graphics::{Pending, Uses};
 use super::guard::guarded;
 use super::http::HttpAccess;
 use super::imports::video::Staged;
@@ -120,7 +120,9 @@ pub struct Instance {
     exports: LiveProcessor,
     sound: SoundCredit,
     order: SoundOrder,
-    uses_tensors: bool,
+    uses: Uses,
+    /// Running time of the last call for a frame.
+    ran: Duration,
 }
 
 impl Instance {
@@ -150,7 +152,8 @@ impl Instance {
             exports,
             sound: SoundCredit::new(),
             order: SoundOrder::default(),
-            uses_tensors: component.uses_tensors,
+            uses: component.uses,
+            ran: Duration::ZERO,
         })
     }
 
@@ -165,9 +168,7 @@ impl Instance {
 
     /// Work done once.
     pub async fn load(&mut self) -> Result<(), Failure> {
-        if self.uses_tensors {
-            self.store.data_mut().graphics.prepare_tensors().await;
-        }
+        self.store.data_mut().graphics.prepare(self.uses).await;
         let exports = self.exports.rillbox_processor_processor();
         run(&self.engine, &mut self.store, LOAD, async |store| exports.call_load(store).await).await
     }
@@ -192,6 +193,7 @@ impl Instance {
 
     /// Gives the guest a picture.
     pub async fn video(&mut self, frame: &VideoFrame) -> Result<VideoResult, Failure> {
+        self.ran = Duration::ZERO;
         let room = self.store.data_mut().graphics.room().await?;
         let own = video::Frame::new(frame.picture.clone(), frame.pts);
         let guest = self.store.data_mut();
@@ -202,6 +204,7 @@ impl Instance {
             run(&self.engine, &mut self.store, budget, async |store| exports.call_process_video(store, borrow()).await)
                 .await;
         let guest = self.store.data_mut();
+        self.ran = guest.timer.ran();
         let frame = guest.table.delete(own).map_err(|error| Failure::Trap(error.to_string()))?;
         Ok(match (outcome?, frame.staged) {
             (wit::VideoOutcome::Replaced, Some(Staged::Picture(picture))) => VideoResult::Replaced(picture),
@@ -219,6 +222,7 @@ impl Instance {
 
     /// Gives the guest samples, and takes what is to be heard instead.
     pub async fn audio(&mut self, samples: AudioFrame) -> Result<Vec<AudioFrame>, Failure> {
+        self.ran = Duration::ZERO;
         self.sound.earn(seconds(&samples));
         let given = samples.pts;
         // Counted as if it were retained, for the guest may keep it.
@@ -228,8 +232,10 @@ impl Instance {
         let frames = run(&self.engine, &mut self.store, budget, async |store| {
             exports.call_process_audio(store, Resource::new_own(rep)).await
         })
-        .await?;
+        .await;
         let guest = self.store.data_mut();
+        self.ran = guest.timer.ran();
+        let frames = frames?;
         let taken: Result<Vec<AudioFrame>, _> = frames
             .into_iter()
             .map(|frame| {
@@ -256,12 +262,16 @@ impl Instance {
         std::mem::take(&mut guest.output).into_iter()
     }
 
-    /// Running time of the call that has just ended: its imports count, waiting for the processor does not. What an earlier one had
-    /// the GPU do counts where it took too long.
+    /// Running time of the last frame's call: its imports count, waiting for the processor does not. Zero if there was no call; what an
+    /// earlier one had the GPU do, if that is why.
     pub fn ran(&self) -> Duration {
-        let guest = self.store.data();
-        // Whoever is told of an earlier frame has not been called for this one.
-        if guest.graphics.overrun.is_zero() { guest.timer.ran() } else { guest.graphics.overrun }
+        let overrun = self.store.data().graphics.overrun;
+        if overrun.is_zero() { self.ran } else { overrun }
+    }
+
+    /// Frames since the last call of this that passed through since the GPU was busy with others.
+    pub fn take_busy(&self) -> u64 {
+        self.store.data().graphics.take_busy()
     }
 
     /// What was refused to the guest since the last call of this.
@@ -297,6 +307,7 @@ async fn run<T>(
     let guest = store.data_mut();
     let waited = guest.timer.begin(budget);
     guest.budget.begin();
+    guest.stdio.begin();
     guest.graphics.begin();
     store.set_epoch_deadline(1);
     let wall = wall(budget);
@@ -314,8 +325,12 @@ async fn run<T>(
         Ok(Ok(Ok(result))) => result.map_err(|message| Failure::Reported(clip(message))),
         Ok(Ok(Err(error))) => Err(classify(&error, store.data_mut(), budget)),
     };
-    let value = result?;
-    submitted.map(|()| value)
+    match (result, submitted) {
+        // What the guest has on the GPU is not what it takes it for.
+        (Ok(_) | Err(Failure::Reported(_)), Err(failure)) if failure.is_fatal() => Err(failure),
+        (Ok(_), Err(failure)) | (Err(failure), _) => Err(failure),
+        (Ok(value), Ok(())) => Ok(value),
+    }
 }
 
 /// How long a call may take in all. Timers are late on a busy machine, and a guest that runs is seen to be out of time at its next

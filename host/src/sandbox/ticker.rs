@@ -10,7 +10,7 @@ const TICK: Duration = Duration::from_millis(2);
 
 /// Ends the thread when dropped.
 pub struct Ticker {
-    shared: Arc<Shared>,
+    activity: Activity,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -53,20 +53,20 @@ impl Ticker {
                 }
             }
         })?;
-        Ok(Self { shared, thread: Some(thread) })
+        let activity = Activity { shared, thread: thread.thread().clone() };
+        Ok(Self { activity, thread: Some(thread) })
     }
 
-    pub fn activity(&self) -> Option<Activity> {
-        let thread = self.thread.as_ref()?.thread().clone();
-        Some(Activity { shared: self.shared.clone(), thread })
+    pub fn activity(&self) -> Activity {
+        self.activity.clone()
     }
 }
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
+        self.activity.shared.stop.store(true, Ordering::Release);
+        self.activity.thread.unpark();
         if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
             // It holds nothing that could panic.
             let _ = thread.join();
         }

@@ -14,7 +14,6 @@ use super::meters::Phase;
 use super::params::ParamsRejected;
 use super::processor::NotTaken;
 use super::streams::{Stream, Streams, UnknownStream};
-use crate::registry::ParamsSchema;
 use crate::sandbox::Failure;
 
 /// A processor that a stream is to have.
@@ -94,15 +93,15 @@ impl Streams {
         let name = request.processor.unwrap_or_else(|| stream.processor());
         let lease = host.registry.get(&name).map_err(StartRejected::from)?;
         let processor = lease.id();
-        let schema = ParamsSchema::compile(&lease.params_schema).map_err(StartRejected::Load)?;
-        let params = stream.params.proposal(&request.params, &schema, &processor).await?;
+        let rules = host.rules(&lease)?;
+        let params = stream.params.proposal(&request.params, &rules, &processor).await?;
         let identity = host
             .identity(&stream.id, stream.began, &lease, &params, &stream.meters.http)
             .map_err(StartRejected::from)?;
         let role = host.start_role(lease, &identity, params.guest_json()).await?;
         let sample = stream.direction.sample().await.ok_or(ChangeRejected::Ended)?;
         let role = role.probe(sample).await.map_err(|why| ChangeRejected::not_taken(processor, why))?;
-        Ok(Offer { role, schema, given: request.params })
+        Ok(Offer { role, rules, given: request.params })
     }
 }
 

@@ -8,8 +8,8 @@ use rillbox_trickle::Client;
 use serde_json::Value;
 use thiserror::Error;
 
-use super::params::{Params, ParamsRejected};
-use super::pipeline::{PipelineConfig, PipelineError};
+use super::params::{Params, ParamsRejected, Rules};
+use super::pipeline::PipelineConfig;
 use super::processor::{Cast, Role, StartError};
 use super::stream::StreamTimes;
 use crate::egress::{self, Grants, NotGranted, Places};
@@ -121,12 +121,6 @@ impl From<CompileError> for StartRejected {
     }
 }
 
-impl From<PipelineError> for StartRejected {
-    fn from(error: PipelineError) -> Self {
-        Self::Load(error.to_string())
-    }
-}
-
 /// A stream whose processor has started; nothing flows yet.
 pub struct Prepared {
     /// The processor, and what keeps it from being deleted.
@@ -138,7 +132,7 @@ pub struct Prepared {
     /// Its params.
     pub params: Params,
     /// What they are checked against.
-    pub schema: ParamsSchema,
+    pub rules: Rules,
     /// Counts the processor's requests.
     pub http: Arc<HttpMeter>,
 }
@@ -154,9 +148,9 @@ impl Host {
     ) -> Result<Prepared, StartRejected> {
         let name = processor.or(self.default_processor.as_deref()).ok_or(StartRejected::NoProcessor)?;
         let lease = self.registry.get(name)?;
-        let schema = ParamsSchema::compile(&lease.params_schema).map_err(StartRejected::Load)?;
+        let rules = self.rules(&lease)?;
         let params = Params::default().merged(params)?;
-        let asked = params.check(&schema)?;
+        let asked = params.check(&rules)?;
         let (began, http) = (Instant::now(), Arc::default());
         let identity = self.identity(id, began, &lease, &params, &http)?;
         let role = self.start_role(lease, &identity, params.guest_json()).await?;
@@ -169,7 +163,13 @@ impl Host {
             show_loading: asked.show_loading,
             data: None,
         };
-        Ok(Prepared { role, began, pipeline, params, schema, http })
+        Ok(Prepared { role, began, pipeline, params, rules, http })
+    }
+
+    /// What params of a stream with this processor may be.
+    pub(super) fn rules(&self, lease: &Lease) -> Result<Rules, StartRejected> {
+        let schema = ParamsSchema::compile(&lease.params_schema).map_err(StartRejected::Load)?;
+        Ok(Rules { schema, max_pixels: self.input.max_pixels })
     }
 
     /// Whose instances they are, and what they may call; `meter` counts it.

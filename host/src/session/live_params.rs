@@ -11,10 +11,9 @@ use super::change::ChangeRejected;
 use super::happenings::Happening;
 use super::host::StartRejected;
 use super::meters::Meters;
-use super::params::{HostParams, Params, ParamsRejected};
+use super::params::{HostParams, Params, ParamsRejected, Rules};
 use super::pipeline::{Pipeline, Source};
 use super::processor::{Direction, Handle, Role};
-use crate::registry::ParamsSchema;
 use crate::sandbox::Failure;
 
 /// Why params were not updated. Nothing has changed.
@@ -42,22 +41,22 @@ pub struct LiveParams {
 
 struct Current {
     params: Params,
-    schema: ParamsSchema,
+    rules: Rules,
     processors: Vec<Handle>,
 }
 
 /// A processor that is ready to take over a stream.
 pub(super) struct Offer {
     pub role: Role,
-    pub schema: ParamsSchema,
+    pub rules: Rules,
     /// As in the request for it.
     pub given: Value,
 }
 
 impl LiveParams {
     /// Those that a pipeline was started with.
-    pub fn new(params: Params, schema: ParamsSchema, pipeline: &Pipeline, meters: Arc<Meters>) -> Self {
-        let current = Current { params, schema, processors: pipeline.processors.clone() };
+    pub fn new(params: Params, rules: Rules, pipeline: &Pipeline, meters: Arc<Meters>) -> Self {
+        let current = Current { params, rules, processors: pipeline.processors.clone() };
         Self { current: Mutex::new(current), source: pipeline.source.downgrade(), meters }
     }
 
@@ -70,7 +69,7 @@ impl LiveParams {
     pub async fn update(&self, update: &Value) -> Result<(), UpdateRejected> {
         let mut current = self.current.lock().await;
         let merged = current.params.merged(update)?;
-        let host = merged.check(&current.schema)?;
+        let host = merged.check(&current.rules)?;
         let source = self.source.upgrade().ok_or(UpdateRejected::Ended)?;
         if merged == current.params {
             return Ok(());
@@ -94,10 +93,10 @@ impl LiveParams {
     pub(super) async fn proposal(
         &self,
         given: &Value,
-        schema: &ParamsSchema,
+        rules: &Rules,
         processor: &str,
     ) -> Result<Params, ChangeRejected> {
-        Ok(propose(&self.current.lock().await.params, given, schema, processor)?.0)
+        Ok(propose(&self.current.lock().await.params, given, rules, processor)?.0)
     }
 
     /// Puts a processor to work in the place of the one that the stream has; gives all params if they are others now.
@@ -106,16 +105,16 @@ impl LiveParams {
         offer: Offer,
         direction: &Direction,
     ) -> Result<Option<Map<String, Value>>, ChangeRejected> {
-        let Offer { role, schema, given } = offer;
+        let Offer { role, rules, given } = offer;
         let mut current = self.current.lock().await;
         let processor = role.lease.id();
         // They may have been updated while it started.
-        let (params, host) = propose(&current.params, &given, &schema, &processor)?;
+        let (params, host) = propose(&current.params, &given, &rules, &processor)?;
         let source = self.source.upgrade().ok_or(ChangeRejected::Ended)?;
         let updated = role.update(&params.guest_json()).await;
         let role = updated.map_err(|why| ChangeRejected::not_taken(processor, why))?;
         let processors = direction.change(role).await.ok_or(ChangeRejected::Ended)?;
-        let before = std::mem::replace(&mut *current, Current { params, schema, processors }).params;
+        let before = std::mem::replace(&mut *current, Current { params, rules, processors }).params;
         if before.host() != Ok(host) {
             source.send(Source::Configure(host)).await.map_err(|_| ChangeRejected::Ended)?;
         }
@@ -126,14 +125,14 @@ impl LiveParams {
 fn propose(
     current: &Params,
     given: &Value,
-    schema: &ParamsSchema,
+    rules: &Rules,
     processor: &str,
 ) -> Result<(Params, HostParams), ChangeRejected> {
     if given.is_null() {
         let kept = |source| ChangeRejected::Kept { processor: processor.to_owned(), source };
-        return Ok((current.clone(), current.check(schema).map_err(kept)?));
+        return Ok((current.clone(), current.check(rules).map_err(kept)?));
     }
     let params = current.of_host().merged(given).map_err(StartRejected::from)?;
-    let host = params.check(schema).map_err(StartRejected::from)?;
+    let host = params.check(rules).map_err(StartRejected::from)?;
     Ok((params, host))
 }

@@ -65,6 +65,8 @@ pub struct Event {
 pub struct Condition {
     /// Phase.
     pub phase: Phase,
+    /// The processor is in quarantine: frames pass it by.
+    pub quarantined: bool,
     /// Why it is over, once it is.
     pub reason: Option<String>,
     /// The processor's last error.
@@ -73,7 +75,7 @@ pub struct Condition {
     pub events: VecDeque<Event>,
 }
 
-/// Counters of one stream. Its stages share them; each field has one writer.
+/// Counters of one stream, which its stages share. What a processor does is counted by each of its lanes, everything else by one stage.
 #[derive(Debug)]
 pub struct Meters {
     started: Instant,
@@ -100,7 +102,7 @@ pub struct Meters {
     pub frames_unfiltered: Counter,
     /// Pictures encoded with less effort because the host was behind.
     pub frames_eased: Counter,
-    /// Frames of either kind that passed by the processor to pay back an overrun.
+    /// Frames of either kind that passed by the processor to pay back an overrun, or since there was no instance of it.
     pub frames_skipped: Counter,
     /// Pictures not encoded because they came too late to be in order.
     pub frames_out_of_order: Counter,
@@ -159,7 +161,13 @@ pub struct Meters {
 impl Meters {
     /// Counters of a stream that starts now.
     pub fn new() -> Self {
-        let condition = Condition { phase: Phase::Connecting, reason: None, last_error: None, events: VecDeque::new() };
+        let condition = Condition {
+            phase: Phase::Connecting,
+            quarantined: false,
+            reason: None,
+            last_error: None,
+            events: VecDeque::new(),
+        };
         Self {
             started: Instant::now(),
             ended: OnceLock::new(),
@@ -230,14 +238,26 @@ impl Meters {
         });
     }
 
-    /// Moves from one phase to another, if the stream is in it.
-    pub fn advance(&self, from: Phase, to: Phase) {
+    /// Frames come.
+    pub fn online(&self) {
         self.condition.send_if_modified(|condition| {
-            let moves = condition.phase == from;
+            let moves = condition.phase == Phase::Connecting;
             if moves {
-                condition.phase = to;
+                condition.phase = if condition.quarantined { Phase::Degraded } else { Phase::Online };
             }
             moves
+        });
+    }
+
+    /// Whether the processor is in quarantine from now on.
+    pub fn quarantine(&self, quarantined: bool) {
+        self.condition.send_modify(|condition| {
+            condition.quarantined = quarantined;
+            condition.phase = match condition.phase {
+                Phase::Online | Phase::Degraded if quarantined => Phase::Degraded,
+                Phase::Degraded => Phase::Online,
+                other => other,
+            };
         });
     }
 
@@ -574,7 +594,7 @@ mod tests {
         let meters = Meters::new();
         meters.end(Phase::Ended, "stopped".to_owned());
         meters.enter(Phase::Online);
-        meters.advance(Phase::Connecting, Phase::Online);
+        meters.online();
         assert_eq!(meters.condition().borrow().phase, Phase::Ended);
     }
 }

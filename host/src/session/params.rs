@@ -23,6 +23,15 @@ pub enum ParamsRejected {
     NotAnObject(&'static str),
 }
 
+/// What params of a stream may be.
+#[derive(Debug)]
+pub struct Rules {
+    /// The processor's part.
+    pub schema: ParamsSchema,
+    /// Pixels of the output at most.
+    pub max_pixels: u64,
+}
+
 /// What the host itself was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HostParams {
@@ -60,9 +69,15 @@ impl Params {
     }
 
     /// Checks everything, against what the host understands and the processor's schema.
-    pub fn check(&self, schema: &ParamsSchema) -> Result<HostParams, ParamsRejected> {
+    pub fn check(&self, rules: &Rules) -> Result<HostParams, ParamsRejected> {
         let host = self.host()?;
-        schema.check(&self.guest())?;
+        if let Geometry::Fill { width, height } = host.geometry
+            && u64::from(width) * u64::from(height) > rules.max_pixels
+        {
+            let message = format!("{width}×{height} are more than {} pixels (--max-pixels)", rules.max_pixels);
+            return Err(error("width", &message).into());
+        }
+        rules.schema.check(&self.guest())?;
         Ok(host)
     }
 
@@ -177,6 +192,18 @@ mod tests {
         let before = Params::default().merged(&json!({ "intensity": 0.1, "load_model": true })).unwrap();
         assert_eq!(before.all().keys().collect::<Vec<_>>(), ["intensity"]);
         assert_eq!(before.merged(&json!({ "load_model": { "name": "a" } })).unwrap(), before);
+    }
+
+    #[test]
+    fn the_output_is_no_larger_than_pictures_may_be() {
+        let schema = ParamsSchema::compile(&json!({ "type": "object" })).unwrap();
+        let rules = Rules { schema, max_pixels: 640 * 360 };
+        let check = |width, height| {
+            Params::default().merged(&json!({ "width": width, "height": height })).unwrap().check(&rules)
+        };
+        assert!(check(640, 360).is_ok());
+        let ParamsRejected::Value(error) = check(642, 360).unwrap_err() else { panic!("not a value") };
+        assert!(error.pointer == "/width" && error.message.contains("--max-pixels"), "{error}");
     }
 
     #[test]

@@ -10,11 +10,12 @@ use rillbox_media::{
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tracing::{Instrument, Span};
 
 use super::frames::{Item, Timed};
 use super::happenings::Origin;
 use super::loading::Loading;
-use super::meters::{Meters, Phase};
+use super::meters::Meters;
 use super::pace::Pace;
 use super::params::HostParams;
 use super::processor::{Direction, Director, Handle, Inlet, Inlets, Role, Stage};
@@ -55,9 +56,6 @@ pub enum PipelineError {
     /// A stage panicked or was cancelled.
     #[error("a stage of the pipeline broke: {0}")]
     Stage(#[from] tokio::task::JoinError),
-    /// The host is going down.
-    #[error("the host is shutting down")]
-    Down,
 }
 
 /// What a pipeline is made of.
@@ -91,13 +89,8 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts the stages, on the runtime of sockets, on threads of their own, and on `engine`'s.
-    pub fn start(
-        config: PipelineConfig,
-        engine: &Engine,
-        role: Role,
-        meters: &Arc<Meters>,
-    ) -> Result<Self, PipelineError> {
+    /// Starts the stages, on the runtime of sockets, on threads of their own, and on `engine`'s. What they log is the current span's.
+    pub fn start(config: PipelineConfig, engine: &Engine, role: Role, meters: &Arc<Meters>) -> Self {
         let (source, bytes) = mpsc::channel(SOURCE_QUEUE);
         let (items, to_encode) = mpsc::channel(ENCODE_QUEUE);
         let (emit, emitted) = mpsc::channel(EMIT_QUEUE);
@@ -105,10 +98,10 @@ impl Pipeline {
         let (audio, samples) = mpsc::channel(AUDIO_QUEUE);
         let inlets = Inlets { video: Some(Inlet::new(pictures)), audio: Some(Inlet::new(samples)) };
         let stage = Stage { items: items.clone(), data: config.data, live: config.live, meters: meters.clone() };
-        let (director, direction, processors) =
-            Director::start(engine.clone(), stage, role, inlets).ok_or(PipelineError::Down)?;
+        let (director, direction, processors) = Director::start(engine.clone(), stage, role, inlets);
         let mut stages = JoinSet::new();
-        stages.spawn(async { Ok(director.run().await?) });
+        let span = Span::current();
+        stages.spawn(async { Ok(director.run().await?) }.instrument(span.clone()));
         let decoder = Decoder {
             input: Input::new(config.input),
             video,
@@ -119,9 +112,9 @@ impl Pipeline {
             refused: None,
             meters: meters.clone(),
         };
-        stages.spawn_blocking(move || {
-            decoder.run(bytes);
-            Ok(())
+        stages.spawn_blocking({
+            let span = span.clone();
+            move || span.in_scope(|| Ok(decoder.run(bytes)))
         });
         let loading = Loading::new(config.loading, config.show_loading);
         let encoder = Encoder {
@@ -131,8 +124,8 @@ impl Pipeline {
             emit,
             meters: meters.clone(),
         };
-        stages.spawn_blocking(move || Ok(encoder.run(to_encode)?));
-        Ok(Self { source, emitted, processors, direction, stages })
+        stages.spawn_blocking(move || span.in_scope(|| Ok(encoder.run(to_encode)?)));
+        Self { source, emitted, processors, direction, stages }
     }
 }
 
@@ -186,7 +179,7 @@ impl Decoder {
             Media::Video(frame) => {
                 self.meters.arrived();
                 self.meters.inputs.mark();
-                self.meters.advance(Phase::Connecting, Phase::Online);
+                self.meters.online();
                 let due = self.pace.due(arrived, frame.pts);
                 if let Some(strain) = &mut self.strain {
                     let effort = strain.note(due.elapsed(), Instant::now());
@@ -202,7 +195,7 @@ impl Decoder {
             Media::Audio(frame) => {
                 self.meters.audio_frames_in.add(1);
                 self.meters.inputs.mark();
-                self.meters.advance(Phase::Connecting, Phase::Online);
+                self.meters.online();
                 self.audio.blocking_send(Timed { frame, arrived, due: arrived }).is_ok()
             }
         })

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::lookup_host;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::host::StartRejected;
@@ -12,6 +13,9 @@ use crate::egress::{Host, Places};
 
 /// Longest that a start waits for names to be looked up. Connections are checked in any case.
 const LOOK_UP: Duration = Duration::from_secs(2);
+
+/// Names that are looked up at once. One that nobody waits for any more counts until it is found: its thread cannot be stopped.
+static LOOK_UPS: Semaphore = Semaphore::const_new(16);
 
 /// Checks all channels of a request.
 pub async fn check(places: &Places, request: &StartRequest) -> Result<(), StartRejected> {
@@ -29,9 +33,18 @@ pub async fn check(places: &Places, request: &StartRequest) -> Result<(), StartR
 async fn look_up(host: &Host, port: u16) -> Vec<SocketAddr> {
     match host {
         Host::Address(address) => vec![SocketAddr::new(*address, port)],
-        Host::Name(name) => match timeout(LOOK_UP, lookup_host((name.as_str(), port))).await {
-            Ok(Ok(found)) => found.collect(),
-            _ => Vec::new(),
-        },
+        Host::Name(name) => {
+            let name = name.clone();
+            let found = async {
+                // The semaphore is never closed.
+                let turn = LOOK_UPS.acquire().await.ok();
+                let looking = tokio::spawn(async move {
+                    let _turn = turn;
+                    lookup_host((name.as_str(), port)).await.map(Iterator::collect)
+                });
+                looking.await.ok()?.ok()
+            };
+            timeout(LOOK_UP, found).await.ok().flatten().unwrap_or_default()
+        }
     }
 }

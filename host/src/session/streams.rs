@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::channels::{LAST_WORDS, Taps};
 use super::host::{Host, StartRejected};
-use super::live_params::LiveParams;
+use super::live_params::{LiveParams, UpdateRejected};
 use super::meters::{Meters, Phase};
 use super::pipeline::Pipeline;
 use super::places;
@@ -24,9 +24,6 @@ use super::totals::{ByProcessor, Census, Tenure};
 
 /// Ended streams whose status can still be asked for.
 const REMEMBERED: usize = 64;
-
-/// Longest that a stop waits for the stream's end; the stream goes on ending after it.
-const STOP_WAIT: Duration = Duration::from_secs(8);
 
 /// Time that a stream has to let everything go after its drain time: the channels' last words first.
 const RELEASE: Duration = Duration::from_millis(500).saturating_add(LAST_WORDS);
@@ -124,8 +121,9 @@ impl Stream {
     pub async fn stop(&self) {
         self.stop.cancel();
         let mut condition = self.meters.condition();
-        // Past the bound the stream goes on ending; its status tells.
-        let _ = timeout(STOP_WAIT, condition.wait_for(|condition| condition.phase.is_over())).await;
+        // Its own deadline comes first.
+        let _ =
+            timeout(self.config.times.drain + RELEASE, condition.wait_for(|condition| condition.phase.is_over())).await;
     }
 }
 
@@ -185,11 +183,12 @@ impl Streams {
             Some(id) => id.clone(),
             None => uuid::Uuid::new_v4().to_string(),
         };
+        let reservation = self.reserve(&id)?;
         if let Some(allowed) = &self.host.places {
             places::check(allowed, &request).await?;
         }
-        let reservation = self.reserve(&id)?;
-        let stream = self.launch(id, request, reservation.stop.clone()).await?;
+        let span = tracing::info_span!("stream", id);
+        let stream = self.launch(id, request, reservation.stop.clone()).instrument(span).await?;
         reservation.fill(stream.clone());
         Ok(stream)
     }
@@ -210,6 +209,13 @@ impl Streams {
         }
         self.get(id)?.stop().await;
         Ok(())
+    }
+
+    /// Updates a stream's params. Once begun it goes on without whoever waits for it.
+    pub async fn update_params(&self, stream: Arc<Stream>, update: Value) -> Result<(), UpdateRejected> {
+        let span = tracing::info_span!("stream", id = stream.id);
+        let updating = self.tasks.spawn(async move { stream.params.update(&update).await }.instrument(span));
+        updating.await.unwrap_or(Err(UpdateRejected::Ended))
     }
 
     /// The only stream that runs.
@@ -352,7 +358,7 @@ impl Streams {
         let (taps, data) = Taps::open(&config, &meters);
         prepared.pipeline.data = data;
         let tenure = Mutex::new(Tenure::first(prepared.role.lease.id()));
-        let pipeline = Pipeline::start(prepared.pipeline, &self.host.engine, prepared.role, &meters)?;
+        let pipeline = Pipeline::start(prepared.pipeline, &self.host.engine, prepared.role, &meters);
         let stream = Arc::new(Stream {
             id,
             tenure,
@@ -361,7 +367,7 @@ impl Streams {
             began: prepared.began,
             started: SystemTime::now(),
             config,
-            params: Arc::new(LiveParams::new(prepared.params, prepared.schema, &pipeline, meters.clone())),
+            params: Arc::new(LiveParams::new(prepared.params, prepared.rules, &pipeline, meters.clone())),
             meters,
             stop,
         });
@@ -370,10 +376,9 @@ impl Streams {
     }
 
     fn spawn(&self, stream: Arc<Stream>, pipeline: Pipeline, taps: Taps) {
-        tracing::info!(stream = stream.id, processor = stream.processor(), subscribe = %stream.config.subscribe, "stream started");
-        let span = tracing::info_span!("stream", id = stream.id);
+        tracing::info!(processor = stream.processor(), subscribe = %stream.config.subscribe, "stream started");
         let client = self.host.client.clone();
-        let run = stream::run(stream, client, pipeline, taps).instrument(span);
+        let run = stream::run(stream, client, pipeline, taps).in_current_span();
         self.tasks.spawn(run);
     }
 

@@ -41,7 +41,7 @@ pub const COUNTS: [Count; 42] = [
     Count { name: "frames_loading", help: "Loading pictures in the place of others.", read: |meters, _| meters.frames_loading.get() },
     Count { name: "frames_unfiltered", help: "Pictures decoded without deblocking because the host was behind.", read: |meters, _| meters.frames_unfiltered.get() },
     Count { name: "frames_eased", help: "Pictures encoded with less effort because the host was behind.", read: |meters, _| meters.frames_eased.get() },
-    Count { name: "frames_skipped", help: "Frames that passed by the processor to pay back an overrun.", read: |meters, _| meters.frames_skipped.get() },
+    Count { name: "frames_skipped", help: "Frames that passed by the processor: to pay back an overrun, or since there was no instance of it.", read: |meters, _| meters.frames_skipped.get() },
     Count { name: "frames_out_of_order", help: "Pictures not encoded because their time was not after the last one's.", read: |meters, _| meters.frames_out_of_order.get() },
     Count { name: "output_frames", help: "Pictures encoded.", read: |meters, _| meters.frames_out.get() },
     Count { name: "output_audio_frames", help: "Runs of samples encoded.", read: |meters, _| meters.audio_frames_out.get() },

@@ -65,7 +65,16 @@ impl Work {
     }
 }
 
+/// What each matrix, each group and each tile of a convolution, and each axis costs by itself, however little there is in it.
+const STEP: Duration = Duration::from_nanos(300);
+
 impl Cost {
+    /// With so many steps that each take their time.
+    pub fn in_steps(self, steps: u64) -> Self {
+        let own = Duration::from_nanos((STEP.as_nanos() as u64).saturating_mul(steps));
+        Self { time: self.time.saturating_add(own), ..self }
+    }
+
     /// So many bytes, and so many units of one kind of work. Numbers beyond reason count as that.
     pub fn new(bytes: u64, work: Work, units: u64) -> Self {
         Self { bytes, time: Duration::from_nanos(units.saturating_mul(work.picoseconds()) / 1_000) }

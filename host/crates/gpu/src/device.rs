@@ -11,6 +11,7 @@ use crate::choice::Choice;
 use crate::color::Kernels;
 use crate::download::Transfer;
 use crate::error::Error;
+use crate::limits;
 use crate::program::{Compiled, Program, Programs};
 use crate::source::Source;
 use crate::submission::Submitter;
@@ -26,6 +27,8 @@ struct Place {
     state: Mutex<State>,
     /// How often a device was opened.
     opened: AtomicU64,
+    /// Bytes to and from devices that were lost.
+    moved: [AtomicU64; 2],
 }
 
 #[derive(Debug)]
@@ -39,7 +42,12 @@ enum State {
 impl Gpu {
     /// Opens nothing yet.
     pub fn new(choice: Choice) -> Self {
-        Self(Arc::new(Place { choice, state: Mutex::new(State::Closed), opened: AtomicU64::new(0) }))
+        Self(Arc::new(Place {
+            choice,
+            state: Mutex::new(State::Closed),
+            opened: AtomicU64::new(0),
+            moved: Default::default(),
+        }))
     }
 
     /// What was chosen.
@@ -53,7 +61,12 @@ impl Gpu {
         match &*state {
             State::Open(device) if !device.is_lost() => return Ok(device.clone()),
             State::None(error) => return Err(error.clone()),
-            _ => {}
+            State::Open(lost) => {
+                let (sent, received) = lost.moved();
+                self.0.moved[0].fetch_add(sent, Ordering::Relaxed);
+                self.0.moved[1].fetch_add(received, Ordering::Relaxed);
+            }
+            State::Closed => {}
         }
         *state = State::Closed;
         let device = match Device::open(self.0.choice) {
@@ -77,6 +90,13 @@ impl Gpu {
             State::Open(device) => Some(device.clone()),
             _ => None,
         }
+    }
+
+    /// Bytes that have gone to this device and those before it, and come from them.
+    pub fn moved(&self) -> (u64, u64) {
+        let (sent, received) = self.opened().map_or((0, 0), |device| device.moved());
+        let [sent_before, received_before] = [0, 1].map(|way| self.0.moved[way].load(Ordering::Relaxed));
+        (sent_before + sent, received_before + received)
     }
 
     /// How often a device was lost and replaced.
@@ -129,6 +149,9 @@ pub struct Device {
 /// A device that is with the commands of one submission for so long does not answer any more.
 pub const HUNG: Duration = Duration::from_secs(2);
 
+/// Bindings of one kind that a device is asked for.
+const BINDINGS: u32 = limits::BINDINGS as u32 + 1;
+
 /// How often it is seen whether it goes on.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -141,6 +164,10 @@ impl Device {
             max_texture_dimension_2d: offered.max_texture_dimension_2d,
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
             max_buffer_size: offered.max_buffer_size,
+            // A shader's bindings may all be of one kind, with one more for the host's own.
+            max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(BINDINGS),
+            max_storage_textures_per_shader_stage: offered.max_storage_textures_per_shader_stage.min(BINDINGS),
+            max_uniform_buffers_per_shader_stage: offered.max_uniform_buffers_per_shader_stage.min(BINDINGS),
             ..wgpu::Limits::default()
         };
         if !adapter.features().contains(Features::MAPPABLE_PRIMARY_BUFFERS) {

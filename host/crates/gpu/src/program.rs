@@ -114,7 +114,9 @@ impl Programs {
         Some(compiled)
     }
 
+    /// Keeps a program. If another was kept for the same text meanwhile, it takes its place.
     pub fn keep(&mut self, wgsl: &str, compiled: Arc<Compiled>) {
+        self.0.retain(|(text, _)| text != wgsl);
         if self.0.len() == KEPT {
             self.0.pop_front();
         }

@@ -138,6 +138,9 @@ impl Output {
 
     /// Encodes samples. A jump in their time starts a new segment, as one of the pictures does.
     pub fn audio(&mut self, frame: &AudioFrame, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
+        if frame.samples() == 0 {
+            return Ok(());
+        }
         if self.last_audio.replace(frame.pts).is_some_and(|last| is_jump(frame.pts - last)) {
             self.restart(emit)?;
             self.last_audio = Some(frame.pts);

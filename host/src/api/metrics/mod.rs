@@ -87,7 +87,7 @@ fn host(streams: &Streams, census: &Census) -> Vec<MetricFamily> {
 fn gpu(streams: &Streams) -> Vec<MetricFamily> {
     let gpu = streams.host().engine.gpu();
     let Some(device) = gpu.opened() else { return Vec::new() };
-    let (sent, received) = device.moved();
+    let (sent, received) = gpu.moved();
     let moved = [("to", sent), ("from", received)];
     vec![
         gauges(

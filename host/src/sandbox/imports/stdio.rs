@@ -14,6 +14,9 @@ use crate::sandbox::instance::Identity;
 /// Longest text without a line break that is kept, and most that one call may write, in bytes.
 const MAX_PENDING: usize = 4 << 10;
 
+/// Bytes of what was printed last that are kept.
+const MAX_LAST: usize = 900;
+
 /// The log, standard output and standard error of one guest. WASI writes to it through handles of its own, hence the lock; only one of them
 /// writes at a time.
 #[derive(Clone)]
@@ -31,9 +34,16 @@ impl Stdio {
         Self(Arc::new(Mutex::new(Lines { log, pending: Vec::new(), last: String::new() })))
     }
 
-    /// The lines printed since the last call of this, as one text: a panic's message when the guest trapped.
+    /// A call begins: what was printed before it is no longer what came last.
+    pub fn begin(&self) {
+        self.lines().last.clear();
+    }
+
+    /// The lines printed since the call began, as one text: a panic's message when the guest trapped.
     pub fn take_last_words(&self) -> String {
-        std::mem::take(&mut self.lines().last)
+        let mut lines = self.lines();
+        lines.end_line();
+        std::mem::take(&mut lines.last)
     }
 
     /// Writes a line that the guest logs.
@@ -71,12 +81,12 @@ impl Lines {
             return;
         }
         self.log.line(Level::Info, &line, "");
-        if self.last.len() < MAX_PENDING {
-            if !self.last.is_empty() {
-                self.last.push(' ');
-            }
-            self.last.push_str(line.trim());
+        if !self.last.is_empty() {
+            self.last.push(' ');
         }
+        self.last.push_str(line.trim());
+        let first = self.last.floor_char_boundary(self.last.len().saturating_sub(MAX_LAST));
+        self.last.drain(..first);
     }
 }
 

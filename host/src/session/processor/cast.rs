@@ -36,39 +36,42 @@ impl Cast {
         Ok(Self::Apart { video, audio })
     }
 
-    /// Gives each instance a frame of each kind that it takes.
-    async fn probe(self, sample: Sample) -> Result<Self, NotTaken> {
+    /// Puts each instance through the same.
+    async fn tried(self, trial: &Trial<'_>) -> Result<Self, NotTaken> {
         let (video, audio) = match self {
-            Self::Shared(processor) => return Ok(Self::Shared(processor.probe(sample).await?)),
+            Self::Shared(processor) => return Ok(Self::Shared(trial.of(processor, [true; 2]).await?)),
             Self::Apart { video, audio } => (video, audio),
         };
         let video = match video {
-            Some(processor) => Some(processor.probe(Sample { audio: None, ..sample.clone() }).await?),
+            Some(processor) => Some(trial.of(processor, [true, false]).await?),
             None => None,
         };
         let audio = match audio {
-            Some(processor) => Some(processor.probe(Sample { video: None, ..sample }).await?),
+            Some(processor) => Some(trial.of(processor, [false, true]).await?),
             None => None,
         };
         Ok(Self::Apart { video, audio })
     }
+}
 
-    /// Gives each instance other params.
-    async fn update(self, params: &str) -> Result<Self, NotTaken> {
-        let update = async |processor: Processor| processor.update(params.to_owned()).await;
-        let (video, audio) = match self {
-            Self::Shared(processor) => return Ok(Self::Shared(update(processor).await?)),
-            Self::Apart { video, audio } => (video, audio),
-        };
-        let video = match video {
-            Some(processor) => Some(update(processor).await?),
-            None => None,
-        };
-        let audio = match audio {
-            Some(processor) => Some(update(processor).await?),
-            None => None,
-        };
-        Ok(Self::Apart { video, audio })
+/// What instances go through before they are taken.
+enum Trial<'a> {
+    /// A frame of each kind that they take.
+    Probe(Sample),
+    /// Other params.
+    Update(&'a str),
+}
+
+impl Trial<'_> {
+    /// Of an instance that takes pictures or sound.
+    async fn of(&self, processor: Processor, [video, audio]: [bool; 2]) -> Result<Processor, NotTaken> {
+        match self {
+            Self::Probe(sample) => {
+                let Sample { video: picture, audio: samples } = sample.clone();
+                processor.probe(Sample { video: picture.filter(|_| video), audio: samples.filter(|_| audio) }).await
+            }
+            Self::Update(params) => processor.update((*params).to_owned()).await,
+        }
     }
 }
 
@@ -83,11 +86,11 @@ pub struct Role {
 impl Role {
     /// Gives each instance a frame of each kind that it takes; nobody sees the results.
     pub(in crate::session) async fn probe(self, sample: Sample) -> Result<Self, NotTaken> {
-        Ok(Self { cast: self.cast.probe(sample).await?, lease: self.lease })
+        Ok(Self { cast: self.cast.tried(&Trial::Probe(sample)).await?, lease: self.lease })
     }
 
     /// Gives each instance other params than it was started with.
     pub(in crate::session) async fn update(self, params: &str) -> Result<Self, NotTaken> {
-        Ok(Self { cast: self.cast.update(params).await?, lease: self.lease })
+        Ok(Self { cast: self.cast.tried(&Trial::Update(params)).await?, lease: self.lease })
     }
 }

@@ -11,7 +11,6 @@ use super::slot::Slot;
 use super::started::Processor;
 use crate::registry::Lease;
 use crate::sandbox::Engine;
-use crate::session::meters::Phase;
 
 /// Calls that wait while lanes change.
 const CALLS: usize = 4;
@@ -55,15 +54,15 @@ pub(in crate::session) struct Director {
 }
 
 impl Director {
-    /// Starts the lanes of the first processor. `None` when the host is going down.
-    pub fn start(engine: Engine, stage: Stage, role: Role, inlets: Inlets) -> Option<(Self, Direction, Vec<Handle>)> {
+    /// Starts the lanes of the first processor.
+    pub fn start(engine: Engine, stage: Stage, role: Role, inlets: Inlets) -> (Self, Direction, Vec<Handle>) {
         let (direction, calls) = mpsc::channel(CALLS);
         let lease = role.lease;
         let mut director = Self { engine, stage, lease, calls, orders: Vec::new(), lanes: JoinSet::new() };
         let mut parts = Parts::new(role.cast);
-        parts.give(inlets, &mut director)?;
-        parts.begin_shared(&mut director)?;
-        Some((director, Direction(direction), parts.handles))
+        parts.give(inlets, &mut director);
+        parts.begin_shared(&mut director);
+        (director, Direction(direction), parts.handles)
     }
 
     /// Runs until the lanes have ended; an error is a lane that panicked.
@@ -111,16 +110,15 @@ impl Director {
             }
         }
         let mut parts = Parts::new(role.cast);
-        let mut begun = Some(());
         while let Some(inlets) = given_back.join_next().await {
             // A lane whose tracks have ended gives nothing back.
             if let Ok(Ok(inlets)) = inlets {
-                begun = begun.and(parts.give(inlets, self));
+                parts.give(inlets, self);
             }
         }
-        begun = begun.and(parts.begin_shared(self));
+        parts.begin_shared(self);
         // Until it had left, an old lane could have put the stream into quarantine.
-        self.stage.meters.advance(Phase::Degraded, Phase::Online);
+        self.stage.meters.quarantine(false);
         while let Some(ended) = leaving.join_next().await {
             ended.flatten()?;
         }
@@ -128,20 +126,20 @@ impl Director {
         let meters = &self.stage.meters;
         meters.guest_memory.iter().chain(&meters.guest_gpu_memory).for_each(|memory| memory.set(0));
         self.lease = role.lease;
-        Ok(begun.filter(|()| !self.orders.is_empty()).map(|()| parts.handles))
+        Ok((!self.orders.is_empty()).then_some(parts.handles))
     }
 
-    /// Starts one lane; gives what updates its processor, if it has one. `None` when the host is going down.
-    fn begin(&mut self, inlets: Inlets, processor: Option<Processor>) -> Option<Option<Handle>> {
+    /// Starts one lane; gives what updates its processor, if it has one.
+    fn begin(&mut self, inlets: Inlets, processor: Option<Processor>) -> Option<Handle> {
         let (orders, received) = mpsc::channel(ORDERS);
         let handle = processor.as_ref().map(|_| Handle(orders.clone()));
         let guests = processor.is_some();
         let place = usize::from(inlets.video.is_none());
-        let slot = processor.map(|processor| Slot::new(processor, place, self.stage.meters.clone()));
+        let slot = processor.map(|processor| Slot::new(processor, place, !self.stage.live, self.stage.meters.clone()));
         let lane = Lane::new(inlets, slot, self.stage.clone());
         if guests {
             let engine = self.engine.clone();
-            let first = start(&engine, lane, received)?;
+            let first = start(&engine, lane, received);
             self.lanes.spawn(follow(engine, first));
         } else {
             // A track that passes by does not wait for guests' threads.
@@ -151,26 +149,23 @@ impl Director {
             });
         }
         self.orders.push(orders);
-        Some(handle)
+        handle
     }
 }
 
 /// A lane on guests' threads.
 type Task = AbortOnDropHandle<Option<Moved>>;
 
-/// Has a lane run where it is to. `None` when the host is going down.
-fn start(engine: &Engine, lane: Lane, orders: mpsc::Receiver<Order>) -> Option<Task> {
-    engine.spawn(lane.place(), lane.run(orders)).map(AbortOnDropHandle::new)
+/// Has a lane run where it is to.
+fn start(engine: &Engine, lane: Lane, orders: mpsc::Receiver<Order>) -> Task {
+    AbortOnDropHandle::new(engine.spawn(lane.place(), lane.run(orders)))
 }
 
 /// Follows a lane from place to place until it ends.
 async fn follow(engine: Engine, mut task: Task) -> Result<(), JoinError> {
     while let Some(moved) = task.await? {
         let (lane, orders) = *moved;
-        match start(&engine, lane, orders) {
-            Some(next) => task = next,
-            None => break,
-        }
+        task = start(&engine, lane, orders);
     }
     Ok(())
 }
@@ -197,30 +192,28 @@ impl Parts {
     }
 
     /// Begins with tracks that have come, unless others have to come too.
-    fn give(&mut self, inlets: Inlets, director: &mut Director) -> Option<()> {
+    fn give(&mut self, inlets: Inlets, director: &mut Director) {
         if let Some((_, tracks)) = &mut self.shared {
             tracks.video = inlets.video.or(tracks.video.take());
             tracks.audio = inlets.audio.or(tracks.audio.take());
-            return Some(());
+            return;
         }
         if inlets.video.is_some() {
             let processor = self.video.take();
-            self.handles.extend(director.begin(Inlets { video: inlets.video, audio: None }, processor)?);
+            self.handles.extend(director.begin(Inlets { video: inlets.video, audio: None }, processor));
         }
         if inlets.audio.is_some() {
             let processor = self.audio.take();
-            self.handles.extend(director.begin(Inlets { video: None, audio: inlets.audio }, processor)?);
+            self.handles.extend(director.begin(Inlets { video: None, audio: inlets.audio }, processor));
         }
-        Some(())
     }
 
     /// Begins with all tracks that there are.
-    fn begin_shared(&mut self, director: &mut Director) -> Option<()> {
+    fn begin_shared(&mut self, director: &mut Director) {
         if let Some((processor, inlets)) = self.shared.take()
             && inlets.are_open()
         {
-            self.handles.extend(director.begin(inlets, Some(processor))?);
+            self.handles.extend(director.begin(inlets, Some(processor)));
         }
-        Some(())
     }
 }

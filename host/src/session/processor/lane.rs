@@ -146,7 +146,7 @@ impl Lane {
             return self.stage.send(Item::Video(timed)).await;
         };
         // Each picture is counted, be it dropped for another reason.
-        let owed = self.debt.covers_picture(timed.frame.pts);
+        let owed = self.debt.covers_picture(timed.frame.pts) && self.stage.live;
         if self.stage.live && self.lateness.drops(timed.due) {
             return self.stage.meters.frames_dropped.add(1);
         }
@@ -155,6 +155,7 @@ impl Lane {
             return self.stage.send(Item::Video(timed)).await;
         }
         let Some(instance) = slot.instance().await else {
+            self.stage.meters.frames_skipped.add(1);
             return self.stage.send(Item::Video(timed)).await;
         };
         let began = Instant::now();
@@ -183,11 +184,12 @@ impl Lane {
         let Some(slot) = &mut self.slot else {
             return self.stage.send(Item::Audio(timed)).await;
         };
-        if self.debt.covers_samples(&timed.frame) {
+        if self.debt.covers_samples(&timed.frame) && self.stage.live {
             self.stage.meters.frames_skipped.add(1);
             return self.stage.send(Item::Audio(timed)).await;
         }
         let Some(instance) = slot.instance().await else {
+            self.stage.meters.frames_skipped.add(1);
             return self.stage.send(Item::Audio(timed)).await;
         };
         let began = Instant::now();

@@ -3,25 +3,29 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::timeout_at;
+use tokio::time::{sleep_until, timeout_at};
 
 use super::recovery::{Recovery, Verdict};
 use super::started::{Making, Processor, Recipe, StartError};
 use crate::sandbox::{Failure, GuestOutput, Instance};
 use crate::session::happenings::{Happening, Origin, clipped};
-use crate::session::meters::{Meters, Phase};
+use crate::session::meters::Meters;
 
 /// How long frames wait, all of them together, for an instance in the place of a broken one.
 const REPLACEMENT_WAIT: Duration = Duration::from_millis(20);
 
 pub(super) struct Slot {
     recipe: Box<Recipe>,
-    /// The last that the processor took: a fresh instance gets them.
-    params: String,
+    /// The last that the processor took: a fresh instance is started with them.
+    taken: String,
+    /// The last that it was given. Others than those while there was no instance: the next one is told.
+    wanted: String,
     state: State,
     recovery: Recovery,
     /// Where its memory is noted: 0, or 1 for what has sound to itself.
     place: usize,
+    /// Frames wait for an instance, however long it takes: those of files.
+    patient: bool,
     meters: Arc<Meters>,
 }
 
@@ -37,17 +41,31 @@ enum State {
 /// A fresh instance in the making.
 struct Replacement {
     making: Making,
-    /// What it is started with; they may have changed when it is ready.
-    params: String,
     /// Until then frames wait for it.
     awaited: Instant,
 }
 
+impl Replacement {
+    /// What has been made, if it is there in time for the frame that waits.
+    async fn within_wait(&mut self) -> Option<<Making as Future>::Output> {
+        timeout_at(self.awaited.into(), &mut self.making).await.ok()
+    }
+}
+
 impl Slot {
-    pub fn new(processor: Processor, place: usize, meters: Arc<Meters>) -> Self {
+    pub fn new(processor: Processor, place: usize, patient: bool, meters: Arc<Meters>) -> Self {
         let Processor { recipe, instance, params } = processor;
         let state = State::Ready(instance);
-        let slot = Self { recipe, params, state, recovery: Recovery::default(), place, meters };
+        let slot = Self {
+            recipe,
+            wanted: params.clone(),
+            taken: params,
+            state,
+            recovery: Recovery::default(),
+            place,
+            patient,
+            meters,
+        };
         slot.weigh();
         slot
     }
@@ -65,15 +83,16 @@ impl Slot {
     /// The instance, or `None` where frames pass through.
     pub async fn instance(&mut self) -> Option<&mut Instance> {
         if let State::Resting(until) = self.state
-            && until <= Instant::now()
+            && (self.patient || until <= Instant::now())
         {
+            sleep_until(until.into()).await;
             self.replace();
         }
         if let State::Replacing(replacement) = &mut self.state {
-            let awaited = replacement.awaited.into();
-            if let Ok(made) = timeout_at(awaited, &mut replacement.making).await {
-                let params = std::mem::take(&mut replacement.params);
-                self.made(made.unwrap_or(Err(StartError::Down)), &params).await;
+            let awaited =
+                if self.patient { Some((&mut replacement.making).await) } else { replacement.within_wait().await };
+            if let Some(made) = awaited {
+                self.made(made.unwrap_or(Err(StartError::Down))).await;
             }
         }
         match &mut self.state {
@@ -83,31 +102,46 @@ impl Slot {
     }
 
     /// Takes what was made, and tells it of params that have changed since.
-    async fn made(&mut self, made: Result<Instance, StartError>, params: &str) {
+    async fn made(&mut self, made: Result<Instance, StartError>) {
         match made {
             Ok(mut instance) => {
-                let told = if params == self.params { Ok(()) } else { instance.update_params(&self.params).await };
+                let wanted = self.wanted.clone();
+                let told = if wanted == self.taken { Ok(()) } else { instance.update_params(&wanted).await };
                 self.state = State::Ready(Box::new(instance));
-                if let Err(failure) = told {
-                    self.failed(&failure);
-                }
+                self.told(told, wanted);
             }
-            Err(StartError::Load(failure) | StartError::Start(failure)) => self.broke(&failure),
+            Err(StartError::Load(failure) | StartError::Start(failure)) => {
+                self.count(&failure);
+                self.broke(&failure);
+            }
+            // Its task was ended: the host is shutting down.
             Err(StartError::Down) => self.state = State::Quarantined,
+        }
+    }
+
+    /// Notes whether the instance took params. Those that it did not take are not tried again.
+    fn told(&mut self, told: Result<(), Failure>, params: String) {
+        match told {
+            Ok(()) => {
+                self.wanted.clone_from(&params);
+                self.taken = params;
+            }
+            Err(failure) => {
+                self.wanted.clone_from(&self.taken);
+                self.failed(&failure);
+            }
         }
     }
 
     /// Gives the processor new params. Where there is no instance the next one gets them.
     pub async fn update(&mut self, params: String) -> Result<(), Failure> {
-        let taken = match self.instance().await {
-            Some(instance) => instance.update_params(&params).await,
-            None => Ok(()),
+        let Some(instance) = self.instance().await else {
+            self.wanted = params;
+            return Ok(());
         };
-        match &taken {
-            Ok(()) => self.params = params,
-            Err(failure) => self.failed(failure),
-        }
-        taken
+        let told = instance.update_params(&params).await;
+        self.told(told.clone(), params);
+        told
     }
 
     /// The stream ends, or another processor has taken over.
@@ -126,6 +160,7 @@ impl Slot {
             State::Ready(instance) => {
                 self.meters.guest_refused.add(instance.take_refusals());
                 self.meters.guest_work.add(&instance.take_work());
+                self.meters.guest_errors.add(instance.take_busy());
                 Some(instance.take_output())
             }
             _ => None,
@@ -140,6 +175,13 @@ impl Slot {
 
     /// Counts a failure, and gets rid of the instance when it is of no more use.
     pub fn failed(&mut self, failure: &Failure) {
+        self.count(failure);
+        if failure.is_fatal() {
+            self.broke(failure);
+        }
+    }
+
+    fn count(&self, failure: &Failure) {
         let counter = match failure {
             Failure::Reported(_) | Failure::Busy | Failure::Lost => &self.meters.guest_errors,
             Failure::Trap(_) | Failure::Memory { .. } => &self.meters.guest_traps,
@@ -152,9 +194,6 @@ impl Slot {
             tracing::warn!(stream, %failure, count = counter.get(), "frame passed through");
         }
         self.meters.error(Origin::Processor, failure.to_string());
-        if failure.is_fatal() {
-            self.broke(failure);
-        }
     }
 
     /// Decides what comes in the place of a broken instance, and when.
@@ -164,7 +203,7 @@ impl Slot {
             Verdict::Rest(until) => self.state = State::Resting(until),
             Verdict::Quarantine => {
                 self.state = State::Quarantined;
-                self.meters.advance(Phase::Online, Phase::Degraded);
+                self.meters.quarantine(true);
                 let message = clipped(format!("the processor is in quarantine; its last failure: {failure}"));
                 self.meters.tell(Happening::Error { message, suppressed: 0 });
             }
@@ -174,12 +213,7 @@ impl Slot {
 
     fn replace(&mut self) {
         self.meters.guest_restarts.mark();
-        let params = self.params.clone();
-        self.state = match self.recipe.spawn(&params) {
-            Some(making) => {
-                State::Replacing(Replacement { making, params, awaited: Instant::now() + REPLACEMENT_WAIT })
-            }
-            None => State::Quarantined,
-        };
+        let making = self.recipe.spawn(&self.taken);
+        self.state = State::Replacing(Replacement { making, awaited: Instant::now() + REPLACEMENT_WAIT });
     }
 }

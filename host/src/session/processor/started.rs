@@ -51,8 +51,8 @@ impl Recipe {
         Ok(instance)
     }
 
-    pub fn spawn(&self, params: &str) -> Option<Making> {
-        self.engine.spawn(Place::Front, self.clone().make(params.to_owned())).map(AbortOnDropHandle::new)
+    pub fn spawn(&self, params: &str) -> Making {
+        AbortOnDropHandle::new(self.engine.spawn(Place::Front, self.clone().make(params.to_owned())))
     }
 }
 
@@ -73,8 +73,7 @@ impl Processor {
     ) -> Result<Self, StartError> {
         let (engine, component, identity) = (engine.clone(), component.clone(), identity.clone());
         let recipe = Box::new(Recipe { engine, component, identity });
-        let making = recipe.spawn(&params).ok_or(StartError::Down)?;
-        let instance = making.await.map_err(|_| StartError::Down)??;
+        let instance = recipe.spawn(&params).await.map_err(|_| StartError::Down)??;
         Ok(Self { recipe, instance: Box::new(instance), params })
     }
 
@@ -117,6 +116,6 @@ async fn on_guests_threads(
     engine: &Engine,
     work: impl Future<Output = Result<Processor, Failure>> + Send + 'static,
 ) -> Result<Processor, NotTaken> {
-    let task = AbortOnDropHandle::new(engine.spawn(Place::Front, work).ok_or(NotTaken::Down)?);
+    let task = AbortOnDropHandle::new(engine.spawn(Place::Front, work));
     Ok(task.await.map_err(|_| NotTaken::Down)??)
 }

@@ -118,7 +118,7 @@ async fn supervise(
         let end = tokio::select! {
             Some(end) = ends.join_next() => Some(end.unwrap_or_else(|error| Ending::failed(error.to_string()))),
             Some(stage) = stages.join_next() => stage_ending(stage),
-            () = &mut deadline => return Ending::failed("what was under way did not go out in time"),
+            () = &mut deadline => return cut_off(ending),
         };
         if let Some(end) = end
             && ending.is_none()
@@ -132,6 +132,12 @@ async fn supervise(
             return ending.unwrap_or_else(|| Ending::ended("the input ended"));
         }
     }
+}
+
+/// The end of a stream whose time to drain is over.
+fn cut_off(first: Option<Ending>) -> Ending {
+    let first = first.map(|ending| format!("{}; ", ending.reason)).unwrap_or_default();
+    Ending::failed(format!("{first}what was under way did not go out in time"))
 }
 
 fn stage_ending(stage: Result<Result<(), PipelineError>, tokio::task::JoinError>) -> Option<Ending> {

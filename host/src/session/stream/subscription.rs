@@ -164,7 +164,7 @@ impl Subscription {
     /// The end of an input that is there and says nothing.
     fn silent(&self) -> Ending {
         let seconds = self.silence.as_secs();
-        if self.begun {
+        if self.fed {
             Ending::ended(format!("no input for {seconds} s"))
         } else {
             Ending::failed(format!("no input from {} for {seconds} s", self.url))

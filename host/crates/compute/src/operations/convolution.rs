@@ -80,7 +80,8 @@ impl Tensor {
         let scratch = self.len() + kernel.len() + inner * kh * kw * rows.saturating_mul(columns).min(1 << 14);
         let taps = (result as u64).saturating_mul((inner * kh * kw) as u64).saturating_add(4 * self.len() as u64);
         let shape = [n, o, rows, columns];
-        let cost = Cost::new(bytes(element, result + scratch), Work::Tap, taps);
+        let cost =
+            Cost::new(bytes(element, result + scratch), Work::Tap, taps).in_steps(steps(n, groups, rows * columns));
         if let Some(made) = begun(self, kernel, bias, Operation::Conv2d(options), &shape, cost, allowance)? {
             return Ok(made);
         }
@@ -128,7 +129,7 @@ impl Tensor {
         let scratch = (h * w).saturating_mul(out * kh * kw).saturating_add(self.len() + kernel.len());
         let total = bytes(element, result).saturating_add((scratch as u64).saturating_mul(element.bytes() as u64));
         let shape = [n, o, rows, columns];
-        let cost = Cost::new(total, Work::Tap, taps);
+        let cost = Cost::new(total, Work::Tap, taps).in_steps(steps(n, groups, h * w));
         if let Some(made) = begun(self, kernel, bias, Operation::Conv2dTransposed(options), &shape, cost, allowance)? {
             return Ok(made);
         }
@@ -151,6 +152,14 @@ fn begun(
 ) -> Result<Option<Tensor>, Error> {
     let tensors: Vec<_> = [input, kernel].into_iter().chain(bias).collect();
     allowance.begin(cost, &Task { operation, tensors: &tensors, element: input.element(), shape })
+}
+
+/// Places of a picture that the backend works on at once.
+const TILE: usize = 512;
+
+/// Products that a convolution is made of.
+fn steps(pictures: usize, groups: usize, places: usize) -> u64 {
+    (pictures as u64).saturating_mul(groups as u64).saturating_mul(places.div_ceil(TILE) as u64)
 }
 
 fn checked(

@@ -274,7 +274,8 @@ impl Tensor {
             ElementType::F32 | ElementType::F16 => true,
             ElementType::U8 => value == f64::from(value as u8),
             ElementType::I32 => value == f64::from(value as i32),
-            ElementType::I64 => value == (value as i64) as f64,
+            // The largest is no `f64`: what becomes it is larger.
+            ElementType::I64 => value == (value as i64) as f64 && value < 2_f64.powi(63),
             ElementType::Boolean => value == 0.0 || value == 1.0,
         };
         if fits {

@@ -130,7 +130,11 @@ impl Tensor {
         let count = elements(&shape)?;
         let size = self.element().bytes();
         let places = shape.iter().fold(0_usize, |sum, axis| sum.saturating_add(axis * size_of::<usize>()));
-        let cost = Cost::new(bytes(self.element(), count) + places as u64, Work::Element, 2 * count as u64);
+        // Every row is begun by itself, on each axis that it is within.
+        let runs = count / shape[shape.len() - 1] * shape.len();
+        let cost =
+            Cost::new(bytes(self.element(), count).saturating_add(places as u64), Work::Element, 4 * count as u64);
+        let cost = cost.in_steps(runs as u64);
         let operation = Operation::Pad(widths, mode);
         let task = Task { operation, tensors: &[self], element: self.element(), shape: &shape };
         if let Some(made) = allowance.begin(cost, &task)? {
@@ -169,12 +173,13 @@ fn source(at: usize, before: usize, length: usize, mode: PadMode) -> Option<usiz
 
 /// Writes one axis, and those within it.
 fn padded(bytes: &[u8], size: usize, value: &[u8], sources: &[Vec<Option<usize>>], result: &mut Vec<u8>) {
-    let Some((places, inner)) = sources.split_first() else { return result.extend_from_slice(&bytes[..size]) };
+    let Some((places, inner)) = sources.split_first() else { return };
     let count: usize = inner.iter().map(Vec::len).product();
     let length = places.iter().flatten().max().map_or(1, |last| last + 1);
     let block = bytes.len() / length;
     for place in places {
         match place {
+            Some(at) if inner.is_empty() => result.extend_from_slice(&bytes[at * block..][..size]),
             Some(at) => padded(&bytes[at * block..][..block], size, value, inner, result),
             None => (0..count).for_each(|_| result.extend_from_slice(value)),
         }

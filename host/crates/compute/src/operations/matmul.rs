@@ -32,6 +32,7 @@ impl Tensor {
         let batches: usize = batch.iter().product();
         let scratch = (batches as u64).saturating_mul(bytes(element, m * k + k * n));
         let cost = Cost::new(bytes(element, count).saturating_add(scratch), Work::Product, products.max(count as u64));
+        let cost = cost.in_steps(batches as u64);
         let task = Task { operation: Operation::Matmul, tensors: &[self, right], element, shape: &shape };
         if let Some(made) = allowance.begin(cost, &task)? {
             return Ok(made);

@@ -9,7 +9,7 @@ use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::elements;
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, Operation, Task, Tensor};
+use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor};
 
 /// What becomes of a window's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,7 +53,9 @@ impl Tensor {
         };
         let count = elements(&[n, c, rows, columns])?;
         let taps = (count as u64).saturating_mul((size[0] * size[1]) as u64);
-        let cost = Cost::new(bytes(element, count), Work::Element, taps);
+        // With the largest the backend also says where each was.
+        let places = if pooling == Pooling::Max { bytes(ElementType::I64, count) } else { 0 };
+        let cost = Cost::new(bytes(element, count).saturating_add(places), Work::Element, taps);
         let operation = Operation::Pool2d(pooling, window);
         let task = Task { operation, tensors: &[self], element, shape: &[n, c, rows, columns] };
         if let Some(made) = allowance.begin(cost, &task)? {

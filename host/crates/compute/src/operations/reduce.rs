@@ -61,7 +61,9 @@ impl Tensor {
         if left.is_empty() {
             left.push(1);
         }
-        let cost = Cost::new(bytes(element, self.len()), Work::Element, 2 * self.len() as u64);
+        // Half precision is worked on at full.
+        let wide = if element == ElementType::F16 { bytes(ElementType::F32, self.len()) } else { 0 };
+        let cost = Cost::new(bytes(element, self.len()).saturating_add(wide), Work::Element, 2 * self.len() as u64);
         let operation = Operation::Reduce(reduction, &axes);
         if let Some(made) = allowance.begin(cost, &Task { operation, tensors: &[self], element, shape: &left })? {
             return Ok(made);

@@ -4,13 +4,17 @@ use burn_backend::ops::{InterpolateMode, InterpolateOptions, ModuleOps};
 use burn_flex::Flex;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use half::f16;
 
 use super::{float, planes};
 use crate::cost::Work;
 use crate::error::Error;
 use crate::shape::elements;
-use crate::tensor::bytes;
+use crate::tensor::{Typed, bytes};
 use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor, Unlimited};
+
+/// Bytes that each row and each column of a result has of weights and places.
+const WEIGHTS: u64 = 64;
 
 /// How a size becomes another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,26 +37,52 @@ impl Tensor {
         allowance: &mut dyn Allowance,
     ) -> Result<Self, Error> {
         let element = float(self, "a picture's size")?;
-        let [n, c, _, _] = planes(self)?;
+        let [n, c, h, w] = planes(self)?;
         let count = elements(&[n, c, rows, columns])?;
-        let (mode, taps) = match method {
-            ResizeMethod::Nearest => (InterpolateMode::Nearest, 1),
-            ResizeMethod::Bilinear => (InterpolateMode::Bilinear, 4),
-            ResizeMethod::Bicubic => (InterpolateMode::Bicubic, 16),
+        let taps = match method {
+            ResizeMethod::Nearest => 1,
+            ResizeMethod::Bilinear => 4,
+            ResizeMethod::Bicubic => 16,
         };
         // Half precision is worked on at full.
         let wide = if element == ElementType::F16 { bytes(ElementType::F32, self.len() + count) } else { 0 };
-        let cost = Cost::new(bytes(element, count) + wide, Work::Element, count as u64 * taps);
+        // Between the two directions there is a plane that has the one size here and the other there, whichever is first, and for each
+        // place of it the weights of its neighbours.
+        let between = columns.saturating_mul(h).max(rows.saturating_mul(w));
+        let scratch = bytes(ElementType::F32, between).saturating_add(WEIGHTS * (rows + columns) as u64);
+        let units =
+            (count as u64).saturating_mul(taps).saturating_add(2 * ((n * c) as u64).saturating_mul(between as u64));
+        let cost = Cost::new(bytes(element, count).saturating_add(wide).saturating_add(scratch), Work::Element, units);
         let operation = Operation::Resize(method);
         let task = Task { operation, tensors: &[self], element, shape: &[n, c, rows, columns] };
         if let Some(made) = allowance.begin(cost, &task)? {
             return Ok(made);
         }
-        if method == ResizeMethod::Bilinear {
-            return self.bilinear([n, c, rows, columns]);
+        match (method, element) {
+            (ResizeMethod::Nearest, ElementType::F16) => Ok(self.nearest::<f16>([n, c, rows, columns])),
+            (ResizeMethod::Nearest, _) => Ok(self.nearest::<f32>([n, c, rows, columns])),
+            (ResizeMethod::Bilinear, _) => self.bilinear([n, c, rows, columns]),
+            (ResizeMethod::Bicubic, _) => {
+                let options = InterpolateOptions::new(InterpolateMode::Bicubic).with_align_corners(false);
+                let made = <Flex as ModuleOps<Flex>>::interpolate(self.inner(), [rows, columns], options);
+                Ok(Self::of_inner(element, made))
+            }
         }
-        let options = InterpolateOptions::new(mode).with_align_corners(false);
-        Ok(Self::of_inner(element, <Flex as ModuleOps<Flex>>::interpolate(self.inner(), [rows, columns], options)))
+    }
+
+    /// Places by whole numbers: a quotient of floating point may be the next one.
+    fn nearest<E: Typed>(&self, shape: [usize; 4]) -> Self {
+        let [.., h, w] = self.shape() else { return self.clone() };
+        let [_, _, rows, columns] = shape;
+        let places: Vec<usize> = (0..columns).map(|column| column * w / columns).collect();
+        let mut result = Vec::with_capacity(shape.iter().product());
+        for plane in self.elements::<E>().chunks_exact(h * w) {
+            for row in 0..rows {
+                let from = &plane[row * h / rows * w..][..*w];
+                result.extend(places.iter().map(|place| from[*place]));
+            }
+        }
+        Self::of_elements(&shape, result)
     }
 
     /// Plane by plane, at full precision.

@@ -497,6 +497,18 @@ impl Allowance for Never {
     }
 }
 
+/// Catches places that a quotient of floating point puts one too low.
+#[test]
+fn the_nearest_is_counted_in_whole_numbers() {
+    for (from, to) in [(2, 98), (1920, 854), (7, 5)] {
+        let row = Tensor::arange(ElementType::F32, 0.0, 1.0, from, &mut Unlimited).unwrap();
+        let row = row.reshape(&[1, 1, 1, -1]).unwrap();
+        let resized = row.resize(1, to as usize, ResizeMethod::Nearest, &mut Unlimited).unwrap();
+        let expected: Vec<f32> = (0..to).map(|at| (at * from / to) as f32).collect();
+        assert_eq!(resized.elements::<f32>(), expected, "{from} to {to}");
+    }
+}
+
 /// Catches an operation that takes memory or time before it has asked, however much it would be.
 #[test]
 fn nothing_begins_without_an_allowance() {
@@ -517,6 +529,7 @@ fn nothing_begins_without_an_allowance() {
                 &mut never,
             )
             .is_err(),
+        noise(&[1, 1, 1 << 16, 1]).resize(2, 1 << 15, ResizeMethod::Bilinear, &mut never).is_err(),
         Tensor::full(ElementType::I64, &[1 << 30], 0.0, &mut never).is_err(),
         Tensor::arange(ElementType::F32, 0.0, 1.0, 1 << 31, &mut never).is_err(),
         large
@@ -527,6 +540,6 @@ fn nothing_begins_without_an_allowance() {
             )
             .is_err(),
     ];
-    assert_eq!(refused, [true; 8]);
+    assert_eq!(refused, [true; 9]);
     assert!(never.0.iter().any(|cost| cost.bytes > 8 << 30), "{:?}", never.0);
 }

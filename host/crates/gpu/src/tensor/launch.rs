@@ -68,7 +68,7 @@ impl Launch {
             Operation::Binary(operation) => binary(task, operands, operation),
             Operation::Choose => Some(choose(task, operands)),
             Operation::Blend => Some(blend(task, operands)),
-            Operation::Clamp(low, high) => Some(clamp(task, operands, low, high)),
+            Operation::Clamp(low, high) => clamp(task, operands, low, high),
             Operation::Cast => cast(task, operands),
             Operation::Matmul => matmul(task),
             Operation::Conv2d(options) => Some(conv2d(task, options)),
@@ -78,7 +78,7 @@ impl Launch {
             Operation::Softmax(axis) => Some(softmax(task, axis)),
             Operation::Transpose(order) => Some(transpose(task, operands, order)),
             Operation::Slice(spans) => Some(slice(task, operands, spans)),
-            Operation::Pad(widths, mode) => Some(pad(task, operands, widths, mode)),
+            Operation::Pad(widths, mode) => pad(task, operands, widths, mode),
             Operation::ColorMatrix(axis, matrix, offset) => Some(color_matrix(task, axis, matrix, offset)),
             Operation::Reduce(..) | Operation::ArgReduce(..) | Operation::Concat(_) | Operation::Gather(_) => None,
         }
@@ -151,7 +151,11 @@ fn ternary(kernel: Name, task: &Task<'_>, operands: &[Operand], params: Params) 
     Launch::new(kernel, Pass::Elementwise, params, task.element)
 }
 
-fn clamp(task: &Task<'_>, operands: &[Operand], low: f64, high: f64) -> Launch {
+/// None if one of these is a long number.
+fn clamp(task: &Task<'_>, operands: &[Operand], low: f64, high: f64) -> Option<Launch> {
+    if !fits(task.element, low) || !fits(task.element, high) {
+        return None;
+    }
     let (conversion, words, bounds) = match task.element {
         ElementType::F16 => {
             let words = [low, high].map(|value| half::f16::from_f64(value).to_f32().to_bits());
@@ -167,7 +171,12 @@ fn clamp(task: &Task<'_>, operands: &[Operand], low: f64, high: f64) -> Launch {
             (Conversion::ClampWholes, words, Bounds::new(allowed.clamp(own.least), allowed.clamp(own.most)))
         }
     };
-    converted(task, conversion, [words[0], words[1], 0, 0]).within(bounds)
+    Some(converted(task, conversion, [words[0], words[1], 0, 0]).within(bounds))
+}
+
+/// Whether there is such an element on the device: of others than long ones, what is nearest.
+fn fits(element: ElementType, value: f64) -> bool {
+    element != ElementType::I64 || f64::from(value as i32) == value.trunc()
 }
 
 fn cast(task: &Task<'_>, operands: &[Operand]) -> Option<Launch> {
@@ -296,7 +305,8 @@ fn copy(task: &Task<'_>, axes: &[(usize, usize)], begin: usize, bounds: Bounds) 
     Launch::new(Name::Copy, Pass::Layout, params, task.element).within(bounds)
 }
 
-fn pad(task: &Task<'_>, operands: &[Operand], widths: &[(usize, usize)], mode: PadMode) -> Launch {
+/// None if what is put beyond the edges is a long number.
+fn pad(task: &Task<'_>, operands: &[Operand], widths: &[(usize, usize)], mode: PadMode) -> Option<Launch> {
     let shape = task.tensors[0].shape();
     let strides = strides(shape);
     let axes = (0..strides.len()).map(|at| [task.shape[at], widths[at].0, shape[at], strides[at]]);
@@ -304,10 +314,11 @@ fn pad(task: &Task<'_>, operands: &[Operand], widths: &[(usize, usize)], mode: P
     let (beyond, word, bounds) = match mode {
         PadMode::Reflect => (Beyond::Reflect, 0, own),
         PadMode::Edge => (Beyond::Edge, 0, own),
+        PadMode::Constant(value) if !fits(task.element, value) => return None,
         PadMode::Constant(value) => (Beyond::Constant, word(task.element, value), Bounds::of(task.element)),
     };
     let params = params(task, beyond as u32).with_raw_axes(axes).with_numbers([[word, 0, 0, 0]]);
-    Launch::new(Name::Pad, Pass::Layout, params, task.element).within(bounds)
+    Some(Launch::new(Name::Pad, Pass::Layout, params, task.element).within(bounds))
 }
 
 /// A number as an element of this type.

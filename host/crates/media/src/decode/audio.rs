@@ -117,10 +117,13 @@ impl AudioDecoder {
         let mut frame = frame::Audio::empty();
         while self.decoder.receive_frame(&mut frame).is_ok() {
             let rate = frame.rate();
-            let Some(channels) = samples::as_f32(&frame) else { continue };
             if frame.samples() == 0 {
                 continue;
             }
+            let Some(channels) = samples::as_f32(&frame) else {
+                self.refused += 1;
+                continue;
+            };
             if !CHANNELS.contains(&channels.len()) || !RATES.contains(&rate) {
                 self.refused += 1;
                 continue;

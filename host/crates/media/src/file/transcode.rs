@@ -90,12 +90,14 @@ impl Transcoder {
     }
 
     fn finish(&mut self, chunks: &mut Chunks) -> Result<(), OpenError> {
-        let mut frames = Vec::new();
+        let (mut frames, mut samples) = (Vec::new(), Vec::new());
         for decoder in self.decoders.iter_mut().flatten() {
-            if let Decoder::Video(decoder) = decoder {
-                decoder.drain(&mut |pts, frame| frames.push((pts, frame)));
+            match decoder {
+                Decoder::Video(decoder) => decoder.drain(&mut |pts, frame| frames.push((pts, frame))),
+                Decoder::Audio(decoder) => decoder.finish(&mut |frame| samples.push(frame)),
             }
         }
+        samples.into_iter().try_for_each(|frame| self.encoder.audio(frame, chunks))?;
         frames.into_iter().try_for_each(|(pts, frame)| self.encoder.video(pts, frame, chunks))?;
         let nothing = OpenError::Read { doing: "decoding the file", source: Error::InvalidData };
         let last = self.encoder.last.ok_or(nothing)?;

@@ -82,16 +82,14 @@ impl Converter {
     /// Fills `target`, of the size that this was made for.
     pub fn run(&mut self, source: &frame::Video, target: &mut frame::Video) -> Result<(), Error> {
         let crop = self.plan.crop;
+        // SAFETY: the frame lives. A palette is a plane without a stride, and a picture that is kept from the bottom up has
+        // strides below 0.
+        let (data, lines) = unsafe { ((*source.as_ptr()).data, (*source.as_ptr()).linesize) };
         let mut planes = [std::ptr::null::<u8>(); 4];
-        let mut strides = [0i32; 4];
-        for index in 0..source.planes().min(4) {
-            let offset = plane_offset(source, index, crop);
-            let data = source.data(index);
-            if offset >= data.len() {
-                return Err(Error::InvalidData);
-            }
-            planes[index] = data[offset..].as_ptr();
-            strides[index] = source.stride(index) as i32;
+        let strides = [lines[0], lines[1], lines[2], lines[3]];
+        for (index, plane) in planes.iter_mut().enumerate().filter(|(index, _)| !data[*index].is_null()) {
+            *plane =
+                data[index].wrapping_offset(plane_offset(source.format(), index, strides[index], crop)).cast_const();
         }
         // SAFETY: the plan has the source's format and a crop inside it, the planes start at the crop, the strides are
         // theirs, and the target has the planes of the plan's size.
@@ -119,8 +117,8 @@ impl Drop for Converter {
 }
 
 /// Bytes from the start of a plane to the crop's first sample in it.
-fn plane_offset(source: &frame::Video, index: usize, crop: Crop) -> usize {
-    let Some(descriptor) = source.format().descriptor() else { return 0 };
+fn plane_offset(format: Pixel, index: usize, stride: i32, crop: Crop) -> isize {
+    let Some(descriptor) = format.descriptor().filter(|_| stride != 0) else { return 0 };
     let chroma = index == 1 || index == 2;
     let (shift_w, shift_h) = if chroma { (descriptor.log2_chroma_w(), descriptor.log2_chroma_h()) } else { (0, 0) };
     // SAFETY: the descriptor is static and has a component a plane at most.
@@ -130,7 +128,7 @@ fn plane_offset(source: &frame::Video, index: usize, crop: Crop) -> usize {
             .find(|component| component.plane as usize == index)
             .map_or(1, |component| component.step as usize)
     };
-    (crop.y as usize >> shift_h) * source.stride(index) + (crop.x as usize >> shift_w) * step
+    (crop.y >> shift_h) as isize * stride as isize + (crop.x as usize >> shift_w) as isize * step as isize
 }
 
 /// FFmpeg's deprecated names for full range would make swscale convert the range.

@@ -46,15 +46,17 @@ impl Scaler {
             Geometry::Fill { width, height } => (width, height),
         };
         self.first.get_or_insert((width, height));
-        let planar = matches!(source.format(), Pixel::YUV420P | Pixel::YUVJ420P);
+        // SAFETY: the frame lives. From the bottom up a picture has strides below 0.
+        let upright = unsafe { (*source.as_ptr()).linesize }.iter().take(3).all(|stride| *stride > 0);
+        let planar = upright && matches!(source.format(), Pixel::YUV420P | Pixel::YUVJ420P);
         if planar && even == (width, height) {
             // The last line of an odd side stays where it is, and is not shown.
             source.set_width(width);
             source.set_height(height);
             return Ok(Picture::from_frame(source, color));
         }
-        let crop = Crop::centre(even.0, even.1, width, height);
         let mut target = Picture::allocate(width, height).map_err(|_| Error::InvalidData)?;
+        let crop = Crop::centre(even.0, even.1, width, height);
         let plan = Plan::new(source.format(), crop, (width, height), color);
         let converter = match &mut self.converter {
             Some(converter) if converter.fits(&plan) => converter,

@@ -271,7 +271,10 @@ impl Publisher {
         }
         sleep(self.config.linger).await;
         match control::delete(&self.client, &self.url).await {
-            Ok(()) | Err(ControlError::NotFound | ControlError::Closed) => settled.map(|()| self.stats()),
+            // What is not there cannot be deleted, which servers answer with 400.
+            Ok(()) | Err(ControlError::NotFound | ControlError::Status(http::StatusCode::BAD_REQUEST)) => {
+                settled.map(|()| self.stats())
+            }
             Err(error) => Err(error.into()),
         }
     }

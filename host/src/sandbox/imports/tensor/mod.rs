@@ -386,7 +386,17 @@ impl wit::HostTensor for Guest {
         if let Err(refused) = self.fetch(&tensor).await? {
             return Ok(Err(refused));
         }
-        Ok(Ok(self.table.get(&tensor)?.tensor.bytes().to_vec()))
+        let tensor = held(&self.table, &tensor)?;
+        let count = tensor.bytes().len();
+        if count > self.limits.copied {
+            let most = self.limits.copied;
+            return Ok(Err(Error::Limit(format!("{count} bytes are more than the {most} that one call copies"))));
+        }
+        Ok(self.permitted(Kind::Transfer, |allowance| {
+            // The guest's own copy is memory of its own.
+            allowance.admit(Cost { bytes: count as u64, time: Duration::from_nanos(count as u64 / 8) })?;
+            Ok(tensor.bytes().to_vec())
+        }))
     }
 
     async fn unary(&mut self, tensor: Resource<Held>, operation: wit::UnaryOperation) -> Made {
