@@ -139,8 +139,7 @@ impl Ground {
                     }
                     host.send(Method::DELETE, &format!("/api/streams/{id}"), "").await;
                 };
-                assert_eq!(code, StatusCode::OK, "{answer}");
-                self.over(id, "ENDED").await;
+                assert_eq!(code, StatusCode::CONFLICT, "{answer}");
             }
             "stopped while it connects" => {
                 self.create(id).await;

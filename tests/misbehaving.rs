@@ -181,8 +181,33 @@ async fn a_stream_can_be_stopped_while_it_starts() {
         host.send_for(Some("slow"), reqwest::Method::POST, "/api/stream/stop", "").await
     };
     let (started, stopped) = tokio::join!(starting, stopping);
-    assert_eq!((started.0, stopped.0), (StatusCode::OK, StatusCode::OK), "{} {}", started.1, stopped.1);
-    assert_eq!(host.status_when("slow", |status| status["state"] == "ENDED").await["reason"], "stopped");
+    assert_eq!((started.0, stopped.0), (StatusCode::CONFLICT, StatusCode::OK), "{} {}", started.1, stopped.1);
+    assert_eq!(host.get("/health").await.1, json!({ "status": "IDLE" }));
+    assert_eq!(host.get("/api/streams/slow").await.0, StatusCode::NOT_FOUND);
+}
+
+/// Catches a stop that names nobody and misses the one stream that is still starting, and a start that fails and takes along what is
+/// known of the stream that had its id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_comes_to_nothing_changes_nothing() {
+    let host = Host::start();
+    host.upload("slow", &hostile("slow_start")).await;
+    host.upload("passthrough", &guest("passthrough")).await;
+    let segments = media::small_segments("160x90", 1);
+    let (_, before) = host.run("same", "passthrough", json!({}), &segments).await;
+    let starting = host.post("/api/stream/start", host.start_body("same", "slow", json!({})));
+    let stopping = async {
+        while host.get("/health").await.1 != json!({ "status": "LOADING" }) {}
+        host.post("/api/stream/stop", json!({})).await
+    };
+    let (started, stopped) = tokio::join!(starting, stopping);
+    assert_eq!((started.0, stopped.0), (StatusCode::CONFLICT, StatusCode::OK), "{} {}", started.1, stopped.1);
+    let (code, _) = host.post("/api/stream/start", host.start_body("same", "slow", json!({ "x": 1 }))).await;
+    assert_eq!(code, StatusCode::BAD_REQUEST);
+    let (code, after) = host.get("/api/streams/same").await;
+    assert_eq!((code, &after["state"]), (StatusCode::OK, &before["state"]), "{after}");
+    let metrics = String::from_utf8(host.fetch("/api/metrics").await.to_vec()).unwrap();
+    assert!(metrics.contains("processor=\"passthrough@0.1.0\"") && !metrics.contains("processor=\"slow@"), "{metrics}");
 }
 
 /// Catches a stream that broken bytes end, and damage that is not counted.

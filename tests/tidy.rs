@@ -150,11 +150,16 @@ fn promises_name_tests_that_exist() {
 
 /// Catches events of the host's own that the SDK's tests let a processor emit. The two share no crate that could hold the list.
 #[test]
-fn the_sdk_knows_the_hosts_own_events() {
-    let list = |file: &str| {
+fn the_sdk_knows_the_hosts_own_events_and_params() {
+    let list = |name: &str, file: &str| {
         let code = fs::read_to_string(root().join(file)).unwrap();
-        let (_, rest) = code.split_once("const RESERVED: ").unwrap();
+        let (_, rest) = code.split_once(&format!("const {name}: ")).unwrap();
         rest.split_once("];").unwrap().0.to_owned()
     };
-    assert_eq!(list("guest-sdk/src/testing/stream.rs"), list("host/src/sandbox/imports/data.rs"));
+    for (name, sdk, host) in [
+        ("RESERVED", "guest-sdk/src/testing/stream.rs", "host/src/sandbox/imports/data.rs"),
+        ("HOST_KEYS", "guest-sdk/src/testing/params.rs", "host/src/registry/params.rs"),
+    ] {
+        assert_eq!(list(name, sdk), list(name, host));
+    }
 }

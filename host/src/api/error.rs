@@ -107,7 +107,7 @@ impl IntoResponse for ApiError {
 impl From<StartRejected> for ApiError {
     fn from(error: StartRejected) -> Self {
         let status = match &error {
-            StartRejected::Busy(_) => StatusCode::CONFLICT,
+            StartRejected::Busy(_) | StartRejected::Stopped => StatusCode::CONFLICT,
             StartRejected::Full(_) | StartRejected::Compiling => StatusCode::SERVICE_UNAVAILABLE,
             StartRejected::NotGranted(_) | StartRejected::Place { .. } => StatusCode::FORBIDDEN,
             StartRejected::Id | StartRejected::NoProcessor | StartRejected::Params(_) => StatusCode::BAD_REQUEST,

@@ -227,7 +227,7 @@ async fn stop(State(streams): App, headers: HeaderMap, body: Result<Body, ApiErr
             value.and_then(|value| value.get("gateway_request_id")?.as_str().map(str::to_owned))
         }
     };
-    match id.map_or_else(|| Ok(streams.only()?.id.clone()), Ok) {
+    match id.map_or_else(|| streams.only_id(), Ok) {
         Ok(id) => stop_stream(&streams, &id).await,
         Err(UnknownStream::None) => Ok(Done::json("no stream is running", None)),
         Err(error) => Err(error.into()),

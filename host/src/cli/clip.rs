@@ -121,6 +121,9 @@ pub struct Run {
 impl Run {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let params: Value = serde_json::from_str(&self.params).context("--params is not JSON")?;
+        if !self.wasm.is_file() {
+            bail!("{}: there is no such file; `run` takes a component", self.wasm.display());
+        }
         // Nothing of a single run stays on disk.
         let directory = TempDir::new().context("no temporary directory")?;
         let host = serve::host(serve::HostConfig {

@@ -37,7 +37,7 @@ pub struct Serve {
     #[arg(long)]
     processor: Option<String>,
     /// Streams at once.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = at_least_one)]
     max_streams: usize,
     /// Show nothing, rather than a loading picture, while a processor withholds its pictures.
     #[arg(long)]
@@ -66,7 +66,7 @@ pub struct Serve {
 #[derive(Debug, Args)]
 pub struct Guests {
     /// Pixels of a picture at most, decoded or made by a processor.
-    #[arg(long, default_value_t = 3840 * 2160)]
+    #[arg(long, default_value_t = 3840 * 2160, value_parser = clap::value_parser!(u64).range(4..))]
     max_pixels: u64,
     /// Running time of a processor for each frame, in milliseconds.
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -153,6 +153,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
     match text.strip_suffix('s').unwrap_or(text).parse() {
         Ok(seconds @ 1..=86_400) => Ok(Duration::from_secs(seconds)),
         _ => Err("not a number of seconds from 1 to 86400, such as 10s".to_owned()),
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("must be a whole number of 1 or more".to_owned()),
+        Ok(number) => Ok(number),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The registry as others see it: uploads on their way in, and processors found by name.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use semver::Version;
@@ -20,6 +21,8 @@ pub struct Registry<C> {
     directory: Directory,
     compiler: C,
     shelf: Arc<Shelf>,
+    /// Components whose code is being made anew, by their digests: once, for all who wait for it.
+    remade: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl<C: Compiler> Registry<C> {
@@ -31,7 +34,7 @@ impl<C: Compiler> Registry<C> {
     pub async fn open(directory: &Path, compiler: C) -> Result<Self, OpenError> {
         let directory = Directory::open(directory)?;
         let shelf = Arc::new(Shelf::open(&directory, compiler.compatibility()).await?);
-        Ok(Self { directory, compiler, shelf })
+        Ok(Self { directory, compiler, shelf, remade: Mutex::default() })
     }
 
     /// Checks, compiles and stores a component. Uploading the same bytes again changes nothing.
@@ -84,6 +87,11 @@ impl<C: Compiler> Registry<C> {
         if let Some(code) = self.shelf.code(&processor.sha256).await {
             return Ok(code);
         }
+        let turn = self.turn_to_remake(&processor.sha256);
+        let _turn = turn.lock().await;
+        if let Some(code) = self.shelf.code(&processor.sha256).await {
+            return Ok(code);
+        }
         let component = self.component(processor).await.map_err(|error| failed(&error))?;
         let Compiled { scratch, code, .. } = self.compile(component).await?;
         self.shelf.keep_code(&processor.sha256, code, scratch).await.map_err(|error| failed(&error))
@@ -101,6 +109,13 @@ impl<C: Compiler> Registry<C> {
         let (shelf, name) = (self.shelf.clone(), name.to_owned());
         let chosen = to_its_end(async move { shelf.choose(&name, version).await }).await;
         chosen.map_err(|error| ChooseError::Failed(error.to_string()))?
+    }
+
+    fn turn_to_remake(&self, sha256: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut remade = self.remade.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that nobody waits for any more.
+        remade.retain(|_, turn| Arc::strong_count(turn) > 1);
+        remade.entry(sha256.to_owned()).or_default().clone()
     }
 
     fn check_bytes(&self, bytes: &[u8]) -> Result<(), UploadError> {

@@ -50,6 +50,9 @@ pub enum StartRejected {
     /// The id runs.
     #[error("the stream {0:?} is running; stop it first, or use another gateway_request_id")]
     Busy(String),
+    /// It was stopped.
+    #[error("the stream was stopped before its processor had started")]
+    Stopped,
     /// As many run as may.
     #[error("{0} streams run, which is as many as this host takes")]
     Full(usize),

@@ -65,6 +65,8 @@ impl Params {
         all.extend(update.clone());
         // `load` has run: there is nothing left to ask for.
         all.remove("load_model");
+        // With `null` the host's own is as if it had never been given.
+        all.retain(|key, value| !(value.is_null() && HOST_KEYS.contains(&key.as_str())));
         Ok(Self { all })
     }
 

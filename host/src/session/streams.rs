@@ -141,9 +141,24 @@ pub enum Health {
 }
 
 enum Entry {
-    /// Its id is taken while the processor starts; cancelled, the stream ends as soon as it has.
-    Starting(CancellationToken),
+    /// Its id is taken while the processor starts.
+    Starting {
+        /// Cancelled, it is not started.
+        stop: CancellationToken,
+        /// One that has ended, and is remembered until the new one is there.
+        before: Option<Arc<Stream>>,
+    },
     Started(Arc<Stream>),
+}
+
+impl Entry {
+    /// What there is to tell of.
+    fn stream(&self) -> Option<&Arc<Stream>> {
+        match self {
+            Self::Starting { before, .. } => before.as_ref(),
+            Self::Started(stream) => Some(stream),
+        }
+    }
 }
 
 /// The streams of a host.
@@ -188,22 +203,23 @@ impl Streams {
             places::check(allowed, &request).await?;
         }
         let span = tracing::info_span!("stream", id);
-        let stream = self.launch(id, request, reservation.stop.clone()).instrument(span).await?;
+        let stop = reservation.stop.clone();
+        let launch = self.launch(id, request, stop.clone()).instrument(span);
+        let stream = stop.run_until_cancelled(launch).await.ok_or(StartRejected::Stopped)??;
         reservation.fill(stream.clone());
         Ok(stream)
     }
 
     /// The stream of this id, running or remembered.
     pub fn get(&self, id: &str) -> Result<Arc<Stream>, UnknownStream> {
-        match self.lock().get(id) {
-            Some((_, Entry::Started(stream))) => Ok(stream.clone()),
-            _ => Err(UnknownStream::Id(id.to_owned())),
-        }
+        let entries = self.lock();
+        let stream = entries.get(id).and_then(|(_, entry)| entry.stream());
+        stream.cloned().ok_or_else(|| UnknownStream::Id(id.to_owned()))
     }
 
-    /// Stops a stream, and waits until it has ended, within bounds. One whose processor is still starting ends when it has.
+    /// Stops a stream, and waits until it has ended, within bounds. One whose processor is still starting is not started.
     pub async fn stop(&self, id: &str) -> Result<(), UnknownStream> {
-        if let Some((_, Entry::Starting(stop))) = self.lock().get(id) {
+        if let Some((_, Entry::Starting { stop, .. })) = self.lock().get(id) {
             stop.cancel();
             return Ok(());
         }
@@ -228,16 +244,24 @@ impl Streams {
         }
     }
 
+    /// The id of the only stream that runs or is starting.
+    pub fn only_id(&self) -> Result<String, UnknownStream> {
+        let starting = |entry: &Entry| matches!(entry, Entry::Starting { .. });
+        let lives = |entry: &Entry| starting(entry) || entry.stream().is_some_and(|stream| !stream.is_over());
+        let entries = self.lock();
+        let mut ids: Vec<_> = entries.iter().filter(|(_, (_, entry))| lives(entry)).map(|(id, _)| id.clone()).collect();
+        match ids.len() {
+            0 => Err(UnknownStream::None),
+            1 => Ok(ids.remove(0)),
+            _ => Err(UnknownStream::Several(ids)),
+        }
+    }
+
     /// All streams, running and remembered, oldest first.
     pub fn list(&self) -> Vec<Arc<Stream>> {
         let entries = self.lock();
-        let mut streams: Vec<_> = entries
-            .values()
-            .filter_map(|(order, entry)| match entry {
-                Entry::Started(stream) => Some((*order, stream.clone())),
-                Entry::Starting(_) => None,
-            })
-            .collect();
+        let mut streams: Vec<_> =
+            entries.values().filter_map(|(order, entry)| Some((*order, entry.stream()?.clone()))).collect();
         streams.sort_by_key(|(order, _)| *order);
         streams.into_iter().map(|(_, stream)| stream).collect()
     }
@@ -251,13 +275,11 @@ impl Streams {
             processors: self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         };
         for (_, entry) in entries.values() {
-            match entry {
-                Entry::Starting(_) => census.starting += 1,
-                Entry::Started(stream) => {
-                    census.processors.add_present(stream);
-                    if !stream.is_over() {
-                        census.running.push(stream.clone());
-                    }
+            census.starting += usize::from(matches!(entry, Entry::Starting { .. }));
+            if let Some(stream) = entry.stream() {
+                census.processors.add_present(stream);
+                if !stream.is_over() {
+                    census.running.push(stream.clone());
                 }
             }
         }
@@ -280,7 +302,7 @@ impl Streams {
         let (mut starting, mut degraded) = (false, false);
         for (_, entry) in entries.values() {
             match entry {
-                Entry::Starting(_) => starting = true,
+                Entry::Starting { .. } => starting = true,
                 Entry::Started(stream) => match stream.meters.condition().borrow().phase {
                     Phase::Ended | Phase::Failed => {}
                     Phase::Degraded => degraded = true,
@@ -309,7 +331,7 @@ impl Streams {
             .iter()
             .filter_map(|(id, (_, entry))| match entry {
                 Entry::Started(stream) => Some((stream.meters.ended()?, id.clone())),
-                Entry::Starting(_) => None,
+                Entry::Starting { .. } => None,
             })
             .collect();
         ended.sort();
@@ -318,13 +340,14 @@ impl Streams {
         }
         let order = entries.values().map(|(order, _)| order + 1).max().unwrap_or(0);
         let stop = self.stop.child_token();
-        self.forget(entries.insert(id.to_owned(), (order, Entry::Starting(stop.clone()))));
+        let before = entries.remove(id).and_then(|(_, entry)| entry.stream().cloned());
+        entries.insert(id.to_owned(), (order, Entry::Starting { stop: stop.clone(), before }));
         Ok(Reservation { streams: self, id: id.to_owned(), stop, filled: false })
     }
 
     /// Keeps what a stream counted that is over and no longer among the entries, which are locked.
     fn forget(&self, entry: Option<(u64, Entry)>) {
-        if let Some((_, Entry::Started(stream))) = entry {
+        if let Some(stream) = entry.as_ref().and_then(|(_, entry)| entry.stream()) {
             self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).add_past(&stream.tenure(), &stream);
         }
     }
@@ -397,17 +420,25 @@ struct Reservation<'a> {
 
 impl Reservation<'_> {
     fn fill(mut self, stream: Arc<Stream>) {
-        if let Some((_, entry)) = self.streams.lock().get_mut(&self.id) {
-            *entry = Entry::Started(stream);
+        let mut entries = self.streams.lock();
+        if let Some((order, _)) = entries.get(&self.id) {
+            let started = (*order, Entry::Started(stream));
+            let before = entries.insert(self.id.clone(), started);
+            self.streams.forget(before);
         }
+        drop(entries);
         self.filled = true;
     }
 }
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        if !self.filled {
-            self.streams.lock().remove(&self.id);
+        if self.filled {
+            return;
+        }
+        let mut entries = self.streams.lock();
+        if let Some((order, Entry::Starting { before: Some(stream), .. })) = entries.remove(&self.id) {
+            entries.insert(self.id.clone(), (order, Entry::Started(stream)));
         }
     }
 }

@@ -84,6 +84,15 @@ impl Line {
             self.since = Instant::now();
         }
     }
+
+    /// This one is not to be done; those before it still are.
+    fn leave(&mut self, number: u64) {
+        let place = self.waiting.iter().position(|place| place.number == number);
+        if let Some(left) = place.and_then(|place| self.waiting.remove(place)) {
+            left.owner.running.fetch_sub(1, Ordering::Relaxed);
+            self.since = if place == Some(0) { Instant::now() } else { self.since };
+        }
+    }
 }
 
 fn locked(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
@@ -116,7 +125,7 @@ impl Submitter {
                     Ok(index) => drop(submitted.send(index)),
                     Err(error) => {
                         transfers.iter().for_each(|transfer| transfer.failed(&error));
-                        locked(&of_all).done(number);
+                        locked(&of_all).leave(number);
                     }
                 }
             }

@@ -22,6 +22,9 @@ const MAX_MESSAGES: usize = 64;
 /// A segment that is silent for this long is left when the next one is there.
 const STALL: Duration = Duration::from_secs(2);
 
+/// Segments in a row that may be empty before the next is asked for with a pause.
+const EMPTY: u32 = 5;
+
 /// Names the stream in bodies that a gateway passes on; no param.
 const STREAM_KEY: &str = "gateway_request_id";
 
@@ -34,6 +37,8 @@ pub struct Control {
     backoff: Backoff,
     /// The last request failed.
     failing: bool,
+    /// Segments in a row that held nothing.
+    empty: u32,
 }
 
 /// Why a segment was not read to its end.
@@ -46,7 +51,7 @@ enum Unread {
 impl Control {
     pub fn new(client: Client, url: ChannelUrl, params: Arc<LiveParams>, meters: Arc<Meters>) -> Self {
         let subscriber = Subscriber::new(client, url.clone(), Start::Current);
-        Self { subscriber, url, params, meters, backoff: Backoff::default(), failing: false }
+        Self { subscriber, url, params, meters, backoff: Backoff::default(), failing: false, empty: 0 }
     }
 
     /// Runs until it is cancelled, or the host goes down.
@@ -72,8 +77,13 @@ impl Control {
         match self.read(&mut segment).await {
             Ok(bytes) => {
                 self.failing = false;
-                self.backoff.reset();
                 self.meter().segments.add(1);
+                self.empty = if bytes.is_empty() { self.empty + 1 } else { 0 };
+                if self.empty > EMPTY {
+                    self.backoff.pause().await;
+                } else {
+                    self.backoff.reset();
+                }
                 for message in messages(&bytes) {
                     self.apply(message).await;
                 }

@@ -70,12 +70,13 @@ impl Publication {
         let (publisher, url) = self.publisher.as_ref()?;
         self.count(publisher.stats());
         let failing = publisher.failing_since().map(|since| since.elapsed());
+        let why = || publisher.last_fault().map(|fault| format!(": {fault}")).unwrap_or_default();
         if failing.is_some() && !self.failing {
-            self.meters.error(Origin::Output, format!("cannot publish to {url}"));
+            self.meters.error(Origin::Output, format!("cannot publish to {url}{}", why()));
         }
         self.failing = failing.is_some();
         (failing? >= UNREACHABLE)
-            .then(|| Ending::failed(format!("cannot publish to {url} for {} s", UNREACHABLE.as_secs())))
+            .then(|| Ending::failed(format!("cannot publish to {url} for {} s{}", UNREACHABLE.as_secs(), why())))
     }
 
     /// Sends the rest, and ends the channel so that its readers know.

@@ -16,8 +16,8 @@ use crate::session::pipeline::Source;
 /// A segment that is silent for this long is left when the next one is there.
 const STALL: Duration = Duration::from_secs(2);
 
-/// Segments in a row that may be empty before the next is asked for with a pause.
-const EMPTY: u32 = 5;
+/// Segments in a row that may be empty or break off before the next is asked for with a pause.
+const POOR: u32 = 5;
 
 pub(super) struct Subscription {
     subscriber: Subscriber,
@@ -31,12 +31,20 @@ pub(super) struct Subscription {
     /// Since when it fails.
     failing: Option<Instant>,
     backoff: Backoff,
-    /// Segments in a row without a byte.
-    empty: u32,
+    /// Segments in a row that were empty or broke off.
+    poor: u32,
     /// A segment has been read: the channel was there.
     begun: bool,
     /// A byte has been read.
     fed: bool,
+}
+
+/// What is next in a segment.
+enum Piece {
+    Bytes(Source),
+    End,
+    /// No more of it is to be had.
+    BrokenOff,
 }
 
 impl Subscription {
@@ -57,7 +65,7 @@ impl Subscription {
             heard: Instant::now(),
             failing: None,
             backoff: Backoff::default(),
-            empty: 0,
+            poor: 0,
             begun: false,
             fed: false,
         }
@@ -78,7 +86,7 @@ impl Subscription {
                 self.failing = None;
                 self.begun = true;
                 self.read(segment).await?;
-                if self.empty <= EMPTY {
+                if self.poor <= POOR {
                     self.backoff.reset();
                 } else {
                     self.backoff.pause().await;
@@ -117,29 +125,35 @@ impl Subscription {
     async fn read(&mut self, mut segment: Segment) -> ControlFlow<Ending> {
         self.meters.segments_in.add(1);
         self.meters.segments_missed.add(segment.skipped());
-        self.empty += 1;
-        while let Some(source) = self.piece(&mut segment).await? {
+        let mut is_empty = true;
+        let is_whole = loop {
+            let source = match self.piece(&mut segment).await? {
+                Piece::Bytes(source) => source,
+                Piece::End => break true,
+                Piece::BrokenOff => break false,
+            };
             if !std::mem::replace(&mut self.fed, true) {
                 self.meters.tell(Happening::FirstSegmentReceived);
             }
-            self.empty = 0;
+            is_empty = false;
             self.hand_on(source).await?;
             // What the pipeline took its time for was no silence.
             self.heard = Instant::now();
-        }
+        };
+        self.poor = if is_whole && !is_empty { 0 } else { self.poor.saturating_add(1) };
         self.hand_on(Source::EndOfSegment).await
     }
 
-    /// The next bytes of a segment; `None` at its end, or where no more of it is to be had.
-    async fn piece(&mut self, segment: &mut Segment) -> ControlFlow<Ending, Option<Source>> {
+    /// What is next in a segment.
+    async fn piece(&mut self, segment: &mut Segment) -> ControlFlow<Ending, Piece> {
         let until = self.heard + self.silence;
         loop {
             let wait = STALL.min(until.duration_since(Instant::now()));
             let lost = match timeout(wait, segment.chunk()).await {
                 Ok(Ok(Some(bytes))) => {
-                    return ControlFlow::Continue(Some(Source::Bytes(bytes, std::time::Instant::now())));
+                    return ControlFlow::Continue(Piece::Bytes(Source::Bytes(bytes, std::time::Instant::now())));
                 }
-                Ok(Ok(None)) => return ControlFlow::Continue(None),
+                Ok(Ok(None)) => return ControlFlow::Continue(Piece::End),
                 Ok(Err(error)) => format!("segment {} broke off: {}", segment.seq(), causes(&error)),
                 Err(_elapsed) if self.subscriber.is_ahead() => {
                     format!("segment {} stood still; going on with a newer one", segment.seq())
@@ -149,7 +163,7 @@ impl Subscription {
             };
             tracing::warn!(url = %self.url, "{lost}");
             self.meters.error(Origin::Input, lost);
-            return ControlFlow::Continue(None);
+            return ControlFlow::Continue(Piece::BrokenOff);
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::head::{Bounded, HeadBound};
 use super::{RequestBody, TransportError};
 use crate::url::Origin;
 
@@ -74,6 +75,7 @@ pub(super) struct Connector {
 /// One HTTP/1.1 connection; it closes when dropped.
 pub(crate) struct Connection {
     pub(super) sender: SendRequest<RequestBody>,
+    pub(super) head: HeadBound,
     /// Moves the bytes.
     _driver: AbortOnDropHandle<()>,
 }
@@ -109,7 +111,8 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let head = HeadBound::new();
+        let handshake = http1::handshake(TokioIo::new(Bounded { stream, bound: head.clone() })).await;
         let (sender, connection) = handshake.map_err(|error| ConnectError::Http(TransportError(error)))?;
         let driver = async move {
             // Whoever waits for a reply or a body gets the error too.
@@ -117,7 +120,7 @@ impl Connection {
                 tracing::debug!(%error, "connection ended");
             }
         };
-        Ok(Self { sender, _driver: AbortOnDropHandle::new(tokio::spawn(driver)) })
+        Ok(Self { sender, head, _driver: AbortOnDropHandle::new(tokio::spawn(driver)) })
     }
 }
 

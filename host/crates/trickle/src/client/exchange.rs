@@ -71,7 +71,9 @@ impl Client {
         request: Request<RequestBody>,
     ) -> Result<Reply, TransportError> {
         let origin = url.origin();
+        connection.head.set();
         let reply = connection.sender.send_request(request).await;
+        connection.head.lift();
         if reply.is_err() {
             self.shared.pool.forget(origin);
         }

@@ -2,6 +2,7 @@
 
 mod connect;
 mod exchange;
+mod head;
 mod pool;
 mod tls;
 

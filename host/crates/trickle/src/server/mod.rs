@@ -7,6 +7,7 @@ mod changefeed;
 mod channels;
 mod connection;
 mod log;
+mod pages;
 mod publish;
 mod reaper;
 mod reply;
@@ -113,6 +114,7 @@ impl Server {
             autocreate: config.autocreate,
             limits: PublishLimits { body_idle: config.body_idle_timeout, grace: config.abort_grace },
             write_stall: config.write_stall_timeout,
+            is_local: address.ip().to_canonical().is_loopback(),
         });
         Ok(Self { listener, address, service, abandonments, config })
     }

@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 
 use super::{
     channels::{Channel, Channels, Refused},
+    pages::is_from_elsewhere,
     publish::{self, PublishLimits},
     reaper::Reaper,
     reply::{self, Reply, ReplyExt},
@@ -23,6 +24,8 @@ pub(crate) struct Service {
     pub(crate) autocreate: bool,
     pub(crate) limits: PublishLimits,
     pub(crate) write_stall: Duration,
+    /// It listens for this machine alone.
+    pub(crate) is_local: bool,
 }
 
 impl Service {
@@ -32,6 +35,9 @@ impl Service {
 
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Reply {
         let (head, body) = request.into_parts();
+        if self.is_local && is_from_elsewhere(&head.headers) {
+            return reply::error(StatusCode::FORBIDDEN, "Not for pages of other sites\n").closing();
+        }
         match Route::parse(&self.base_path, head.uri.path(), &head.method) {
             Ok(Route::Channel { name }) => self.on_channel(&head.method, &name, &head.headers),
             Ok(Route::Next { name }) => self.next(&name),

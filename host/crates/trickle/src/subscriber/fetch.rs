@@ -11,6 +11,7 @@ use crate::{
     client::{Client, Reply, Reuse},
     control::{self, ControlError},
     headers,
+    seq::Seq,
     url::ChannelUrl,
 };
 
@@ -136,8 +137,8 @@ impl Fetch {
         let told = headers::number(&reply.headers, &headers::SEQ);
         let asked = if let Start::Seq(number) = self.at { Some(number) } else { None };
         let seq = told.or(asked).ok_or(SubscribeError::Malformed)?;
-        // Going back would read the same segments for ever.
-        if asked.is_some_and(|asked| seq < asked) {
+        // Going back would read the same segments for ever, and there is none beyond the last.
+        if asked.is_some_and(|asked| seq < asked) || Seq::new(seq).is_none() {
             return Err(SubscribeError::Malformed);
         }
         self.at = Start::Seq(seq.saturating_add(1));

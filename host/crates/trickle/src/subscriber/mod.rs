@@ -52,8 +52,8 @@ pub enum SubscribeError {
     /// The connection failed within a segment.
     #[error("the segment broke off")]
     Body(#[source] TransportError),
-    /// A segment without a number, where none could be known.
-    #[error("the server's answer makes no sense")]
+    /// A segment without a number where none could be known, or with one that cannot be.
+    #[error("the server's answer makes no sense: its `Lp-Trickle-Seq` is missing, goes back, or is beyond the last")]
     Malformed,
     /// The runtime is shutting down.
     #[error("interrupted")]

@@ -206,6 +206,11 @@ impl Wire {
         self.stream.get_mut().write_all(text.as_bytes()).await.unwrap();
     }
 
+    /// Whether the other end still takes it.
+    pub async fn try_send(&mut self, text: &str) -> bool {
+        soon(self.stream.get_mut().write_all(text.as_bytes())).await.is_ok()
+    }
+
     /// Sends `request` behind a question that is answered at once: when the answer is here, the server has the request.
     pub async fn behind_next(mut self, channel: &str, request: &str) -> Self {
         self.send(&format!("{}{request}", get(&format!("/{channel}/next")))).await;

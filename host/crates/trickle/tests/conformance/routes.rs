@@ -78,3 +78,15 @@ async fn a_bad_request_with_an_endless_body_is_answered_at_once() {
     assert_eq!((reply.status, reply.header("connection")), (400, Some("close")));
     assert!(wire.closes().await);
 }
+
+/// Catches a page of another site that writes into channels of this machine: browsers send such requests without asking.
+#[tokio::test]
+async fn pages_of_other_sites_are_refused() {
+    let server = TestServer::start().await;
+    for (origin, status) in [("https://evil.example", 403), ("null", 403), ("http://t", 200)] {
+        let request = format!(
+            "POST /c/0 HTTP/1.1\r\nHost: t\r\nOrigin: {origin}\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\nx"
+        );
+        assert_eq!(server.ask(&request).await.status, status, "{origin}");
+    }
+}

@@ -343,3 +343,37 @@ async fn a_segment_that_was_overtaken_is_told_from_the_newest() {
     let mut next = soon(subscriber.next()).await.unwrap();
     assert_eq!((next.seq(), read(&mut next).await.as_str()), (1, "next"));
 }
+
+/// Catches a server that sends interim replies for ever and is listened to.
+#[tokio::test]
+async fn interim_replies_have_an_end() {
+    let peer = Peer::start().await;
+    let mut subscriber = subscriber(&peer, Start::Seq(0));
+    let flood = async {
+        let (mut wire, _) = peer.request().await;
+        let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(100);
+        let mut sent = 0;
+        while wire.try_send(&interim).await {
+            sent += interim.len();
+        }
+        sent
+    };
+    let (next, sent) = tokio::join!(subscriber.next(), flood);
+    assert!(matches!(next, Err(SubscribeError::Request(_))));
+    // What the two sockets hold is sent besides.
+    assert!(sent < 32 << 20, "{sent} bytes were sent");
+}
+
+/// Catches a number beyond the last that is taken, after which the same segment is read for ever.
+#[tokio::test]
+async fn numbers_beyond_the_last_make_no_sense() {
+    let peer = Peer::start().await;
+    let mut subscriber = subscriber(&peer, Start::Seq(0));
+    let answer = async {
+        let (mut wire, _) = peer.request().await;
+        wire.answer_segment(u64::MAX).await;
+        wire
+    };
+    let (next, _wire) = tokio::join!(subscriber.next(), answer);
+    assert!(matches!(next, Err(SubscribeError::Malformed)));
+}
