@@ -114,7 +114,10 @@ impl Pipeline {
         };
         stages.spawn_blocking({
             let span = span.clone();
-            move || span.in_scope(|| Ok(decoder.run(bytes)))
+            move || {
+                span.in_scope(|| decoder.run(bytes));
+                Ok(())
+            }
         });
         let loading = Loading::new(config.loading, config.show_loading);
         let encoder = Encoder {

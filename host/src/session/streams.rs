@@ -348,7 +348,7 @@ impl Streams {
     /// Keeps what a stream counted that is over and no longer among the entries, which are locked.
     fn forget(&self, entry: Option<(u64, Entry)>) {
         if let Some(stream) = entry.as_ref().and_then(|(_, entry)| entry.stream()) {
-            self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).add_past(&stream.tenure(), &stream);
+            self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).add_past(&stream.tenure(), stream);
         }
     }
 

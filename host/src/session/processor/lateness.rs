@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 const MAX_AGE: Duration = Duration::from_millis(250);
 
 /// A host that was held up for a moment catches up by itself: pictures are dropped when they have been late for so long.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(4);
 
 /// Even where every picture is old, one is shown this often: a host that is too slow gives a slow stream, not an empty one.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
