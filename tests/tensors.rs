@@ -155,6 +155,13 @@ async fn misuse_is_an_answer() {
     assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
 }
 
+/// Catches an operation of the contract that leads to another one in the host.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_is_what_its_name_says() {
+    let (status, _host) = asked("tensors", "all", &PATIENT).await;
+    assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
+}
+
 /// Catches handles and memory beyond the limits, and refusals that nobody counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn handles_and_memory_of_tensors_are_the_guests() {

@@ -3,12 +3,17 @@
 use rillbox_sdk::tensor::{Convolution, ElementType, Pad, Picture, Resize, Tensor, Window};
 use rillbox_sdk::{Error, Processor, Refusal, Result, VideoFrame, VideoOutcome};
 
+#[path = "../../guest-sdk/tests/operations/mod.rs"]
+mod operations;
+
 #[derive(Clone, Copy, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum What {
     /// What does not fit: shapes, types of elements, arguments.
     #[default]
     Misuse,
+    /// Every operation once, each of which must give what its name says.
+    All,
     /// Handles, until there are no more.
     Handles,
     /// Memory, until there is no more.
@@ -48,6 +53,10 @@ impl Processor for Tensors {
     fn process_video(&mut self, frame: &mut VideoFrame) -> Result<VideoOutcome> {
         match self.what {
             What::Misuse => misuse(frame)?,
+            What::All => match operations::wrong() {
+                wrong if wrong.is_empty() => {}
+                wrong => return Err(Error::msg(wrong.join("; "))),
+            },
             What::Handles => {
                 let count = self.keep(|| Tensor::full(ElementType::U8, &[1], 1.0), 1_000_000)?;
                 return Err(Error::msg(format!("kept {count} handles")));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::session::{ByKind, ControlMeter, Done, FeedMeter, HttpMeter, Phase, Stream};
+use crate::session::{ByKind, ControlMeter, Done, FeedMeter, HttpMeter, Meters, Phase, Snapshot, Stream};
 
 /// A stream at one moment.
 #[derive(Serialize, ToSchema)]
@@ -50,7 +50,7 @@ pub struct Status {
     frames_unfiltered: u64,
     /// Pictures encoded with less effort, so with more bits and a little less detail, because the host was behind.
     frames_eased: u64,
-    /// Frames of either kind that passed by the processor to pay back an overrun.
+    /// Frames of either kind that passed by the processor to pay back an overrun, or since there was no instance of it.
     frames_skipped: u64,
     errors: Errors,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -309,16 +309,81 @@ struct Event {
     message: String,
 }
 
+impl Input {
+    fn of(meters: &Meters, now: &Snapshot) -> Self {
+        Self {
+            fps: round(now.fps_in),
+            frames: meters.frames_in.get(),
+            bytes: now.input.bytes,
+            segments: meters.segments_in.get(),
+            segments_missed: meters.segments_missed.get(),
+            frames_thinned: now.input.thinned_frames,
+            bad_packets: now.input.bad_packets,
+            bad_units: now.input.bad_units,
+            skipped_bytes: now.input.skipped_bytes,
+            jumps: now.input.jumps,
+        }
+    }
+}
+
+impl Output {
+    fn of(meters: &Meters, now: &Snapshot) -> Self {
+        Self {
+            fps: round(now.fps_out),
+            frames: meters.frames_out.get(),
+            audio_frames: meters.audio_frames_out.get(),
+            bytes: meters.bytes_out.get(),
+            segments: meters.segments_out.get(),
+            segments_skipped: meters.segments_skipped.get(),
+            retries: meters.publish_retries.get(),
+            frames_out_of_order: meters.frames_out_of_order.get(),
+        }
+    }
+}
+
+impl Guest {
+    fn of(meters: &Meters, now: &Snapshot) -> Self {
+        let work = meters.guest_work.read();
+        let [overrun_p50, overrun_p99, overrun_max] = now.overrun.map(millis);
+        let [guest_p50, guest_p99] = now.guest_time.map(millis);
+        Self {
+            time_ms: GuestTime { p50: guest_p50, p99: guest_p99 },
+            memory_bytes: meters.guest_memory(),
+            outputs: meters.guest_outputs.get(),
+            overrun_ms: Overrun { p50: overrun_p50, p99: overrun_p99, max: overrun_max },
+            refused: Refused {
+                memory: meters.guest_refused.memory.get(),
+                handles: meters.guest_refused.handles.get(),
+                outputs: meters.guest_refused.outputs.get(),
+                log_lines: meters.guest_refused.log_lines.get(),
+                operations: meters.guest_refused.operations.get(),
+            },
+            tensors: done(&work.tensors),
+            gpu: GuestGpu { memory_bytes: meters.guest_gpu_memory(), operations: done(&work.gpu) },
+            http: (&*meters.http).into(),
+        }
+    }
+}
+
+impl Channels {
+    /// Those that the stream has.
+    fn of(stream: &Stream) -> Self {
+        let (meters, config) = (&stream.meters.channels, &stream.config);
+        Self {
+            control: config.control.as_ref().map(|_| (&meters.control).into()),
+            events: config.events.as_ref().map(|_| (&meters.events).into()),
+            data: config.data.as_ref().map(|_| (&meters.data).into()),
+        }
+    }
+}
+
 impl Status {
     /// The stream at this moment.
     pub async fn of(stream: &Stream) -> Self {
         let (meters, params) = (&stream.meters, stream.params.all().await);
-        let work = meters.guest_work.read();
         let config = &stream.config;
         let condition = meters.condition().borrow().clone();
         let now = meters.snapshot();
-        let [overrun_p50, overrun_p99, overrun_max] = now.overrun.map(millis);
-        let [guest_p50, guest_p99] = now.guest_time.map(millis);
         let events = condition.events.into_iter().map(|event| Event {
             time: unix_millis(event.time),
             kind: event.kind,
@@ -337,28 +402,8 @@ impl Status {
             data_url: config.data.as_ref().map(ToString::to_string),
             started_at: unix_millis(stream.started),
             uptime_s: round(now.uptime.as_secs_f64()),
-            input: Input {
-                fps: round(now.fps_in),
-                frames: meters.frames_in.get(),
-                bytes: now.input.bytes,
-                segments: meters.segments_in.get(),
-                segments_missed: meters.segments_missed.get(),
-                frames_thinned: now.input.thinned_frames,
-                bad_packets: now.input.bad_packets,
-                bad_units: now.input.bad_units,
-                skipped_bytes: now.input.skipped_bytes,
-                jumps: now.input.jumps,
-            },
-            output: Output {
-                fps: round(now.fps_out),
-                frames: meters.frames_out.get(),
-                audio_frames: meters.audio_frames_out.get(),
-                bytes: meters.bytes_out.get(),
-                segments: meters.segments_out.get(),
-                segments_skipped: meters.segments_skipped.get(),
-                retries: meters.publish_retries.get(),
-                frames_out_of_order: meters.frames_out_of_order.get(),
-            },
+            input: Input::of(meters, &now),
+            output: Output::of(meters, &now),
             latency_ms: Latency::of(now.latency),
             audio_latency_ms: Latency::of(now.audio_latency),
             frames_dropped: meters.frames_dropped.get(),
@@ -373,27 +418,8 @@ impl Status {
                 overruns: meters.guest_overruns.get(),
             },
             last_error: condition.last_error,
-            guest: Guest {
-                time_ms: GuestTime { p50: guest_p50, p99: guest_p99 },
-                memory_bytes: meters.guest_memory(),
-                outputs: meters.guest_outputs.get(),
-                overrun_ms: Overrun { p50: overrun_p50, p99: overrun_p99, max: overrun_max },
-                refused: Refused {
-                    memory: meters.guest_refused.memory.get(),
-                    handles: meters.guest_refused.handles.get(),
-                    outputs: meters.guest_refused.outputs.get(),
-                    log_lines: meters.guest_refused.log_lines.get(),
-                    operations: meters.guest_refused.operations.get(),
-                },
-                tensors: done(&work.tensors),
-                gpu: GuestGpu { memory_bytes: meters.guest_gpu_memory(), operations: done(&work.gpu) },
-                http: (&*meters.http).into(),
-            },
-            channels: Channels {
-                control: config.control.as_ref().map(|_| (&meters.channels.control).into()),
-                events: config.events.as_ref().map(|_| (&meters.channels.events).into()),
-                data: config.data.as_ref().map(|_| (&meters.channels.data).into()),
-            },
+            guest: Guest::of(meters, &now),
+            channels: Channels::of(stream),
             events: events.collect(),
         }
     }

@@ -57,7 +57,7 @@ pub enum StartRejected {
     #[error("{0} streams run, which is as many as this host takes")]
     Full(usize),
     /// The id cannot be one.
-    #[error("a stream's id has 1 to 256 bytes without control characters")]
+    #[error("a stream's id has 1 to 256 bytes without control characters, and is not . or ..")]
     Id,
     /// Neither the request nor the host names a processor.
     #[error("name a `processor`: this host has no default one (serve --processor)")]

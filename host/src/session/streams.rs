@@ -192,9 +192,7 @@ impl Streams {
     /// Starts a stream: it answers when the processor has started, before any network.
     pub async fn start(&self, request: StartRequest) -> Result<Arc<Stream>, StartRejected> {
         let id = match &request.id {
-            Some(id) if id.is_empty() || id.len() > 256 || id.chars().any(char::is_control) => {
-                return Err(StartRejected::Id);
-            }
+            Some(id) if !is_id(id) => return Err(StartRejected::Id),
             Some(id) => id.clone(),
             None => uuid::Uuid::new_v4().to_string(),
         };
@@ -408,6 +406,11 @@ impl Streams {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, (u64, Entry)>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a stream can have this id. Two dots, or one, are no part of a path.
+fn is_id(id: &str) -> bool {
+    (1..=256).contains(&id.len()) && !id.chars().any(char::is_control) && !matches!(id, "." | "..")
 }
 
 /// An id that is taken until this is dropped, or for good once it is filled.

@@ -1,5 +1,8 @@
 //! One user's part of a device: what it has there, and what it has it do.
 
+mod dispatch;
+mod reading;
+
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,15 +11,15 @@ use wgpu::{BindGroupEntry, BindingResource, BufferUsages, BufferViewMut, Texture
 
 use crate::color::{Color, Kernel, Params};
 use crate::device::Device;
-use crate::download::{Bytes, Download, TIMED, TIMES, Transfer};
+use crate::download::{TIMED, TIMES, Transfer};
 use crate::error::Error;
 use crate::limits;
 use crate::planes::{Planes, PlanesLayout};
-use crate::program::Program;
-use crate::source::{Access, Kind};
 use crate::submission::{Owner, Submission};
 use crate::tensor::Spare;
 use crate::usage::Pass;
+
+pub use dispatch::{Binding, Filter};
 
 /// Pixels of 4 bytes on the device: red, green, blue, alpha.
 #[derive(Debug)]
@@ -61,28 +64,6 @@ impl Buffer {
     pub(crate) fn raw(&self) -> &wgpu::Buffer {
         &self.buffer
     }
-}
-
-/// How a sampler reads between pixels. Beyond an image's edge it reads the edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filter {
-    /// The nearest pixel.
-    Nearest,
-    /// A weighted mean of four.
-    Linear,
-}
-
-/// What is bound to a number of a program.
-#[derive(Clone, Copy, Debug)]
-pub enum Binding<'a> {
-    /// For `texture_2d<f32>` and `texture_storage_2d<rgba8unorm, write>`.
-    Image(&'a Image),
-    /// For `var<storage>`.
-    Buffer(&'a Buffer),
-    /// For `var<uniform>`.
-    Uniform(&'a [u8]),
-    /// For `sampler`.
-    Sampler(Filter),
 }
 
 /// A picture's planes, for the device to read for as long as this lives.
@@ -405,129 +386,6 @@ impl Workspace {
         Ok(Buffer { buffer, bytes })
     }
 
-    /// Has a program run, in so many workgroups along each axis.
-    pub fn dispatch(
-        &mut self,
-        program: &Program,
-        bindings: &[(u32, Binding<'_>)],
-        groups: [u32; 3],
-    ) -> Result<(), Error> {
-        let compiled = program.0.clone();
-        self.check_dispatch(program, groups)?;
-        check_bindings(program, bindings)?;
-        let uniforms: usize = bindings
-            .iter()
-            .map(|(_, binding)| if let Binding::Uniform(bytes) = binding { bytes.len() + ALIGNMENT } else { 0 })
-            .sum();
-        self.reserve(uniforms + ALIGNMENT)?;
-        let invocations = invocations(compiled.workgroup, groups);
-        // Each invocation goes through all of the shader once.
-        let once = invocations.saturating_mul(compiled.weight);
-        let left = self.rounds.checked_sub(once);
-        let left = left.ok_or_else(|| Error::Limit("more straight code than a frame may have".to_owned()))?;
-        let rounds = if compiled.has_loops { left / 8 / once } else { 0 }.min(limits::ROUNDS_EACH);
-        let rounds_at = self.uniform(bytes_of(&[rounds as u32, 0, 0, 0]));
-        let places: Vec<_> = bindings
-            .iter()
-            .map(|(_, binding)| if let Binding::Uniform(bytes) = binding { self.uniform(bytes) } else { 0 })
-            .collect();
-        let device = self.device.clone();
-        device.tried(|| {
-            let entries: Vec<_> = bindings
-                .iter()
-                .zip(&places)
-                .map(|((number, binding), place)| BindGroupEntry {
-                    binding: *number,
-                    resource: match binding {
-                        Binding::Image(image) => BindingResource::TextureView(&image.view),
-                        Binding::Buffer(buffer) => buffer.buffer.as_entire_binding(),
-                        Binding::Uniform(bytes) => self.uniform_at(*place, bytes.len()),
-                        Binding::Sampler(filter) => BindingResource::Sampler(&device.samplers[*filter as usize]),
-                    },
-                })
-                .collect();
-            let group = |layout, entries: &[BindGroupEntry<'_>]| {
-                device.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries })
-            };
-            let bound = group(&compiled.layout, &entries);
-            let rounds = BindGroupEntry { binding: 0, resource: self.uniform_at(rounds_at, 16) };
-            let rounds = group(&compiled.rounds_layout, &[rounds]);
-            let mut pass = self.pass(Pass::Program);
-            pass.set_pipeline(&compiled.pipeline);
-            pass.set_bind_group(0, &bound, &[]);
-            pass.set_bind_group(1, &rounds, &[]);
-            pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
-        })?;
-        self.dispatches -= 1;
-        self.rounds = left - rounds * once;
-        Ok(())
-    }
-
-    /// An image as planes, as it is now: recorded, and on its way once it is submitted.
-    pub fn download(&mut self, image: &Image, color: Color) -> Result<Download, Error> {
-        let (width, height) = image.size();
-        self.check_picture(width, height)?;
-        let layout = PlanesLayout::new(width, height);
-        self.download_with(layout, |workspace, to| {
-            let device = workspace.device.clone();
-            let params = Params::new(layout, (width, height), color);
-            let resources = [BindingResource::TextureView(&image.view), to.as_entire_binding()];
-            workspace.kernel(&device.kernels.rgba_to_yuv, params, resources)
-        })
-    }
-
-    /// Refuses sizes that a picture cannot have.
-    pub(crate) fn check_picture(&self, width: u32, height: u32) -> Result<(), Error> {
-        if !width.is_multiple_of(2) || !height.is_multiple_of(2) {
-            return Err(Error::Invalid(format!("a picture of {width}×{height}: sides are even")));
-        }
-        self.check_size(width, height)
-    }
-
-    /// Planes that `record` has written by the device.
-    pub(crate) fn download_with(
-        &mut self,
-        layout: PlanesLayout,
-        record: impl FnOnce(&mut Self, &wgpu::Buffer) -> Result<(), Error>,
-    ) -> Result<Download, Error> {
-        let transfer = self.transfer(layout.bytes())?;
-        record(self, transfer.buffer())?;
-        self.transfers.push(transfer.clone());
-        Ok(Download { transfer, layout })
-    }
-
-    /// An image's pixels, as they are now.
-    pub fn read_image(&mut self, image: &Image) -> Result<Bytes, Error> {
-        let (width, height) = image.size();
-        let (row, stride) = (width as usize * 4, stride(width) as usize);
-        let transfer = self.transfer(stride * height as usize)?;
-        let layout =
-            wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(stride as u32), rows_per_image: None };
-        let destination = wgpu::TexelCopyBufferInfo { buffer: transfer.buffer(), layout };
-        self.encoder().copy_texture_to_buffer(image.texture.as_image_copy(), destination, image.texture.size());
-        self.transfers.push(transfer.clone());
-        Ok(Bytes { transfer, row: (row, stride), bytes: row * height as usize })
-    }
-
-    /// A buffer's bytes, as they are now.
-    pub fn read_buffer(&mut self, buffer: &Buffer) -> Result<Bytes, Error> {
-        self.read_words(&buffer.buffer, buffer.bytes)
-    }
-
-    /// All of one buffer to another of the same size.
-    pub(crate) fn copy(&mut self, from: &wgpu::Buffer, to: &wgpu::Buffer) {
-        self.encoder().copy_buffer_to_buffer(from, 0, to, 0, from.size().min(to.size()));
-    }
-
-    /// The first so many bytes.
-    pub(crate) fn read_words(&mut self, buffer: &wgpu::Buffer, bytes: usize) -> Result<Bytes, Error> {
-        let size = buffer.size();
-        let transfer = self.transfer(size as usize)?;
-        self.encoder().copy_buffer_to_buffer(buffer, 0, transfer.buffer(), 0, size);
-        self.transfers.push(transfer.clone());
-        Ok(Bytes { transfer, row: (size as usize, size as usize), bytes })
-    }
-
     /// Sends to the device what was recorded. Where it does not take it, it takes nothing more of this frame, and whatever the user has
     /// there may not be what it should be.
     pub fn submit(&mut self) -> Result<(), Error> {
@@ -579,12 +437,6 @@ impl Workspace {
     fn check(&self) -> Result<(), Error> {
         self.device.check()?;
         self.refused.clone().map_or(Ok(()), Err)
-    }
-
-    fn transfer(&mut self, bytes: usize) -> Result<Arc<Transfer>, Error> {
-        self.check()?;
-        self.take_room(bytes)?;
-        Transfer::new(&self.device, self.id, bytes)
     }
 
     fn kernel(&mut self, kernel: &Kernel, params: Params, resources: [BindingResource<'_>; 2]) -> Result<(), Error> {
@@ -654,21 +506,6 @@ impl Workspace {
         Err(Error::Invalid(format!("an image of {width}×{height}: sides are from 1 to {most}")))
     }
 
-    fn check_dispatch(&self, program: &Program, groups: [u32; 3]) -> Result<(), Error> {
-        let most = self.device.device.limits().max_compute_workgroups_per_dimension;
-        if !groups.iter().all(|count| (1..=most).contains(count)) {
-            return Err(Error::Invalid(format!("{groups:?} workgroups: from 1 to {most} along each axis")));
-        }
-        let invocations = invocations(program.workgroup(), groups);
-        if invocations > limits::INVOCATIONS {
-            return Err(Error::Limit(format!("{invocations} invocations: {} at most", limits::INVOCATIONS)));
-        }
-        if self.dispatches == 0 {
-            return Err(Error::Limit(format!("no more than {} dispatches a frame", limits::DISPATCHES)));
-        }
-        Ok(())
-    }
-
     fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
         self.encoder.get_or_insert_with(|| {
             self.device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
@@ -729,54 +566,4 @@ fn stride(width: u32) -> u32 {
 fn image(texture: wgpu::Texture) -> Image {
     let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
     Image { texture, view }
-}
-
-fn invocations(workgroup: [u32; 3], groups: [u32; 3]) -> u64 {
-    workgroup.into_iter().chain(groups).map(u64::from).product()
-}
-
-/// Whether each number has what it asks for, and nothing is written that is bound twice.
-fn check_bindings(program: &Program, bindings: &[(u32, Binding<'_>)]) -> Result<(), Error> {
-    let asked = program.bindings();
-    if let Some((number, _)) = bindings.iter().find(|(number, _)| !asked.iter().any(|(asked, _)| asked == number)) {
-        return Err(Error::Invalid(format!("the shader has no binding {number}")));
-    }
-    let mut used: Vec<(*const (), Access)> = Vec::new();
-    for (number, kind) in asked {
-        let mut given = bindings.iter().filter(|(given, _)| given == number).map(|(_, binding)| binding);
-        let (Some(binding), None) = (given.next(), given.next()) else {
-            return Err(Error::Invalid(format!("binding {number} is to be given once")));
-        };
-        let fits = match (kind, binding) {
-            (Kind::Image(access), Binding::Image(image)) => {
-                used.push((std::ptr::from_ref(*image).cast(), *access));
-                Ok(())
-            }
-            (Kind::Buffer(access, bytes), Binding::Buffer(buffer)) => {
-                used.push((std::ptr::from_ref(*buffer).cast(), *access));
-                enough(buffer.bytes(), *bytes)
-            }
-            (Kind::Uniform(bytes), Binding::Uniform(given)) => match given.len() {
-                given if given == *bytes as usize => Ok(()),
-                given => Err(format!("takes {bytes} bytes, not {given}")),
-            },
-            (Kind::Sampler, Binding::Sampler(_)) => Ok(()),
-            (Kind::Image(_), _) => Err("takes an image".to_owned()),
-            (Kind::Buffer(..), _) => Err("takes a buffer".to_owned()),
-            (Kind::Uniform(_), _) => Err("takes a uniform".to_owned()),
-            (Kind::Sampler, _) => Err("takes a sampler".to_owned()),
-        };
-        fits.map_err(|why| Error::Invalid(format!("binding {number} {why}")))?;
-    }
-    let shared = |(place, access): &(*const (), Access)| {
-        *access == Access::Write && used.iter().filter(|(other, _)| other == place).count() > 1
-    };
-    if used.iter().any(shared) {
-        return Err(Error::Invalid("what is written can be bound to one number only".to_owned()));
-    }
-    Ok(())
-}
-
-fn enough(given: usize, needed: u32) -> Result<(), String> {
-    if given >= needed as usize { Ok(()) } else { Err(format!("takes {needed} bytes or more, not {given}")) }
 }
