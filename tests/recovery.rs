@@ -38,8 +38,10 @@ async fn endless_loops_are_stopped_in_their_time_again_and_again() {
     let enough = || overruns.load(Ordering::Relaxed) >= 50;
     let lifting = async {
         while !enough() {
-            let status = host.status_when("loops", |status| status["state"] == "DEGRADED").await;
-            overruns.store(status["errors"]["overruns"].as_u64().unwrap(), Ordering::Relaxed);
+            // On a machine that is too busy they are stopped as well, but the processor is not blamed.
+            let seen = |status: &Value| status["errors"]["overruns"].as_u64().unwrap();
+            let status = host.status_when("loops", |status| status["state"] == "DEGRADED" || seen(status) >= 50).await;
+            overruns.store(seen(&status), Ordering::Relaxed);
             let (code, answer) = host.change("loops", json!({})).await;
             // Its first frame is a copy, and its second one is endless.
             assert_eq!(code, StatusCode::OK, "{answer}");
@@ -52,8 +54,8 @@ async fn endless_loops_are_stopped_in_their_time_again_and_again() {
     assert_whole(&segments[..count], &received);
     assert!(status["errors"]["overruns"].as_u64() >= Some(50), "{status}");
     assert_eq!(status["errors"]["traps"], 0, "{status}");
-    // Where half of a core is another's, a loop has its 40 ms after 80.
-    assert!((40.0..85.0).contains(&milliseconds(&status, "p50")), "{status}");
+    // Where most of a core is another's, a loop is stopped by the clock: at twice its budget.
+    assert!((40.0..125.0).contains(&milliseconds(&status, "p50")), "{status}");
     assert!(milliseconds(&status, "max") < 500.0, "{status}");
     host.guests_are_gone().await;
 }

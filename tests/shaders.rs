@@ -193,7 +193,7 @@ async fn a_device_that_disappears_costs_frames_and_no_more() {
             Ok(VideoResult::Pending(pending)) => pending,
             other => panic!("{other:?}"),
         };
-        let shown = pending(&mut instance).await.picture().unwrap();
+        let (shown, _) = pending(&mut instance).await.picture().unwrap();
         assert_eq!(convert::read(&shown, PixelFormat::Gray8), vec![90; 64 * 48], "in round {round}");
         let under_way = pending(&mut instance).await;
         engine.gpu().opened().unwrap().close();

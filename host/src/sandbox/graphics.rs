@@ -1,10 +1,10 @@
 //! What a guest has on the GPU, and pictures that are on their way from there.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rillbox_gpu::{
-    Color, Device, Download, Error, Gpu, HUNG, Matrix, Planes, Program, Range, Usage, Workspace, limits,
+    Color, Device, Download, Error, Gpu, HUNG, Matrix, Planes, Program, Range, Workspace, limits,
 };
 use rillbox_media as media;
 use rillbox_media::Picture;
@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::instance::Failure;
 use super::shaders::ShaderReader;
+use super::work::Work;
 
 /// Frames of one guest that may be on their way at once, so that the next is worked on while the last comes down.
 const IN_FLIGHT: usize = 3;
@@ -35,7 +36,8 @@ pub struct Graphics {
     /// The device, or why there is none.
     device: Result<Arc<Device>, Error>,
     workspace: Option<Workspace>,
-    reports: Arc<Mutex<Report>>,
+    /// Why a picture did not come that was made in an earlier call: what the guest is to be told.
+    failure: Arc<Mutex<Option<Failure>>>,
     room: Arc<Semaphore>,
     /// Whether tensors of pictures are made there.
     tensors: bool,
@@ -47,16 +49,6 @@ pub struct Graphics {
     pub overrun: Duration,
 }
 
-/// What became of frames after their calls.
-#[derive(Debug, Default)]
-struct Report {
-    usage: Usage,
-    /// Pictures for which the GPU was too busy.
-    busy: u64,
-    /// What the guest is to be told.
-    failure: Option<Failure>,
-}
-
 impl Graphics {
     pub fn new(gpu: Gpu, shaders: ShaderReader) -> Self {
         Self {
@@ -64,7 +56,7 @@ impl Graphics {
             shaders,
             device: Err(Error::Unsupported("a GPU is there from `load` on".to_owned())),
             workspace: None,
-            reports: Arc::default(),
+            failure: Arc::default(),
             room: Arc::new(Semaphore::new(IN_FLIGHT)),
             tensors: false,
             memory: 0,
@@ -128,7 +120,7 @@ impl Graphics {
     /// Waits until there is room for one more frame. A failure of an earlier one is told now.
     pub async fn room(&mut self) -> Result<Option<OwnedSemaphorePermit>, Failure> {
         let Ok(device) = &self.device else { return Ok(None) };
-        let told = report(&self.reports).failure.take();
+        let told = locked(&self.failure).take();
         if let Some(failure) = told.or_else(|| device.is_lost().then(|| self.lost())) {
             if let Failure::Overrun(time) = failure {
                 self.overrun = time;
@@ -174,27 +166,12 @@ impl Graphics {
         room: Option<OwnedSemaphorePermit>,
     ) -> Pending {
         let until = Instant::now() + time;
-        Pending { download, color, time, until, reports: self.reports.clone(), _room: room }
-    }
-
-    /// Counts work that a guest waited for itself.
-    pub fn note(&self, usage: Usage) {
-        report(&self.reports).usage += usage;
-    }
-
-    /// Pictures since the last call of this that passed through since the GPU was busy with others.
-    pub fn take_busy(&self) -> u64 {
-        std::mem::take(&mut report(&self.reports).busy)
-    }
-
-    /// Work on the GPU since the last call of this.
-    pub fn take_usage(&self) -> Usage {
-        std::mem::take(&mut report(&self.reports).usage)
+        Pending { download, color, time, until, failure: self.failure.clone(), _room: room }
     }
 }
 
-fn report(reports: &Mutex<Report>) -> std::sync::MutexGuard<'_, Report> {
-    reports.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(failure: &Mutex<Option<Failure>>) -> MutexGuard<'_, Option<Failure>> {
+    failure.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A picture on its way from the GPU.
@@ -204,24 +181,25 @@ pub struct Pending {
     color: media::Color,
     time: Duration,
     until: Instant,
-    reports: Arc<Mutex<Report>>,
+    failure: Arc<Mutex<Option<Failure>>>,
     _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Pending {
-    /// Waits for the picture. If there is none because of the guest, or its work is lost, its next call fails for the same reason.
-    pub fn picture(self) -> Result<Picture, Failure> {
-        let Self { download, color, time, until, reports, .. } = self;
-        let left = until.saturating_duration_since(Instant::now());
-        let made = download.wait(left, |planes| picture(&planes, color)).map_err(|error| failure(error, time));
-        let result = made.and_then(|(picture, usage)| {
-            report(&reports).usage += usage;
-            picture.map_err(|error| Failure::Reported(error.to_string()))
+    /// Waits for the picture; and what the GPU did for it. If there is none because of the guest, or its work is lost, the guest's
+    /// next call fails for the same reason.
+    pub fn picture(self) -> Result<(Picture, Work), Failure> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let made = self.download.wait(left, |planes| picture(&planes, self.color));
+        let result = made.map_err(|error| failure(error, self.time)).and_then(|(picture, usage)| {
+            let mut work = Work::default();
+            work.note_gpu(usage);
+            Ok((picture.map_err(|error| Failure::Reported(error.to_string()))?, work))
         });
-        match &result {
-            Ok(_) => {}
-            Err(Failure::Busy) => report(&reports).busy += 1,
-            Err(failure) => report(&reports).failure = Some(failure.clone()),
+        if let Err(failure) = &result
+            && !matches!(failure, Failure::Busy)
+        {
+            *locked(&self.failure) = Some(failure.clone());
         }
         result
     }

@@ -269,21 +269,14 @@ impl Instance {
         if overrun.is_zero() { self.ran } else { overrun }
     }
 
-    /// Frames since the last call of this that passed through since the GPU was busy with others.
-    pub fn take_busy(&self) -> u64 {
-        self.store.data().graphics.take_busy()
-    }
-
     /// What was refused to the guest since the last call of this.
     pub fn take_refusals(&mut self) -> Refusals {
         self.store.data_mut().take_refusals()
     }
 
-    /// What the host did for the guest since the last call of this.
+    /// What the host did for the guest since the last call of this, but for what a [`Pending`] picture tells.
     pub fn take_work(&mut self) -> Work {
-        let guest = self.store.data_mut();
-        guest.work.note_gpu(guest.graphics.take_usage());
-        std::mem::take(&mut guest.work)
+        std::mem::take(&mut self.store.data_mut().work)
     }
 
     /// Bytes of the guest's images and buffers on the GPU, which count in its memory, too.

@@ -20,7 +20,7 @@ use super::pace::Pace;
 use super::params::HostParams;
 use super::processor::{Direction, Director, Handle, Inlet, Inlets, Role, Stage};
 use super::strain::Strain;
-use crate::sandbox::Engine;
+use crate::sandbox::{Engine, Failure};
 
 /// Pieces of bytes that wait to be decoded.
 const SOURCE_QUEUE: usize = 64;
@@ -235,9 +235,14 @@ impl Encoder {
                 Item::Tracks(tracks) => self.output.tracks(tracks, &mut emit(&self.emit))?,
                 Item::Video(timed) => self.shown(timed)?,
                 Item::Pending(mut timed, pending) => {
-                    // Without it the frame passes through; the lane hears of it at the next one.
-                    if let Ok(picture) = pending.picture() {
-                        timed.frame.picture = picture;
+                    // Without it the frame passes through. What the guest is to blame for, the lane hears of at the next one.
+                    match pending.picture() {
+                        Ok((picture, work)) => {
+                            timed.frame.picture = picture;
+                            self.meters.guest_work.add(&work);
+                        }
+                        Err(Failure::Busy) => self.meters.guest_errors.add(1),
+                        Err(_told) => {}
                     }
                     self.shown(timed)?;
                 }

@@ -71,7 +71,7 @@ impl Guest {
         let waited = tokio::task::spawn_blocking(move || wait(left)).await;
         match waited {
             Ok(Ok((read, usage))) => {
-                self.graphics.note(usage);
+                self.work.note_gpu(usage);
                 Ok(read)
             }
             Ok(Err(error)) => Err(misuse(error)),

@@ -160,7 +160,6 @@ impl Slot {
             State::Ready(instance) => {
                 self.meters.guest_refused.add(instance.take_refusals());
                 self.meters.guest_work.add(&instance.take_work());
-                self.meters.guest_errors.add(instance.take_busy());
                 Some(instance.take_output())
             }
             _ => None,
