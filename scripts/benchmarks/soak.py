@@ -94,13 +94,16 @@ class Soak:
         self._segment.clear()
 
     def _report_memory(self):
-        """A minute's figure is the median of its segments: what is under way comes and goes."""
+        """A minute's figure is the median of its segments, and the growth that of a line through those after the first minute:
+        frames under way come and go, and a minute more or less of them is 2 MiB."""
         minutes = {minute: statistics.median(values) for minute, values in self._memory.items()}
-        second, *_, last = later = [minutes[minute] for minute in sorted(minutes) if minute > 1]
+        later = {minute: value for minute, value in minutes.items() if minute > 1}
+        growth = statistics.linear_regression(list(later), list(later.values())).slope * (len(later) - 1)
         told = {*_MOMENTS, max(minutes)}
         return {
-            "growth_mib": against(round(last - second, 2), "< 1"),
-            "highest_minute_growth_mib": round(max(later) - second, 2),
+            "growth_mib": against(round(growth, 2), "< 1"),
+            "last_minute_over_second_mib": round(later[max(later)] - later[min(later)], 2),
+            "highest_minute_over_second_mib": round(max(later.values()) - later[min(later)], 2),
             "rss_mib_in_minute": {minute: round(value, 2) for minute, value in minutes.items() if minute in told},
             "peak_rss_mib": round(processes.memory_mb(self.host.pid)[1], 2),
         }
