@@ -3,9 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rillbox_gpu::{
-    Color, Device, Download, Error, Gpu, HUNG, Matrix, Planes, Program, Range, Workspace, limits,
-};
+use rillbox_gpu::{Color, Device, Download, Error, Gpu, HUNG, Matrix, Planes, Program, Range, Workspace, limits};
 use rillbox_media as media;
 use rillbox_media::Picture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
