@@ -98,7 +98,7 @@ async fn a_candidate_that_fails_changes_nothing() {
         (json!({ "processor": "load_error", "params": {} }), StatusCode::CONFLICT, "`load`"),
         (json!({ "processor": "restless", "params": {} }), StatusCode::CONFLICT, "`start`"),
         (json!({ "processor": "trap", "params": often }), StatusCode::CONFLICT, "panicked"),
-        (json!({ "processor": "spin", "params": often }), StatusCode::CONFLICT, "longer than"),
+        (json!({ "processor": "spin", "params": often }), StatusCode::CONFLICT, "the processor ran"),
         (json!({ "processor": "trap" }), StatusCode::CONFLICT, "/luma"),
         (json!({ "processor": "two", "params": { "luma": "x" } }), StatusCode::BAD_REQUEST, "/luma"),
         (json!({ "processor": "two", "params": { "width": 7 } }), StatusCode::BAD_REQUEST, "/width"),

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::harness::channels::{Channels, Front, Manner};
 use crate::harness::host::Host;
 use crate::harness::tls::TlsFront;
-use crate::harness::{clip, guest, media, program};
+use crate::harness::{clip, guest, hostile, media, program};
 
 /// A source that plays segments, one of a second each half second, whether a server takes them or not.
 struct Source {
@@ -361,6 +361,19 @@ async fn bad_flags_are_named() {
         let (worked, said) = rillbox(&[&serve[..], &flags].concat()).await;
         assert!(!worked && said.contains(word), "{flags:?}: {said}");
     }
+}
+
+/// Catches readers who are not told that a stream has ended where the host did not wait for all of it, and work that goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_that_takes_too_long_is_cut_off_and_readers_are_told() {
+    let host = Host::start_with(&["--drain", "1s", "--frame-budget", "5000"]);
+    host.upload("slow", &hostile("slow")).await;
+    let segments = media::small_segments("160x90", 1);
+    let (_, status) = host.run("late", "slow", json!({ "milliseconds": 2_000 }), &segments).await;
+    assert_eq!(status["state"], "ERROR", "{status}");
+    assert!(status["reason"].as_str().unwrap().contains("did not go out in time"), "{status}");
+    assert!(status["output"]["frames"].as_u64() < Some(25), "{status}");
+    host.guests_are_gone().await;
 }
 
 /// Catches a host that is killed rather than ended: outputs cut in the middle, channels left open, or a drain without end.

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use rillbox_trickle::{ChannelUrl, Client};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::publication::Publication;
 use self::subscription::Subscription;
-use super::channels::{Channels, Taps};
+use super::channels::{Channels, LAST_WORDS, Taps};
 use super::happenings::Happening;
 use super::meters::{Meters, Phase};
 use super::pipeline::{Pipeline, PipelineError};
@@ -80,7 +80,8 @@ pub async fn run(stream: Arc<Stream>, client: Client, pipeline: Pipeline, taps: 
     let mut ends: JoinSet<Ending> = JoinSet::new();
     let times = config.times;
     let subscription = Subscription::new(client.clone(), config.subscribe, source, meters.clone(), times.input);
-    let publication = Publication::new(client, config.publish, emitted, meters.clone());
+    let cut = CancellationToken::new();
+    let publication = Publication::new(client, config.publish, emitted, meters.clone(), cut.clone());
     // Stops the input alone; the rest follows by itself when no more comes.
     let input = stream.stop.child_token();
     ends.spawn({
@@ -91,6 +92,9 @@ pub async fn run(stream: Arc<Stream>, client: Client, pipeline: Pipeline, taps: 
     });
     ends.spawn(publication.run());
     let ending = supervise(&mut ends, &mut stages, &input, meters, times.drain).await;
+    // Readers are told of the end, however it came.
+    cut.cancel();
+    let _ = timeout(LAST_WORDS, async { while ends.join_next().await.is_some() {} }).await;
     ends.shutdown().await;
     stages.shutdown().await;
     meters.tell(Happening::Stopped { failed: ending.phase == Phase::Failed, reason: ending.reason.clone() });

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rillbox_media::Emit;
 use rillbox_trickle::{ChannelUrl, Client, PublishError, Publisher, PublisherConfig, PublisherStats};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::{Ending, UNREACHABLE};
 use crate::session::happenings::{Happening, Origin};
@@ -19,14 +20,23 @@ pub(super) struct Publication {
     publisher: Option<(Publisher, ChannelUrl)>,
     emitted: mpsc::Receiver<Emit>,
     meters: Arc<Meters>,
+    /// Nothing more is waited for.
+    cut: CancellationToken,
     /// Publishing failed when it was last looked at.
     failing: bool,
 }
 
 impl Publication {
-    pub fn new(client: Client, url: Option<ChannelUrl>, emitted: mpsc::Receiver<Emit>, meters: Arc<Meters>) -> Self {
+    /// Ends when `emitted` does or, with what there is by then, when `cut` is cancelled.
+    pub fn new(
+        client: Client,
+        url: Option<ChannelUrl>,
+        emitted: mpsc::Receiver<Emit>,
+        meters: Arc<Meters>,
+        cut: CancellationToken,
+    ) -> Self {
         let publisher = url.map(|url| (Publisher::new(client, url.clone(), PublisherConfig::default()), url));
-        Self { publisher, emitted, meters, failing: false }
+        Self { publisher, emitted, meters, cut, failing: false }
     }
 
     /// Publishes segments until the pipeline makes no more.
@@ -35,6 +45,7 @@ impl Publication {
             let received = tokio::select! {
                 received = tokio::time::timeout(PUBLISH_CHECK, self.emitted.recv()) => received,
                 error = over(self.publisher.as_ref()) => return self.gone(&error),
+                () = self.cut.cancelled() => return self.finish().await,
             };
             if let Some(ending) = self.check() {
                 return ending;
