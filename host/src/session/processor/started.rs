@@ -51,9 +51,8 @@ impl Recipe {
         Ok(instance)
     }
 
-    /// Has one made on the threads of `place`.
-    pub fn spawn(&self, place: Place, params: &str) -> Making {
-        AbortOnDropHandle::new(self.engine.spawn(place, self.clone().make(params.to_owned())))
+    pub fn spawn(&self, params: &str) -> Making {
+        AbortOnDropHandle::new(self.engine.spawn(Place::Front, self.clone().make(params.to_owned())))
     }
 }
 
@@ -74,8 +73,7 @@ impl Processor {
     ) -> Result<Self, StartError> {
         let (engine, component, identity) = (engine.clone(), component.clone(), identity.clone());
         let recipe = Box::new(Recipe { engine, component, identity });
-        // Behind: streams that run do not wait for one that begins, whatever its `load` and `start` do.
-        let instance = recipe.spawn(Place::Behind, &params).await.map_err(|_| StartError::Down)??;
+        let instance = recipe.spawn(&params).await.map_err(|_| StartError::Down)??;
         Ok(Self { recipe, instance: Box::new(instance), params })
     }
 
