@@ -1,5 +1,7 @@
 //! Guests and inputs that do what they should not: it costs them a frame, and nobody the stream.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -43,6 +45,27 @@ async fn an_endless_loop_is_stopped_and_its_frame_passes() {
     assert_whole(&sent, &received);
     assert_eq!(status["errors"]["overruns"], 2, "{status}");
     assert_eq!(status["errors"]["traps"], 0, "{status}");
+}
+
+/// Catches a processor that overran in one stream and has as much of the machine as the others in its next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_overran_begins_behind_in_its_next_stream() {
+    let host = Host::start();
+    host.upload("hostile", &hostile("spin")).await;
+    let segments = media::small_segments("320x180", 1);
+    let ran = || ["guest", "guest-behind"].map(|threads| host.ran(threads));
+    // Loops that are stopped because the machine is too busy are not blamed, so that more than one stream may be needed.
+    let mut streams = 0;
+    while ran()[1] < Duration::from_millis(20) {
+        assert!(streams < 20, "no stream was sent behind: {:?}", ran());
+        host.run(&format!("first-{streams}"), "hostile", json!({}), &segments).await;
+        streams += 1;
+    }
+    let before = ran();
+    host.run("next", "hostile", json!({}), &segments).await;
+    let [front, behind] = ran();
+    assert!(front - before[0] <= Duration::from_millis(20), "in front: {before:?}, {front:?}");
+    assert!(behind - before[1] >= Duration::from_millis(20), "behind: {before:?}, {behind:?}");
 }
 
 /// Catches an error that costs more than its frame, or an instance thrown away for one.

@@ -105,6 +105,8 @@ async fn malformed_requests_are_refused_and_change_nothing() {
             host.send(Method::POST, "/api/stream/start", body.to_owned()).await,
         );
     }
+    let (_, cut_off) = host.send(Method::POST, "/api/stream/start", r#"{"subscribe_url":"#).await;
+    assert!(cut_off["message"].as_str().unwrap().starts_with("the body is not JSON: EOF"), "{cut_off}");
     let unknown = json!({ "subscribe_url": url, "processor": "nobody" });
     assert_error("an unknown processor", StatusCode::NOT_FOUND, host.post("/api/stream/start", unknown).await);
     let large = vec![b' '; 11 << 20];

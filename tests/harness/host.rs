@@ -395,6 +395,22 @@ impl Host {
         std::fs::read_dir(format!("/proc/{}/{what}", self.pid())).unwrap().count()
     }
 
+    /// Processor time of all threads of that name.
+    pub fn ran(&self, name: &str) -> Duration {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        // A thread may end meanwhile.
+        let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+        let ticks: u64 = stats
+            .filter_map(|stat| {
+                let (before, after) = stat.rsplit_once(')')?;
+                let times = after.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
+                before.ends_with(&format!("({name}")).then(|| times.sum::<u64>())
+            })
+            .sum();
+        // Linux counts hundredths of a second for programs.
+        Duration::from_millis(10 * ticks)
+    }
+
     /// Resident memory of the process, in bytes.
     pub fn memory(&self) -> u64 {
         memory(self.pid(), "VmRSS")

@@ -15,8 +15,8 @@ const GREEN: [f32; 2] = [-0.647, -0.762];
 /// Turns chroma by the intensity that was set last, 0.5 at first.
 pub struct Tint {
     intensity: f32,
-    /// New (Cb, Cr) by `Cb · 256 + Cr`: 128 KiB, of which a picture uses few lines at a time.
-    table: Box<[[u8; 2]; 1 << 16]>,
+    /// New `Cr · 256 + Cb` by `Cb · 256 + Cr`: 128 KiB, of which a picture uses few lines at a time.
+    table: Box<[u16; 1 << 16]>,
 }
 
 impl Default for Tint {
@@ -35,16 +35,27 @@ impl Tint {
 
     /// Turns each pair of samples.
     pub fn apply(&self, cb: &mut [u8], cr: &mut [u8]) {
+        // Eight at a time: of a plain loop the compiler makes one that gathers bytes in vectors, half as fast within a sandbox.
+        let ((cb, cb_rest), (cr, cr_rest)) = (cb.as_chunks_mut::<8>(), cr.as_chunks_mut::<8>());
         for (cb, cr) in cb.iter_mut().zip(cr) {
-            [*cb, *cr] = self.table[usize::from(*cb) << 8 | usize::from(*cr)];
+            for (cb, cr) in cb.iter_mut().zip(cr) {
+                self.turn(cb, cr);
+            }
         }
+        for (cb, cr) in cb_rest.iter_mut().zip(cr_rest) {
+            self.turn(cb, cr);
+        }
+    }
+
+    fn turn(&self, cb: &mut u8, cr: &mut u8) {
+        [*cb, *cr] = self.table[usize::from(*cb) << 8 | usize::from(*cr)].to_le_bytes();
     }
 }
 
-fn table(intensity: f32) -> Box<[[u8; 2]; 1 << 16]> {
-    let mut table = Box::new([[0; 2]; 1 << 16]);
+fn table(intensity: f32) -> Box<[u16; 1 << 16]> {
+    let mut table = Box::new([0; 1 << 16]);
     for (at, pair) in table.iter_mut().enumerate() {
-        *pair = turned([(at >> 8) as u8, at as u8], intensity);
+        *pair = u16::from_le_bytes(turned([(at >> 8) as u8, at as u8], intensity));
     }
     table
 }

@@ -167,6 +167,9 @@ pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
+        if !inner.is_data() {
+            return ApiError::bad_request(format!("the body is not JSON: {inner}"));
+        }
         match path.as_str() {
             "." => ApiError::bad_request(format!("the body is not the JSON that is expected: {inner}")),
             path => ApiError::bad_request(format!("{path}: {inner}")),

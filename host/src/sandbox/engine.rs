@@ -1,9 +1,11 @@
 //! The engine: how guests are compiled and run, and the threads that run them.
 
+use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use rillbox_gpu::Gpu;
 use thiserror::Error;
@@ -21,6 +23,7 @@ use super::imports;
 use super::limits::Limits;
 use super::pool::pool;
 use super::shaders::ShaderReader;
+use super::standing::Standing;
 use super::ticker::{Activity, Ticker};
 
 /// Stack of a guest's WebAssembly code.
@@ -43,7 +46,7 @@ pub enum Place {
 }
 
 /// How far the threads behind are from the others.
-const BEHIND: i32 = 10;
+const BEHIND: i32 = 15;
 
 /// Takes this thread's place.
 fn give_way(place: Place) {
@@ -82,6 +85,8 @@ struct Inner {
     places: [Handle; 2],
     /// Taken when they end.
     runtimes: Option<[Runtime; 2]>,
+    /// Processors that took too much lately.
+    bad: Arc<Mutex<HashMap<String, Instant>>>,
     _ticker: Ticker,
 }
 
@@ -147,6 +152,7 @@ impl Engine {
             activity,
             places,
             runtimes: Some(runtimes),
+            bad: Arc::default(),
             _ticker: ticker,
         })))
     }
@@ -172,6 +178,11 @@ impl Engine {
         F: Future<Output: Send> + Send + 'static,
     {
         self.0.places[place as usize].spawn(task.in_current_span())
+    }
+
+    /// What is known of the processor of this `name@version`.
+    pub fn standing(&self, processor: &str) -> Standing {
+        Standing::new(processor, &self.0.bad)
     }
 
     /// Tasks that own an instance or make one.

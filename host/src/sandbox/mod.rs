@@ -17,6 +17,7 @@ mod limits;
 mod pool;
 mod rate;
 mod shaders;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod ticker;
@@ -33,4 +34,5 @@ pub use instance::{Failure, Identity, Instance, VideoResult};
 pub use limits::{Limits, Refusals};
 pub use rillbox_gpu::{Choice, Gpu};
 pub use shaders::{ShaderReader, read_shader};
+pub use standing::Standing;
 pub use work::{ByKind, Done, Kind, Work};

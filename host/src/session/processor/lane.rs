@@ -9,7 +9,6 @@ use tokio::sync::{mpsc, oneshot};
 use super::debt::Debt;
 use super::inlet::{Inlet, Inlets, Sample};
 use super::lateness::Lateness;
-use super::load::Load;
 use super::slot::Slot;
 use crate::sandbox::{Failure, GuestOutput, Place, VideoResult};
 use crate::session::frames::{Item, Timed};
@@ -78,7 +77,6 @@ pub(super) struct Lane {
     pub stage: Stage,
     debt: Debt,
     lateness: Lateness,
-    load: Load,
 }
 
 /// A lane that goes on elsewhere, with what it is told.
@@ -86,20 +84,19 @@ pub(super) type Moved = Box<(Lane, mpsc::Receiver<Order>)>;
 
 impl Lane {
     pub fn new(inlets: Inlets, slot: Option<Slot>, stage: Stage) -> Self {
-        let (debt, lateness, load) = (Debt::default(), Lateness::new(), Load::new(Instant::now()));
-        Self { inlets, slot, stage, debt, lateness, load }
+        Self { inlets, slot, stage, debt: Debt::default(), lateness: Lateness::new() }
     }
 
     /// Where it is to run from now on.
     pub fn place(&self) -> Place {
-        self.load.place(Instant::now())
+        self.slot.as_ref().map_or(Place::Front, |slot| slot.load.place(Instant::now()))
     }
 
     /// Ends when its tracks have, when it is told to leave, or when it is to run in another place.
     pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) -> Option<Moved> {
         let place = self.place();
         while self.inlets.are_open() {
-            if self.slot.is_some() && self.place() != place {
+            if self.place() != place {
                 return Some(Box::new((self, orders)));
             }
             let Inlets { video, audio } = &mut self.inlets;
@@ -162,7 +159,7 @@ impl Lane {
         let result = instance.video(&timed.frame).await;
         let (took, ran) = (began.elapsed(), instance.ran());
         self.stage.meters.guest_time(took);
-        self.load.ran(ran, Instant::now());
+        slot.load.ran(ran, Instant::now());
         self.take_output();
         let item = match result {
             Ok(result) => {
@@ -195,7 +192,7 @@ impl Lane {
         let began = Instant::now();
         let result = instance.audio(timed.frame.clone()).await;
         let (took, ran) = (began.elapsed(), instance.ran());
-        self.load.ran(ran, Instant::now());
+        slot.load.ran(ran, Instant::now());
         self.take_output();
         let frames = match result {
             Ok(frames) => {
@@ -221,9 +218,6 @@ impl Lane {
     /// A call failed that held up its frame for `took`, of which it ran for `ran`.
     fn failed(&mut self, failure: &Failure, took: Duration, ran: Duration) {
         if failure.is_late() {
-            if !failure.is_blameless() {
-                self.load.overran(Instant::now());
-            }
             self.debt.overrun(ran);
             self.stage.meters.overrun(took);
         }

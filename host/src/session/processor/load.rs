@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sandbox::Place;
+use crate::sandbox::{Place, Standing};
 
 /// Running time is looked at over so long a time.
 const WINDOW: Duration = Duration::from_millis(200);
@@ -17,21 +17,27 @@ const BEHIND: Duration = Duration::from_secs(5);
 /// The running time of one lane's calls.
 #[derive(Debug)]
 pub(super) struct Load {
+    standing: Standing,
     window: Instant,
     ran: Duration,
-    behind: Option<Instant>,
+    /// Until then it is behind.
+    behind: Instant,
 }
 
 impl Load {
-    /// Of a lane that begins at `now`.
-    pub fn new(now: Instant) -> Self {
-        Self { window: now, ran: Duration::ZERO, behind: None }
+    /// Of a lane that begins at `now`, behind if its processor did not behave elsewhere.
+    pub fn new(standing: Standing, now: Instant) -> Self {
+        let behind = if standing.place(now) == Place::Behind { now + BEHIND } else { now };
+        Self { standing, window: now, ran: Duration::ZERO, behind }
     }
 
     /// A call has run for so long.
     pub fn ran(&mut self, time: Duration, now: Instant) {
         if now.duration_since(self.window) >= WINDOW {
             (self.window, self.ran) = (now, Duration::ZERO);
+            if now >= self.behind + BEHIND {
+                self.standing.behaved();
+            }
         }
         self.ran += time;
         if self.ran > MUCH {
@@ -41,12 +47,13 @@ impl Load {
 
     /// A call did not end in its time.
     pub fn overran(&mut self, now: Instant) {
-        self.behind = Some(now + BEHIND);
+        self.behind = now + BEHIND;
+        self.standing.took_much(now);
     }
 
     /// Where the lane is to run.
     pub fn place(&self, now: Instant) -> Place {
-        if self.behind.is_some_and(|until| until > now) { Place::Behind } else { Place::Front }
+        if self.behind > now { Place::Behind } else { Place::Front }
     }
 }
 
@@ -54,11 +61,12 @@ impl Load {
 mod tests {
     use super::*;
 
-    /// Catches a processor that takes a core and stays in front, one that is sent behind for little, and one that never comes back.
+    /// Catches a processor that takes a core and stays in front, one that is sent behind for little, and one that never comes back;
+    /// and a new lane of it that does not begin where the old one is.
     #[test]
     fn whoever_takes_half_of_a_core_is_behind_for_a_while() {
-        let mut now = Instant::now();
-        let mut load = Load::new(now);
+        let (standing, mut now) = (Standing::default(), Instant::now());
+        let mut load = Load::new(standing.clone(), now);
         let mut play = |ran: u64, frames: u32| {
             for _ in 0..frames {
                 now += Duration::from_millis(40);
@@ -72,5 +80,11 @@ mod tests {
         assert_eq!(play(15, 50), Place::Front);
         load.overran(now);
         assert_eq!(load.place(now), Place::Behind);
+        assert_eq!(Load::new(standing.clone(), now).place(now), Place::Behind);
+        for _ in 0..300 {
+            now += Duration::from_millis(40);
+            load.ran(Duration::from_millis(15), now);
+        }
+        assert_eq!(Load::new(standing, now).place(now), Place::Front);
     }
 }

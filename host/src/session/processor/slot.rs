@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep_until, timeout_at};
 
+use super::load::Load;
 use super::recovery::{Recovery, Verdict};
 use super::started::{Making, Processor, Recipe, StartError};
 use crate::sandbox::{Failure, GuestOutput, Instance};
@@ -27,6 +28,7 @@ pub(super) struct Slot {
     /// Frames wait for an instance, however long it takes: those of files.
     patient: bool,
     meters: Arc<Meters>,
+    pub load: Load,
 }
 
 enum State {
@@ -56,6 +58,7 @@ impl Slot {
     pub fn new(processor: Processor, place: usize, patient: bool, meters: Arc<Meters>) -> Self {
         let Processor { recipe, instance, params } = processor;
         let state = State::Ready(instance);
+        let load = Load::new(recipe.standing(), Instant::now());
         let slot = Self {
             recipe,
             wanted: params.clone(),
@@ -65,6 +68,7 @@ impl Slot {
             place,
             patient,
             meters,
+            load,
         };
         slot.weigh();
         slot
@@ -197,7 +201,11 @@ impl Slot {
 
     /// Decides what comes in the place of a broken instance, and when.
     fn broke(&mut self, failure: &Failure) {
-        match if failure.is_blameless() { Verdict::Replace } else { self.recovery.broke(Instant::now()) } {
+        let now = Instant::now();
+        if matches!(failure, Failure::Overrun(_)) {
+            self.load.overran(now);
+        }
+        match if failure.is_blameless() { Verdict::Replace } else { self.recovery.broke(now) } {
             Verdict::Replace => self.replace(),
             Verdict::Rest(until) => self.state = State::Resting(until),
             Verdict::Quarantine => {
@@ -212,7 +220,8 @@ impl Slot {
 
     fn replace(&mut self) {
         self.meters.guest_restarts.mark();
-        let making = self.recipe.spawn(&self.taken);
-        self.state = State::Replacing(Replacement { making, awaited: Instant::now() + REPLACEMENT_WAIT });
+        let now = Instant::now();
+        let making = self.recipe.spawn(self.load.place(now), &self.taken);
+        self.state = State::Replacing(Replacement { making, awaited: now + REPLACEMENT_WAIT });
     }
 }

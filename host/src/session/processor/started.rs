@@ -1,10 +1,12 @@
 //! How an instance of a processor is made, and one that has started and has no stream's frames yet.
 
+use std::time::Instant;
+
 use thiserror::Error;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::inlet::Sample;
-use crate::sandbox::{Component, Engine, Failure, Identity, Instance, Place, VideoResult};
+use crate::sandbox::{Component, Engine, Failure, Identity, Instance, Place, Standing, VideoResult};
 
 /// Why a processor did not start.
 #[derive(Debug, Error)]
@@ -44,15 +46,28 @@ pub(super) struct Recipe {
 
 impl Recipe {
     async fn make(self, params: String) -> Result<Instance, StartError> {
+        let made = self.instance(&params).await;
+        if let Err(StartError::Load(Failure::Overrun(_)) | StartError::Start(Failure::Overrun(_))) = made {
+            self.standing().took_much(Instant::now());
+        }
+        made
+    }
+
+    async fn instance(&self, params: &str) -> Result<Instance, StartError> {
         let mut instance =
             Instance::new(&self.engine, &self.component, &self.identity).await.map_err(StartError::Start)?;
         instance.load().await.map_err(StartError::Load)?;
-        instance.start(&params).await.map_err(StartError::Start)?;
+        instance.start(params).await.map_err(StartError::Start)?;
         Ok(instance)
     }
 
-    pub fn spawn(&self, params: &str) -> Making {
-        AbortOnDropHandle::new(self.engine.spawn(Place::Front, self.clone().make(params.to_owned())))
+    /// Has one made in that place.
+    pub fn spawn(&self, place: Place, params: &str) -> Making {
+        AbortOnDropHandle::new(self.engine.spawn(place, self.clone().make(params.to_owned())))
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.engine.standing(&self.identity.processor)
     }
 }
 
@@ -73,14 +88,14 @@ impl Processor {
     ) -> Result<Self, StartError> {
         let (engine, component, identity) = (engine.clone(), component.clone(), identity.clone());
         let recipe = Box::new(Recipe { engine, component, identity });
-        let instance = recipe.spawn(&params).await.map_err(|_| StartError::Down)??;
+        let place = recipe.standing().place(Instant::now());
+        let instance = recipe.spawn(place, &params).await.map_err(|_| StartError::Down)??;
         Ok(Self { recipe, instance: Box::new(instance), params })
     }
 
     /// Gives it frames whose results nobody sees, and throws away what it publishes over them.
     pub(super) async fn probe(mut self, sample: Sample) -> Result<Self, NotTaken> {
-        let engine = self.recipe.engine.clone();
-        on_guests_threads(&engine, async move {
+        on_guests_threads(&self.recipe.clone(), async move {
             if let Some(picture) = sample.video
                 && let VideoResult::Pending(pending) = self.instance.video(&picture).await?
             {
@@ -101,8 +116,7 @@ impl Processor {
         if params == self.params {
             return Ok(self);
         }
-        let engine = self.recipe.engine.clone();
-        on_guests_threads(&engine, async move {
+        on_guests_threads(&self.recipe.clone(), async move {
             self.instance.update_params(&params).await?;
             self.params = params;
             Ok::<_, Failure>(self)
@@ -113,9 +127,10 @@ impl Processor {
 
 /// Guests never run on the threads that drive sockets.
 async fn on_guests_threads(
-    engine: &Engine,
+    recipe: &Recipe,
     work: impl Future<Output = Result<Processor, Failure>> + Send + 'static,
 ) -> Result<Processor, NotTaken> {
-    let task = AbortOnDropHandle::new(engine.spawn(Place::Front, work));
+    let place = recipe.standing().place(Instant::now());
+    let task = AbortOnDropHandle::new(recipe.engine.spawn(place, work));
     Ok(task.await.map_err(|_| NotTaken::Down)??)
 }
