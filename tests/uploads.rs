@@ -134,6 +134,7 @@ async fn a_describe_that_misbehaves_is_named() {
         ("a schema that doubles", schema(&doubling), "parts"),
         ("a schema that takes a host's key", schema(&json!({ "properties": { "width": {} } })), "width"),
         ("a pattern too large", with("pattern", json!("((a{1000}){1000}){1000}")), "does not hold"),
+        ("a pattern of a megabyte", with("pattern", json!("(?:[^x]{100}){100}")), "does not hold"),
     ];
     for (what, bytes, word) in schemas {
         refused_for(&host, what, bytes, word).await;

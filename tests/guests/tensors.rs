@@ -138,6 +138,10 @@ fn misuse(frame: &mut VideoFrame) -> Result<()> {
         ("a slice beyond the end", ones.slice(&[(0, 3, 1), (0, 1, 1)])),
         ("another number of elements", ones.reshape(&[4])),
         ("an axis twice", ones.transpose(&[0, 0])),
+        ("axes without number", ones.transpose(&[0; 1 << 16])),
+        ("sizes without number", ones.reshape(&[1; 1 << 16])),
+        ("spans without number", ones.slice(&[(0, 1, 1); 1 << 16])),
+        ("a sum over axes without number", ones.sum(&[0; 1 << 16], false)),
         ("nothing in a row", Tensor::concat(&[], 0)),
         ("an index beyond the end", ones.gather(0, &Tensor::of_whole(&[1], &[2]))),
         ("an epsilon of 0", ones.layer_norm(0, &ones, None, 0.0)),
@@ -173,6 +177,7 @@ fn long() -> Result<()> {
     let kernel = Tensor::full(ElementType::F16, &[64, 1, 31, 31], 0.5);
     let small = Tensor::full(ElementType::F32, &[1 << 20, 1, 1], 0.5);
     let column = small.reshape(&[1, 1, -1, 1]);
+    let thin = small.reshape(&[-1, 1]);
     let long = [
         ("a product of large matrices", square.matmul(&square)),
         ("a convolution with a large kernel", planes.conv2d(&kernel, None, Convolution::default())),
@@ -182,6 +187,9 @@ fn long() -> Result<()> {
         ),
         ("products of many small matrices", small.matmul(&small)),
         ("a plane between two sizes", column.resize(2, 1 << 15, Resize::Bilinear)),
+        ("rows of one element side by side", Tensor::concat(&[thin.clone(), thin], 1)),
+        ("one tensor thousands of times", Tensor::concat(&vec![column.clone(); 5_000], 0)),
+        ("planes of one element", small.reshape(&[1, -1, 1, 1]).resize(1, 2, Resize::Bilinear)),
         ("a size beyond memory", planes.resize(1 << 20, 1 << 10, Resize::Nearest)),
         ("a table of everything against everything", square.reshape(&[-1, 1]).equal(&square.reshape(&[1, -1]))),
         ("ten gigabytes", Tensor::full(ElementType::F32, &[1 << 20, 2_560], 1.0)),

@@ -26,12 +26,15 @@ const STREAM_ID: &str = "x-stream-id";
 /// Bytes of a body that is not wanted that are still read: a client that is cut off while it sends may never see the answer.
 const DISCARDED: usize = 64 << 20;
 
+/// Bytes of each body that no budget counts: uploads of others do not keep a stream from being told something.
+const SMALL: usize = 64 << 10;
+
 /// How bodies are read.
 #[derive(Clone)]
 pub struct Bodies {
     stall: Duration,
     total: Duration,
-    /// Bytes that may still be taken in.
+    /// Bytes that may still be taken in, besides the first few of each.
     budget: Arc<Semaphore>,
 }
 
@@ -80,7 +83,9 @@ struct Kept {
 
 impl Kept {
     fn extend(&mut self, data: &[u8], budget: &Arc<Semaphore>) -> Result<(), ApiError> {
-        let more = u32::try_from(data.len()).ok().and_then(|more| budget.clone().try_acquire_many_owned(more).ok());
+        let counted = |length: usize| length.saturating_sub(SMALL);
+        let more = counted(self.bytes.len() + data.len()) - counted(self.bytes.len());
+        let more = u32::try_from(more).ok().and_then(|more| budget.clone().try_acquire_many_owned(more).ok());
         let more = more.ok_or_else(|| ApiError::busy("too many large bodies are being read; try again"))?;
         match &mut self.share {
             Some(share) => share.merge(more),

@@ -211,7 +211,7 @@ mod tests {
             let (says, until) = (waits.clone(), go.clone());
             let read = |request: Request| async move {
                 let (head, body) = request.into_parts();
-                bodies.read(&head.headers, body, 1000).await
+                bodies.read(&head.headers, body, 200 << 10).await
             };
             let wait = || async move {
                 says.notify_one();
@@ -283,12 +283,14 @@ mod tests {
     /// Catches bodies that together take more memory than they may, and memory that is not given back.
     #[tokio::test]
     async fn bodies_share_a_budget() {
-        let served = Served::start(Limits { bodies: 100, ..Limits::default() }).await;
+        let served = Served::start(Limits { bodies: 64 << 10, ..Limits::default() }).await;
         let post = |length: usize| {
             let body = "x".repeat(length);
             format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
         };
-        for (length, status) in [(100, "200"), (101, "503"), (100, "200"), (1001, "413")] {
+        // The first 64 KiB of each do not count.
+        let whole = 128 << 10;
+        for (length, status) in [(whole, "200"), (whole + 1, "503"), (whole, "200"), ((200 << 10) + 1, "413")] {
             let answer = rest(served.send(&post(length)).await).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{length}: {answer}");
         }

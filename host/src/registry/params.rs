@@ -14,6 +14,10 @@ const MAX_WORK: usize = 64 << 20;
 /// Bytes of params at most, whatever their schema.
 const MAX_PARAMS: usize = 1 << 20;
 
+/// Bytes of a compiled pattern at most, and of what it keeps while it runs.
+const PATTERN_SIZE: usize = 128 << 10;
+const PATTERN_CACHE: usize = 256 << 10;
+
 /// Bytes that a value counts besides its text.
 const VALUE: usize = 8;
 
@@ -62,7 +66,7 @@ impl ParamsSchema {
         let open = object.get("additionalProperties").is_some_and(|value| value != &Value::Bool(false))
             || object.contains_key("patternProperties");
         let validator = jsonschema::options()
-            .with_pattern_options(PatternOptions::regex())
+            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE).dfa_size_limit(PATTERN_CACHE))
             .build(schema)
             .map_err(|error| format!("the params schema does not hold: {error}"))?;
         Ok(Self { validator, known: (!open).then_some(keys), most: MAX_PARAMS.min(MAX_WORK / parts.max(1)) })

@@ -14,23 +14,30 @@ const MAX_DEPTH: usize = 32;
 /// Objects that a schema may consist of, each counted as often as it is referred to.
 const MAX_PARTS: usize = 4096;
 
+/// Patterns that a schema may have, each counted as often as it is referred to.
+const MAX_PATTERNS: usize = 16;
+
+/// Parts that a pattern counts as: it may look at each byte that often.
+const PATTERN: usize = 2000;
+
 /// Keywords that refer, besides `$ref`. Their targets depend on how they were come to.
 const DYNAMIC: [&str; 2] = ["$dynamicRef", "$recursiveRef"];
 
 /// Versions of JSON Schema in which a `$ref` to `#/…` is what it seems.
 const DRAFTS: [&str; 4] = ["2020-12", "2019-09", "draft-07", "draft-06"];
 
-/// Checks a schema; gives the number of its parts, all references followed.
+/// Checks a schema; gives the number of its parts, all references followed and patterns counted as what they cost.
 pub fn measure(schema: &Value) -> Result<usize, String> {
     let mut survey = Survey { root: schema, targets: HashMap::new() };
     let extent = survey.of(schema, 0)?;
-    Ok(extent.parts)
+    Ok(extent.parts + PATTERN * extent.patterns)
 }
 
 /// How much a part of a schema is, what it refers to included.
 #[derive(Clone, Copy, Default)]
 struct Extent {
     parts: usize,
+    patterns: usize,
     depth: usize,
 }
 
@@ -50,6 +57,7 @@ impl<'a> Survey<'a> {
             Value::Object(members) => {
                 whole.parts = 1;
                 for (key, value) in members {
+                    whole.patterns += patterns(key, value);
                     if let Some(target) = reference(key, value, depth)? {
                         let extent = self.target(target)?;
                         include(&mut whole, extent)?;
@@ -88,14 +96,27 @@ impl<'a> Survey<'a> {
 /// Adds a member of a whole, or what the whole refers to.
 fn include(whole: &mut Extent, member: Extent) -> Result<(), String> {
     whole.parts += member.parts;
+    whole.patterns += member.patterns;
     whole.depth = whole.depth.max(member.depth + 1);
     if whole.parts > MAX_PARTS {
         return Err(format!("the params schema has more than {MAX_PARTS} parts, with all that it refers to"));
+    }
+    if whole.patterns > MAX_PATTERNS {
+        return Err(format!("the params schema has more than {MAX_PATTERNS} patterns, with all that it refers to"));
     }
     if whole.depth > MAX_DEPTH {
         return Err(format!("the params schema is nested deeper than {MAX_DEPTH}, with what it refers to"));
     }
     Ok(())
+}
+
+/// How many patterns a member of a schema has itself.
+fn patterns(key: &str, value: &Value) -> usize {
+    match (key, value) {
+        ("pattern", Value::String(_)) => 1,
+        ("patternProperties", Value::Object(members)) => members.len(),
+        _ => 0,
+    }
 }
 
 /// What a member of a schema refers to, if it does so.
@@ -117,6 +138,21 @@ fn reference<'a>(key: &str, value: &'a Value, depth: usize) -> Result<Option<&'a
 mod tests {
     use super::*;
     use serde_json::json;
+
+    /// Catches patterns without number, of which each takes memory and looks at every byte.
+    #[test]
+    fn patterns_are_few_and_count_as_what_they_cost() {
+        let named = |count: usize| -> Value {
+            let members = (0..count).map(|name| (name.to_string(), json!({ "type": "string", "pattern": "^a+$" })));
+            json!({ "properties": Value::Object(members.collect()) })
+        };
+        assert!(measure(&named(MAX_PATTERNS)).unwrap() > MAX_PATTERNS * PATTERN);
+        assert!(measure(&named(MAX_PATTERNS + 1)).unwrap_err().contains("patterns"));
+        let keys = (0..=MAX_PATTERNS).map(|name| (format!("^{name}"), json!({})));
+        assert!(
+            measure(&json!({ "patternProperties": Value::Object(keys.collect()) })).unwrap_err().contains("patterns")
+        );
+    }
 
     /// Catches references that leave the schema or whose target the host cannot know, and those into nothing.
     #[test]

@@ -42,6 +42,9 @@ pub enum CompileError {
     Failed(#[from] anyhow::Error),
 }
 
+/// Bytes of native code at most: it is read, and its seal checked, before each start of a stream.
+const MAX_CODE: usize = 256 << 20;
+
 /// What the hidden subcommand `compile` does, in the child: compiles `wasm` into `code`, asks the component to describe
 /// itself, and gives the description.
 ///
@@ -53,6 +56,10 @@ pub fn compile(wasm: &Path, code: &Path) -> Result<Description, CompileError> {
     let engine = Engine::start(limits, Gpu::new(Choice::Cpu), ShaderReader::none()).map_err(anyhow::Error::from)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(anyhow::Error::from)?;
     let examined = runtime.block_on(examine(&engine, &bytes))?;
+    if examined.code.len() > MAX_CODE {
+        let message = format!("its native code has {} bytes, more than {MAX_CODE}", examined.code.len());
+        return Err(CompileError::Refused(message));
+    }
     std::fs::write(code, examined.code).map_err(anyhow::Error::from)?;
     Ok(examined.description)
 }

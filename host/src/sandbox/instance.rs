@@ -121,7 +121,7 @@ pub struct Instance {
     sound: SoundCredit,
     order: SoundOrder,
     uses: Uses,
-    /// Running time of the last call for a frame.
+    /// Running time of the last call for a frame, or for params.
     ran: Duration,
 }
 
@@ -182,7 +182,11 @@ impl Instance {
     /// Params changed.
     pub async fn update_params(&mut self, params: &str) -> Result<(), Failure> {
         let exports = self.exports.rillbox_processor_processor();
-        run(&self.engine, &mut self.store, UPDATE, async |store| exports.call_update_params(store, params).await).await
+        let told =
+            run(&self.engine, &mut self.store, UPDATE, async |store| exports.call_update_params(store, params).await)
+                .await;
+        self.ran = self.store.data().timer.ran();
+        told
     }
 
     /// The stream ends.
@@ -262,7 +266,7 @@ impl Instance {
         std::mem::take(&mut guest.output).into_iter()
     }
 
-    /// Running time of the last frame's call: its imports count, waiting for the processor does not. Zero if there was no call; what an
+    /// Running time of the last call for a frame or for params: its imports count, waiting for the processor does not. Zero if there was no call; what an
     /// earlier one had the GPU do, if that is why.
     pub fn ran(&self) -> Duration {
         let overrun = self.store.data().graphics.overrun;

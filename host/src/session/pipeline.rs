@@ -252,9 +252,12 @@ impl Encoder {
                     }
                 }
                 Item::Audio(timed) => {
+                    let left_out = self.output.unheard();
                     self.output.audio(&timed.frame, &mut emit(&self.emit))?;
-                    self.meters.audio_departed(timed.arrived.elapsed());
-                    self.meters.outputs.mark();
+                    if self.output.unheard() == left_out {
+                        self.meters.audio_departed(timed.arrived.elapsed());
+                        self.meters.outputs.mark();
+                    }
                 }
                 Item::ShowLoading(forced) => self.loading.forced = forced,
             }

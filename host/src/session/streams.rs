@@ -25,8 +25,8 @@ use super::totals::{ByProcessor, Census, Tenure};
 /// Ended streams whose status can still be asked for.
 const REMEMBERED: usize = 64;
 
-/// Time that a stream has to let everything go after its drain time: the channels' last words first.
-const RELEASE: Duration = Duration::from_millis(500).saturating_add(LAST_WORDS);
+/// Time that a stream has to let everything go after its drain time: its output's last words first, and the channels' after them.
+const RELEASE: Duration = Duration::from_millis(500).saturating_add(LAST_WORDS).saturating_add(LAST_WORDS);
 
 /// A stream to start.
 #[derive(Clone, Debug)]

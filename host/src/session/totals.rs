@@ -124,7 +124,7 @@ impl Totals {
         self.ended += other.ended;
         self.failed += other.failed;
         for (count, more) in self.counts.iter_mut().zip(other.counts) {
-            *count += more;
+            *count = count.saturating_add(more);
         }
         self.latency.add(&other.latency);
         self.guest_time.add(&other.guest_time);

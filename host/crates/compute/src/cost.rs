@@ -68,7 +68,16 @@ impl Work {
 /// What each matrix, each group and each tile of a convolution, and each axis costs by itself, however little there is in it.
 const STEP: Duration = Duration::from_nanos(300);
 
+/// What each piece costs that is copied by itself, however short it is.
+const PIECE: Duration = Duration::from_nanos(20);
+
 impl Cost {
+    /// In so many pieces that are copied one by one.
+    pub fn in_pieces(self, pieces: u64) -> Self {
+        let own = Duration::from_nanos((PIECE.as_nanos() as u64).saturating_mul(pieces));
+        Self { time: self.time.saturating_add(own), ..self }
+    }
+
     /// With so many steps that each take their time.
     pub fn in_steps(self, steps: u64) -> Self {
         let own = Duration::from_nanos((STEP.as_nanos() as u64).saturating_mul(steps));

@@ -11,7 +11,7 @@ use bytemuck::Pod;
 
 use crate::cost::Work;
 use crate::error::{Error, invalid};
-use crate::shape::{self, elements};
+use crate::shape::{self, MAX_AXES, elements};
 use crate::{Allowance, Cost, ElementType};
 
 /// Elements that a device has, in a form of its own.
@@ -149,6 +149,9 @@ impl Tensor {
 
     /// The same elements with other axes, of which one may be −1 for what is left.
     pub fn reshape(&self, shape: &[i32]) -> Result<Self, Error> {
+        if shape.len() > MAX_AXES {
+            return invalid(format!("{} axes, where there are 1 to {MAX_AXES}", shape.len()));
+        }
         let known: usize = shape
             .iter()
             .filter(|axis| **axis >= 0)

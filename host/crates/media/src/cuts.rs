@@ -43,9 +43,9 @@ impl Cuts {
         let cut = due || !self.begun;
         if cut {
             self.begun = true;
-            for clock in [&mut self.video, &mut self.audio] {
-                clock.cut = clock.now;
-            }
+            self.video.cut = self.video.now;
+            // Sound that comes back is measured from there: it may have been gone for long, and the pictures were not.
+            self.audio.cut = if kind == TrackKind::Audio { self.audio.now } else { None };
         }
         cut
     }
@@ -66,6 +66,19 @@ mod tests {
         }
         let at: Vec<_> = made.iter().enumerate().filter(|(_, cut)| **cut).map(|(frame, _)| frame).collect();
         assert_eq!(at, [0, 25, 50, 75]);
+    }
+
+    /// Catches a segment that begins between two key frames, with the sound that comes back.
+    #[test]
+    fn sound_that_comes_back_does_not_cut() {
+        let mut cuts = Cuts::default();
+        for frame in 0..250 {
+            let now = Ticks(frame * TICKS_PER_SECOND / 25);
+            assert_eq!(cuts.cut(TrackKind::Video, frame % 25 == 0, true, now), frame % 25 == 0, "{frame}");
+            if !(51..160).contains(&frame) {
+                assert!(!cuts.cut(TrackKind::Audio, true, true, now), "{frame}");
+            }
+        }
     }
 
     #[test]

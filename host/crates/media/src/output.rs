@@ -60,6 +60,7 @@ pub struct Output {
     begun: u8,
     /// Frames not encoded because an earlier or equal time was.
     out_of_order: u64,
+    unheard: u64,
 }
 
 impl Output {
@@ -81,6 +82,7 @@ impl Output {
             cuts: Cuts::default(),
             begun: 0,
             out_of_order: 0,
+            unheard: 0,
         }
     }
 
@@ -161,9 +163,14 @@ impl Output {
             if let Some(end) = self.audio_end.take().filter(|end| !is_jump(frame.pts - *end)) {
                 encoder.follow(end);
             }
-            encoder.encode(frame, &mut |packet| packets.push(packet))?;
+            self.unheard += u64::from(!encoder.encode(frame, &mut |packet| packets.push(packet))?);
         }
         packets.into_iter().try_for_each(|packet| self.write(TrackKind::Audio, packet, emit))
+    }
+
+    /// Runs of samples that came too late to be heard in order.
+    pub fn unheard(&self) -> u64 {
+        self.unheard
     }
 
     /// Frames that came too late to be shown in order.

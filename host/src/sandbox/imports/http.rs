@@ -7,11 +7,12 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpC
 use crate::sandbox::context::Guest;
 use crate::sandbox::http::HttpAccess;
 
-/// Bytes of one set of headers, with what they take in memory.
-const MAX_FIELDS: usize = 64 << 10;
+/// Bytes of one set of headers, with what they take in memory. Nobody counts them, and a guest may have one with each of its handles.
+const MAX_FIELDS: usize = 16 << 10;
 
-/// Bytes that a guest can write of a body before the network has taken some.
-const MAX_PIECE: usize = 256 << 10;
+/// Bytes that a guest can write of a body before the network has taken some: two such pieces wait. Nobody counts them either, and a
+/// request that is never sent keeps them.
+const MAX_PIECE: usize = 16 << 10;
 
 /// The state of one instance.
 pub struct Http {

@@ -144,6 +144,8 @@ impl Slot {
             return Ok(());
         };
         let told = instance.update_params(&params).await;
+        let ran = instance.ran();
+        self.load.ran(ran, Instant::now());
         self.told(told.clone(), params);
         told
     }

@@ -36,12 +36,14 @@ pub enum PadMode {
 impl Tensor {
     /// Axes in another order: the new axis i is the old `order[i]`.
     pub fn transpose(&self, order: &[usize], allowance: &mut dyn Allowance) -> Result<Self, Error> {
+        let axes = self.shape().len();
+        if order.len() != axes {
+            return invalid(format!("an order of {} axes, where there are {axes}", order.len()));
+        }
         let mut sorted = order.to_vec();
         sorted.sort_unstable();
-        if !sorted.iter().copied().eq(0..self.shape().len()) {
-            return invalid(
-                format!("{order:?} names each of {} axes once", self.shape().len()).replace("names", "does not name"),
-            );
+        if !sorted.iter().copied().eq(0..axes) {
+            return invalid(format!("{order:?} does not name each of {axes} axes once"));
         }
         let size = bytes(self.element(), self.len());
         let cost = Cost::new(size, Work::Element, self.len() as u64);
@@ -56,8 +58,11 @@ impl Tensor {
 
     /// A part: a span of each axis.
     pub fn slice(&self, spans: &[Span], allowance: &mut dyn Allowance) -> Result<Self, Error> {
+        if spans.len() != self.shape().len() {
+            return invalid(format!("{} spans for {:?}", spans.len(), self.shape()));
+        }
         let fits = |(span, length): (&Span, &usize)| span.start < span.end && span.end <= *length && span.step > 0;
-        if spans.len() != self.shape().len() || !spans.iter().zip(self.shape()).all(fits) {
+        if !spans.iter().zip(self.shape()).all(fits) {
             return invalid(format!(
                 "no {spans:?} in {:?}: a start before an end for each axis, and a step",
                 self.shape()
@@ -101,10 +106,11 @@ impl Tensor {
         shape[at] = tensors.iter().map(|tensor| tensor.shape()[at]).sum();
         let size = bytes(first.element(), elements(&shape)?);
         let task = Task { operation: Operation::Concat(at), tensors, element: first.element(), shape: &shape };
-        if let Some(made) = allowance.begin(Cost::new(size, Work::Move, size), &task)? {
+        let before: usize = shape[..at].iter().product();
+        let pieces = before.saturating_mul(tensors.len());
+        if let Some(made) = allowance.begin(Cost::new(size, Work::Move, size).in_pieces(pieces as u64), &task)? {
             return Ok(made);
         }
-        let before: usize = shape[..at].iter().product();
         let mut result = Vec::with_capacity(size as usize);
         for block in 0..before {
             for tensor in tensors {
@@ -129,7 +135,7 @@ impl Tensor {
         }
         let count = elements(&shape)?;
         let size = self.element().bytes();
-        let places = shape.iter().fold(0_usize, |sum, axis| sum.saturating_add(axis * size_of::<usize>()));
+        let places = shape.iter().fold(0_usize, |sum, axis| sum.saturating_add(axis * size_of::<Option<usize>>()));
         // Every row is begun by itself, on each axis that it is within.
         let runs = count / shape[shape.len() - 1] * shape.len();
         let cost =

@@ -45,6 +45,9 @@ impl Tensor {
         if reduction == Reduction::Mean && !element.is_float() {
             return invalid(format!("the mean of {element}"));
         }
+        if axes.len() > self.shape().len() {
+            return invalid(format!("{} axes of {}", axes.len(), self.shape().len()));
+        }
         let mut axes: Vec<usize> = axes.iter().map(|at| axis(*at, self.shape().len())).collect::<Result<_, _>>()?;
         if axes.is_empty() {
             axes = (0..self.shape().len()).collect();

@@ -53,6 +53,8 @@ impl Tensor {
         let units =
             (count as u64).saturating_mul(taps).saturating_add(2 * ((n * c) as u64).saturating_mul(between as u64));
         let cost = Cost::new(bytes(element, count).saturating_add(wide).saturating_add(scratch), Work::Element, units);
+        // Of each plane the weights are worked out anew.
+        let cost = cost.in_steps((n * c) as u64);
         let operation = Operation::Resize(method);
         let task = Task { operation, tensors: &[self], element, shape: &[n, c, rows, columns] };
         if let Some(made) = allowance.begin(cost, &task)? {

@@ -366,6 +366,16 @@ fn elements_move_and_stay_what_they_are() {
     for (order, fits) in [(&[0, 1][..], true), (&[0], false), (&[0, 0], false), (&[0, 2], false), (&[0, 1, 2], false)] {
         assert_eq!(input.transpose(order, &mut Unlimited).is_ok(), fits, "{order:?}");
     }
+    // Whoever asks with a list that long gets no text as long.
+    let refusals = [
+        input.transpose(&[0; 1 << 16], &mut Unlimited),
+        input.reshape(&[1; 1 << 16]),
+        input.slice(&[Span { start: 0, end: 1, step: 1 }; 1 << 16], &mut Unlimited),
+        input.reduce(Reduction::Sum, &[0; 1 << 16], false, &mut Unlimited),
+    ];
+    for refused in refusals {
+        assert!(refused.unwrap_err().to_string().len() < 100);
+    }
     for shape in [&[4][..], &[-1, -1], &[0, 6], &[-2, 3], &[7, -1], &[i32::MAX, i32::MAX, -1]] {
         assert!(input.reshape(shape).is_err(), "{shape:?}");
     }

@@ -89,7 +89,7 @@ impl VideoDecoder {
     /// The frame's own time, or one interval after the last where the source gave none.
     fn time(&mut self, frame: &frame::Video) -> Ticks {
         let guess = self.last.map_or(Ticks(0), |last| last + self.interval);
-        let pts = frame.timestamp().or(frame.pts()).map_or(guess, Ticks);
+        let pts = frame.pts().or(frame.timestamp()).map_or(guess, Ticks);
         if let Some(last) = self.last
             && (1..TICKS_PER_SECOND).contains(&(pts - last))
         {

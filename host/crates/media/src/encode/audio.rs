@@ -109,11 +109,11 @@ impl AudioEncoder {
     }
 
     /// Encodes what fills whole packets. A gap of more than 15 ms is closed with silence up to the packet's end, and
-    /// counting starts anew after it. Samples that begin more than 15 ms before the end of the last are not heard: times do
-    /// not go back.
-    pub fn encode(&mut self, frame: &AudioFrame, emit: &mut dyn FnMut(Packet)) -> Result<(), EncodeError> {
+    /// counting starts anew after it. Samples that begin more than 15 ms before the end of the last are not heard, as times do
+    /// not go back; then it gives `false`.
+    pub fn encode(&mut self, frame: &AudioFrame, emit: &mut dyn FnMut(Packet)) -> Result<bool, EncodeError> {
         match (self.start, self.end().map_or(0, |end| frame.pts - end)) {
-            (Some(_), step) if step < -ANCHOR_TOLERANCE => return Ok(()),
+            (Some(_), step) if step < -ANCHOR_TOLERANCE => return Ok(false),
             (Some(_), step) if step > ANCHOR_TOLERANCE => {
                 self.flush_pending(emit)?;
                 // The silence may reach beyond this frame's start.
@@ -135,7 +135,7 @@ impl AudioEncoder {
             let packet = std::mem::replace(&mut self.pending, rest);
             self.send(&packet, emit)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Encodes the rest, filled up with silence, and what the encoder held back; gives the time at which it ends. The last of

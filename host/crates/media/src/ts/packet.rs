@@ -42,16 +42,16 @@ impl<'a> Packet<'a> {
             starts: bytes[1] & 0x40 != 0,
             error: bytes[1] & 0x80 != 0,
             counter: control & 0x0f,
-            stuffed: has_adaptation && field.len() > needed(field),
+            stuffed: has_adaptation && (field.is_empty() || field.len() > needed(field)),
             discontinuity: field.first().is_some_and(|flags| flags & 0x80 != 0),
             payload: if has_payload { body } else { &[] },
         })
     }
 }
 
-/// Bytes of an adaptation field that its flags account for. A field of no bytes at all stuffs one byte (its length).
+/// Bytes of an adaptation field that its flags account for. One of no bytes at all has no flags: its length stuffs a byte.
 fn needed(field: &[u8]) -> usize {
-    let Some(&flags) = field.first() else { return usize::MAX };
+    let Some(&flags) = field.first() else { return 0 };
     let mut length = 1;
     if flags & 0x10 != 0 {
         length += 6;

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame};
 use tokio::sync::watch;
 
@@ -120,6 +120,34 @@ impl Log {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.state.borrow().chunks.is_empty()
+    }
+
+    /// How many of these bytes are those that the segment has from `at` on, and whether it has none after them.
+    pub(crate) fn agrees(&self, at: usize, bytes: &[u8]) -> (usize, bool) {
+        let (mut skipped, mut agreed) = (at, 0);
+        for chunk in &self.state.borrow().chunks {
+            let Some(rest) = chunk.get(skipped..) else {
+                skipped -= chunk.len();
+                continue;
+            };
+            skipped = 0;
+            let same = rest.iter().zip(&bytes[agreed..]).take_while(|(own, other)| own == other).count();
+            agreed += same;
+            if same < rest.len() {
+                return (agreed, false);
+            }
+        }
+        (agreed, true)
+    }
+
+    /// A copy of the first bytes.
+    pub(crate) fn first(&self, count: usize) -> BytesMut {
+        let mut bytes = BytesMut::with_capacity(count);
+        for chunk in &self.state.borrow().chunks {
+            let missing = count - bytes.len();
+            bytes.extend_from_slice(&chunk[..missing.min(chunk.len())]);
+        }
+        bytes
     }
 
     /// Whether both handles are of the same segment.

@@ -42,7 +42,9 @@ pub(crate) async fn segment(
         Write::Exhausted => return reply::invalid_index().closing(),
     };
     let (seq, log) = (claim.seq.get(), claim.log.clone());
-    let publication = Publication { channel, claim: Some(claim), wrote: Wrote::Nothing, reaper, grace: limits.grace };
+    let repeats = (!log.is_empty()).then_some(0);
+    let publication =
+        Publication { channel, claim: Some(claim), wrote: Wrote::Nothing, repeats, reaper, grace: limits.grace };
     match receive(publication, &log, body, limits.body_idle).await {
         Ok(Received::Bytes) => reply::ok().number(headers::SEQ, seq),
         Ok(Received::Nothing) => reply::ok().number(headers::SEQ, seq).closing(),
@@ -122,6 +124,8 @@ struct Publication<'a> {
     channel: Arc<Channel>,
     claim: Option<Claim>,
     wrote: Wrote,
+    /// How many bytes that the segment had already were sent again, while there were no others.
+    repeats: Option<usize>,
     reaper: &'a Reaper,
     grace: Duration,
 }
@@ -135,6 +139,9 @@ impl Publication<'_> {
             self.channel.window().first_byte(claim, Instant::now());
             self.wrote = Wrote::Bytes;
         }
+        let Some(chunk) = unrepeated(&mut self.repeats, &claim.log, chunk) else {
+            return Ok(());
+        };
         let appended = claim.log.append(chunk);
         if appended.is_err() {
             self.finish();
@@ -147,6 +154,25 @@ impl Publication<'_> {
             self.channel.window().finish(&claim, self.wrote, Instant::now());
         }
     }
+}
+
+/// What of a chunk is new. A publisher whose connection broke sends its segment once more from the start, or goes on where it was:
+/// readers are not to have twice what they have.
+fn unrepeated(repeats: &mut Option<usize>, log: &Log, chunk: Bytes) -> Option<Bytes> {
+    let Some(at) = *repeats else { return Some(chunk) };
+    let (agreed, whole) = log.agrees(at, &chunk);
+    if agreed == chunk.len() {
+        *repeats = Some(at + agreed);
+        return None;
+    }
+    *repeats = None;
+    if whole {
+        return Some(chunk.slice(agreed..));
+    }
+    // It goes on, with bytes like those that the segment begins with.
+    let mut all = log.first(at);
+    all.extend_from_slice(&chunk);
+    Some(all.freeze())
 }
 
 impl Drop for Publication<'_> {

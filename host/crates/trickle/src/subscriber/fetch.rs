@@ -101,6 +101,8 @@ impl Fetch {
                 }
                 status if status == headers::no_segment() => {
                     let latest = headers::number(&reply.headers, &headers::LATEST);
+                    // None is beyond the last.
+                    let latest = latest.filter(|latest| Seq::new(*latest).is_some());
                     reply.drain().await;
                     self.missing(latest, search).await;
                 }
@@ -159,7 +161,7 @@ impl Fetch {
             }
         };
         if latest > wanted {
-            search.skipped += latest - wanted;
+            search.skipped = search.skipped.saturating_add(latest - wanted);
             self.at = Start::Seq(latest);
             return search.pause_after_jump().await;
         }

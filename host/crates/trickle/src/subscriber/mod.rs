@@ -113,7 +113,7 @@ impl Subscriber {
             None => self.ask().await?,
         };
         self.at = fetched.at;
-        self.skipped += fetched.skipped;
+        self.skipped = self.skipped.saturating_add(fetched.skipped);
         match fetched.result {
             Ok((seq, reply)) => {
                 (self.reuse, self.begun, self.lost) = (Reuse::Allowed, true, None);

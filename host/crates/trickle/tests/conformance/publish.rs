@@ -97,6 +97,43 @@ async fn a_publisher_may_come_back_within_the_grace_time() {
     assert_eq!(reader.chunk().await, None);
 }
 
+/// Catches bytes that readers get twice: a publisher that comes back may say again what it has said, in other pieces.
+#[tokio::test]
+async fn a_publisher_that_begins_again_is_not_read_twice() {
+    for (pieces, rest) in [
+        (&["part one, part two"][..], ", part two"),
+        (&["part", " o", "ne", ", part two"], ", part two"),
+        (&["part o", "ne, part two"], ", part two"),
+        (&["par", "tly new"], "partly new"),
+        (&["part one", "part one"], "part one"),
+    ] {
+        let server = TestServer::start().await;
+        server.create("c", "a/b").await;
+        let mut reader = server.waiting_get("c", "0").await;
+        let mut publisher = server.preconnect("c", "0").await;
+        for chunk in ["par", "t one"] {
+            publisher.send_chunk(chunk).await;
+        }
+        reader.head().await;
+        let mut first = String::new();
+        while first.len() < "part one".len() {
+            first += &reader.chunk().await.unwrap();
+        }
+        publisher.send("not a chunk size\r\n").await;
+        assert_eq!(publisher.reply().await.status, 500);
+        let mut again = server.preconnect("c", "0").await;
+        for piece in pieces {
+            again.send_chunk(piece).await;
+        }
+        assert_eq!(again.finish().await.status, 200);
+        let mut more = String::new();
+        while let Some(chunk) = reader.chunk().await {
+            more += &chunk;
+        }
+        assert_eq!((first.as_str(), more.as_str()), ("part one", rest), "{pieces:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_later_segment_ends_an_abandoned_one_at_once() {
     let config = ServerConfig { abort_grace: Duration::from_secs(3600), ..ServerConfig::default() };

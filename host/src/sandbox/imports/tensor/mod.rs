@@ -533,6 +533,11 @@ impl wit::HostTensor for Guest {
     }
 
     async fn concat(&mut self, tensors: Vec<Resource<Held>>, axis: i32) -> Made {
+        // One may be named again and again, and each time costs the host what a handle does.
+        if tensors.len() > self.limits.handles {
+            let (given, most) = (tensors.len(), self.limits.handles);
+            return Ok(Err(Error::Limit(format!("{given} tensors are more than the {most} handles there may be"))));
+        }
         let handles: Vec<_> = tensors.iter().collect();
         let work = |of: &[Tensor], allowance: &mut dyn Allowance| {
             Tensor::concat(&of.iter().collect::<Vec<_>>(), axis, allowance)
