@@ -15,6 +15,7 @@ enum Kind {
     Fields,
     Requests,
     Pollables,
+    Bodies,
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
@@ -51,9 +52,27 @@ fn keep(kind: Kind) {
         match kind {
             Kind::Fields => forget(Fields::new()),
             Kind::Requests => forget(OutgoingRequest::new(Fields::new())),
+            Kind::Bodies => written(),
             Kind::Pollables => forget(wasip2::clocks::monotonic_clock::subscribe_duration(u64::MAX)),
         }
     }
+}
+
+/// A request that is never sent, with as much of a body as may be written.
+#[cfg(target_family = "wasm")]
+fn written() {
+    use wasip2::http::types::{Fields, OutgoingRequest};
+    let request = OutgoingRequest::new(Fields::new());
+    if let Ok(body) = request.body()
+        && let Ok(stream) = body.write()
+    {
+        while let Ok(room @ 1..) = stream.check_write() {
+            if stream.write(&vec![7; room as usize]).is_err() {
+                break;
+            }
+        }
+    }
+    std::mem::forget(request);
 }
 
 #[cfg(not(target_family = "wasm"))]

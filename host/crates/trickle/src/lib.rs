@@ -9,7 +9,8 @@
 //! * Malformed HTTP is answered as hyper does it.
 //! * Names are UTF-8 without control characters, at most 8 KiB; those that begin with `_` are read-only over HTTP.
 //! * A publisher's numbers never move backwards, except when it resets or restarts more than a window behind.
-//! * A segment whose publisher vanished ends after a grace time instead of never.
+//! * A segment whose publisher vanished ends after a grace time instead of never. One that comes back in time may go on, or say the
+//!   segment again from its start: readers have it once.
 
 mod backoff;
 mod changes;

@@ -7,12 +7,15 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpC
 use crate::sandbox::context::Guest;
 use crate::sandbox::http::HttpAccess;
 
-/// Bytes of one set of headers, with what they take in memory. Nobody counts them, and a guest may have one with each of its handles.
-const MAX_FIELDS: usize = 16 << 10;
+/// Bytes of one set of headers, with what they take in memory.
+const MAX_FIELDS: usize = 64 << 10;
 
-/// Bytes that a guest can write of a body before the network has taken some: two such pieces wait. Nobody counts them either, and a
-/// request that is never sent keeps them.
-const MAX_PIECE: usize = 16 << 10;
+/// Bytes that a guest can write of a body before the network has taken some: two such pieces wait.
+const MAX_PIECE: usize = 256 << 10;
+
+/// Bodies of requests that are not sent keep what was written, and nobody counts it. Of those beyond the first few it is less.
+const UNSENT: usize = 16;
+const SMALL_PIECE: usize = 8 << 10;
 
 /// The state of one instance.
 pub struct Http {
@@ -20,13 +23,17 @@ pub struct Http {
     hooks: Hooks,
 }
 
-struct Hooks(HttpAccess);
+struct Hooks {
+    access: HttpAccess,
+    /// Bodies that were begun, less the requests that were sent.
+    unsent: usize,
+}
 
 impl Http {
     pub fn new(access: HttpAccess) -> Self {
         let mut ctx = WasiHttpCtx::new();
         ctx.set_field_size_limit(MAX_FIELDS);
-        Self { ctx, hooks: Hooks(access) }
+        Self { ctx, hooks: Hooks { access, unsent: 0 } }
     }
 }
 
@@ -51,11 +58,13 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _written: Rest,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Rest), Error>> + Send> {
-        let answer = self.0.send(request, options);
+        self.unsent = self.unsent.saturating_sub(1);
+        let answer = self.access.send(request, options);
         Box::new(async move { Ok((answer.await?, Box::new(async { Ok(()) }) as Rest)) })
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
-        MAX_PIECE
+        self.unsent += 1;
+        if self.unsent > UNSENT { SMALL_PIECE } else { MAX_PIECE }
     }
 }

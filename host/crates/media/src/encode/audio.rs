@@ -79,15 +79,19 @@ pub(crate) struct AudioEncoder {
 impl AudioEncoder {
     /// Opens an encoder for sound of a shape, with its channels or the nearest that the codec has.
     pub fn open(config: &AudioConfig, source: Shape) -> Result<Self, EncodeError> {
-        let layouts = Layouts::of(ChannelLayout::from_bits_truncate(source.layout), config.encoding);
+        let mut layouts = Layouts::of(ChannelLayout::from_bits_truncate(source.layout), config.encoding);
         let encoder = open(config, layouts.target)?;
         let planar = Sample::F32(Type::Planar);
         let resampler = if source.rate == RATE && layouts.source == layouts.target {
             None
         } else {
-            let context = resampling::Context::get(planar, layouts.source, source.rate, planar, layouts.target, RATE)
-                .map_err(EncodeError::run("opening a resampler"))?;
-            Some(context)
+            let open = |from| resampling::Context::get(planar, from, source.rate, planar, layouts.target, RATE);
+            let context = open(layouts.source).or_else(|_| {
+                // It mixes none without a speaker in front: such channels count as what so many usually are.
+                let usual = ChannelLayout::default(source.channels as i32);
+                open(usual).inspect(|_| layouts.source = usual)
+            });
+            Some(context.map_err(EncodeError::run("opening a resampler"))?)
         };
         let packet = (encoder.frame_size() as usize).max(1);
         Ok(Self { encoder, source, layouts, resampler, packet, pending: Vec::new(), start: None, first: None })

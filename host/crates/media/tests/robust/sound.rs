@@ -1,6 +1,6 @@
 //! Sound: codecs, channels, rates, and that it stays with the picture.
 
-use rillbox_media::{AudioConfig, AudioEncoding, InputConfig, OutputConfig};
+use rillbox_media::{AudioConfig, AudioEncoding, AudioFrame, Emit, InputConfig, Output, OutputConfig, Ticks};
 
 use crate::made::{self, H264, Scratch, picture, split, stream};
 use crate::played::{Played, play, play_with};
@@ -74,6 +74,42 @@ fn goes_out(codec: &str, rate: i64, layout: &str, encoding: AudioEncoding, chann
     assert!((-5_400..1_152 * 90_000 / rate + 1_800).contains(&end), "{name}: ends {end} ticks later");
     let loud = loudness(&out) - loudness(&sent);
     assert!(loud.abs() < 3.5, "{name}: {loud:.1} dB louder");
+}
+
+/// What goes out of a second of 440 Hz in runs of 20 ms, and how many of them were not heard. FFmpeg's mask says where its channels are.
+fn encoded(layout: u64, times: impl Iterator<Item = i64>) -> (Vec<u8>, u64) {
+    rillbox_media::init();
+    let (mut output, mut bytes) = (Output::new(OutputConfig::default()), Vec::new());
+    let mut keep = |emit| match emit {
+        Emit::Cut => {}
+        Emit::Bytes(more) => bytes.extend_from_slice(&more),
+    };
+    let wave: Vec<f32> =
+        (0..960).map(|at| (at as f32 * 440.0 * std::f32::consts::TAU / 48_000.0).sin() / 2.0).collect();
+    for pts in times.map(Ticks) {
+        let channels = vec![wave.clone(); layout.count_ones() as usize];
+        output.audio(&AudioFrame { pts, rate: 48_000, layout, channels }, &mut keep).unwrap();
+    }
+    let unheard = output.unheard();
+    output.finish(&mut keep).unwrap();
+    (bytes, unheard)
+}
+
+/// Catches sound that ends its stream because none of its speakers is in front.
+#[test]
+fn speakers_at_the_back_alone_are_heard() {
+    for (layout, channels) in [(0x30, 2), (0x600, 2), (0x100, 1), (0x8, 1), (0x130, 3)] {
+        let (bytes, unheard) = encoded(layout, (0..50).map(|run| run * 1_800));
+        assert_eq!(unheard, 0);
+        assert!(loudness(&bytes) > -20.0, "{channels} channels of {layout:#x}: {} dB", loudness(&bytes));
+    }
+}
+
+/// Catches sound that is thrown away and counts as heard.
+#[test]
+fn sound_that_steps_back_is_not_heard_and_counted() {
+    let (_, unheard) = encoded(0x3, (0..25).chain(15..40).map(|run| run * 1_800));
+    assert_eq!(unheard, 10);
 }
 
 /// Mean loudness in decibels of full scale, over all channels.
