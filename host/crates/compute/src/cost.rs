@@ -69,7 +69,7 @@ impl Work {
 const STEP: Duration = Duration::from_nanos(300);
 
 /// What each piece costs that is copied by itself, however short it is.
-const PIECE: Duration = Duration::from_nanos(20);
+const PIECE: Duration = Duration::from_nanos(10);
 
 impl Cost {
     /// In so many pieces that are copied one by one.

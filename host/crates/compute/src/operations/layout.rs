@@ -111,11 +111,11 @@ impl Tensor {
         if let Some(made) = allowance.begin(Cost::new(size, Work::Move, size).in_pieces(pieces as u64), &task)? {
             return Ok(made);
         }
+        let parts: Vec<_> = tensors.iter().map(|tensor| (tensor.bytes(), tensor.bytes().len() / before)).collect();
         let mut result = Vec::with_capacity(size as usize);
         for block in 0..before {
-            for tensor in tensors {
-                let length = tensor.bytes().len() / before;
-                result.extend_from_slice(&tensor.bytes()[block * length..][..length]);
+            for &(bytes, length) in &parts {
+                result.extend_from_slice(&bytes[block * length..][..length]);
             }
         }
         Ok(Self::of_bytes(first.element(), &shape, result))
