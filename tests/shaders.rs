@@ -203,4 +203,17 @@ async fn a_device_that_disappears_costs_frames_and_no_more() {
         assert!(failure == Failure::Lost && failure.is_fatal() && failure.is_blameless(), "{failure}");
         assert_eq!(engine.gpu().reopened(), round);
     }
+    drop((component, engine));
+    // A process that ends while the driver still works in it may crash.
+    let works = || {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap();
+        let mut names = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+        names.any(|name| name.starts_with("gpu") || name.starts_with("llvmpipe"))
+    };
+    let gone = async {
+        while works() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("the GPU's threads end with it");
 }

@@ -266,8 +266,8 @@ impl Instance {
         std::mem::take(&mut guest.output).into_iter()
     }
 
-    /// Running time of the last call for a frame or for params: its imports count, waiting for the processor does not. Zero if there was no call; what an
-    /// earlier one had the GPU do, if that is why.
+    /// Running time of the last call for a frame or for params: its imports count, waiting for the processor does not. Zero if there
+    /// was no call; what an earlier one had the GPU do, if that is why.
     pub fn ran(&self) -> Duration {
         let overrun = self.store.data().graphics.overrun;
         if overrun.is_zero() { self.ran } else { overrun }
