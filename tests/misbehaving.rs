@@ -68,6 +68,17 @@ async fn whoever_overran_begins_behind_in_its_next_stream() {
     assert!(behind - before[1] >= Duration::from_millis(20), "behind: {before:?}, {behind:?}");
 }
 
+/// Catches a start that takes a core from the streams beside it for as long as it may last.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_takes_long_goes_on_behind() {
+    let host = Host::start();
+    host.upload("hostile", &hostile("restless")).await;
+    let (code, answer) = host.post("/api/stream/start", host.start_body("hostile", "hostile", json!({}))).await;
+    assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+    let [front, behind] = ["guest", "guest-behind"].map(|threads| host.ran(threads));
+    assert!(front <= Duration::from_millis(500) && behind >= Duration::from_millis(100), "{front:?}, {behind:?}");
+}
+
 /// Catches an error that costs more than its frame, or an instance thrown away for one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reported_error_passes_the_frame() {
@@ -183,7 +194,7 @@ async fn a_guest_may_change_the_size_within_limits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_processor_that_does_not_start_is_an_answer() {
     let host = Host::start();
-    for (name, word) in [("restless", "longer than"), ("load_error", "load")] {
+    for (name, word) in [("restless", "the processor ran"), ("load_error", "load")] {
         host.upload(name, &hostile(name)).await;
         let (code, answer) = host.post("/api/stream/start", host.start_body(name, name, json!({}))).await;
         assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY, "{name}: {answer}");

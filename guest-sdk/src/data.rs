@@ -12,7 +12,8 @@ pub fn publish<T: Serialize + ?Sized>(value: &T) -> Result<(), Refusal> {
     host::publish(&json(value)?)
 }
 
-/// Sends a monitoring event: `name` is its type, `fields` serialises to a JSON object.
+/// Sends a monitoring event: `name` is its type, `fields` serialises to a JSON object. `type`, `timestamp`, `stream_id` and
+/// `request_id` among them are left out: the host writes its own.
 ///
 /// [`Refusal::Invalid`] when it does not, when `name` is empty or longer than 64 bytes, or a type of the host's own, as `status` is;
 /// [`Refusal::Limit`] beyond what [`publish`] may send: events count in it.

@@ -63,7 +63,7 @@ pub trait Processor: Default + 'static {
     /// The tracks that this processor handles.
     const MEDIA: Media = Media::Video;
 
-    /// The format that `process_video` reads, so that the host can prepare it.
+    /// The format that `process_video` reads, for whoever looks at the processor: the host has every picture as I420.
     const PIXEL_FORMAT: PixelFormat = PixelFormat::I420;
 
     /// Whether video and audio share one instance. It matters only where [`MEDIA`](Self::MEDIA) is both.

@@ -530,7 +530,11 @@ pub trait Operand: sealed::Sealed {}
 
 impl Operand for &Tensor {}
 
+impl Operand for Tensor {}
+
 impl Operand for f64 {}
+
+impl Operand for f32 {}
 
 /// What nobody else implements or names.
 mod sealed {
@@ -564,6 +568,18 @@ mod sealed {
 impl Sealed for &Tensor {
     fn on_the_right(self, left: &Tensor, operation: Binary) -> Tensor {
         left.with(self, |left, right| host::binary(left, operation, right))
+    }
+}
+
+impl Sealed for Tensor {
+    fn on_the_right(self, left: &Tensor, operation: Binary) -> Tensor {
+        (&self).on_the_right(left, operation)
+    }
+}
+
+impl Sealed for f32 {
+    fn on_the_right(self, left: &Tensor, operation: Binary) -> Tensor {
+        f64::from(self).on_the_right(left, operation)
     }
 }
 
@@ -613,6 +629,22 @@ impl Not for &Tensor {
 
     fn not(self) -> Tensor {
         self.then(|this| host::unary(this, Unary::Not))
+    }
+}
+
+impl Neg for Tensor {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        -&self
+    }
+}
+
+impl Not for Tensor {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        !&self
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use rillbox_sdk::serde_json::{Map, Value, json};
 use rillbox_sdk::testing::{Event, Harness, LogLine, Picture, Sound};
 use rillbox_sdk::{
-    AudioFrame, Error, Media, PixelFormat, Processor, Refusal, Result, RetainedVideoFrame, SampleOrder, Timestamp,
-    VideoFrame, VideoOutcome, clock, data, log,
+    AudioFrame, Error, Isolation, Media, PixelFormat, Processor, Refusal, Result, RetainedVideoFrame, SampleOrder,
+    Timestamp, VideoFrame, VideoOutcome, clock, data, log,
 };
 
 #[derive(serde::Deserialize, schemars::JsonSchema, Default)]
@@ -186,6 +186,76 @@ fn the_hosts_keys_are_refused_in_a_schema() {
     }
 
     assert!(Harness::<Thief>::new(json!({ "width": 64 })).is_err());
+}
+
+/// Catches state that pictures and sound share in tests and not in the host.
+#[test]
+fn tracks_that_are_apart_have_an_instance_each() {
+    #[derive(Default)]
+    struct Apart {
+        heard: u32,
+    }
+
+    impl Processor for Apart {
+        type Params = rillbox_sdk::NoParams;
+        const MEDIA: Media = Media::VideoAndAudio;
+        const ISOLATION: Isolation = Isolation::Split;
+
+        fn start(&mut self, _: Self::Params) -> Result<()> {
+            Ok(())
+        }
+
+        fn process_audio(&mut self, frame: AudioFrame) -> Result<Vec<AudioFrame>> {
+            self.heard += 1;
+            data::publish(&self.heard)?;
+            Ok(vec![frame])
+        }
+    }
+
+    let mut apart = Harness::<Apart>::new(json!({})).unwrap();
+    for _ in 0..2 {
+        apart.audio(Sound::sine(48_000, 2, 480, 440.0)).result.unwrap();
+    }
+    assert_eq!(apart.published(), [json!(1), json!(2)]);
+    assert_eq!(apart.stop().heard, 0);
+}
+
+/// Catches a clock that stands still while pictures go by, so that what is published for each runs out of room.
+#[test]
+fn the_clock_goes_on_with_the_pictures() {
+    let mut tell = actor("tell");
+    for _ in 0..2_000 {
+        tell.video(picture()).result.unwrap();
+    }
+    assert_eq!(tell.published().len(), 2_000);
+    assert_eq!(tell.video_at(picture(), Timestamp::from_90khz(900_000)).timestamp.ticks, 900_000);
+    assert_eq!(tell.video(picture()).timestamp.ticks, 903_000);
+}
+
+/// Catches a picture that tests show and the host does not.
+#[test]
+fn a_picture_far_larger_than_its_source_is_refused() {
+    #[derive(Default)]
+    struct Grow;
+
+    impl Processor for Grow {
+        type Params = rillbox_sdk::NoParams;
+
+        fn start(&mut self, _: Self::Params) -> Result<()> {
+            Ok(())
+        }
+
+        fn process_video(&mut self, frame: &mut VideoFrame) -> Result<VideoOutcome> {
+            let gray = vec![90; PixelFormat::Gray8.bytes(1920, 1080)];
+            frame.replace_pixels(PixelFormat::Gray8, 1920, 1080, &gray)?;
+            Ok(VideoOutcome::Replaced)
+        }
+    }
+
+    let mut grow = Harness::<Grow>::new(json!({})).unwrap();
+    assert!(grow.video(picture()).result.is_err());
+    let large = Picture::solid(PixelFormat::I420, 960, 540, [9; 3]);
+    assert!(grow.video(large).result.is_ok());
 }
 
 #[test]

@@ -42,14 +42,13 @@ class Clips:
         return self._segments("zerolatency", ["-stream_loop", "-1"], [*timing, *video, *audio])
 
     def small(self):
-        """A second of 160x90: what is done to it costs next to nothing besides its processor."""
+        """A file with a second of 160x90: what is done to it costs next to nothing besides its processor."""
         path = os.path.join(self.directory, "small.ts")
         if not os.path.exists(path):
             video = ["-vf", f"scale=160:90,setpts=N/{FPS}/TB", "-r", str(FPS), "-frames:v", str(FPS)]
             codecs = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-c:a", "aac", "-t", "1"]
             processes.run([*_QUIET, "-i", self.source, *video, *codecs, "-f", "mpegts", path])
-        with open(path, "rb") as file:
-            return file.read()
+        return path
 
     def b_frames(self, seconds):
         """Segments of the clip's own pictures, cut at its key frames: two B-frames, 5.1 sound."""

@@ -11,14 +11,17 @@ use super::params::{check_schema, merge};
 use super::stream::{self, Stream};
 use super::{Event, LogLine, Picture, Sound};
 use crate::params::{parse, schema};
-use crate::{AudioFrame, Error, Processor, Result, Timestamp, VideoFrame, VideoOutcome};
+use crate::{AudioFrame, Error, Isolation, Processor, Result, Timestamp, VideoFrame, VideoOutcome};
 
 /// Ticks of 90 kHz between the frames of a [`Harness`]: 30 a second.
 const FRAME_TICKS: i64 = 3_000;
+const FRAME_TIME: Duration = Duration::from_nanos(1_000_000_000 / 30);
 
 /// A processor that was loaded and started.
 pub struct Harness<P: Processor> {
     processor: P,
+    /// The instance for sound of a processor whose tracks are apart.
+    sound: Option<P>,
     schema: Map<String, Value>,
     params: Map<String, Value>,
     stream: Rc<RefCell<Stream>>,
@@ -58,20 +61,31 @@ impl<P: Processor> Harness<P> {
             stream.borrow_mut().asks_for_http =
                 P::CAPABILITIES.iter().any(|name| *name == "http" || name.starts_with("http:"));
         }
-        let processor = stream::during(&stream, || {
-            let mut processor = P::default();
-            processor.load()?;
-            processor.start(read(&params)?)?;
-            Ok::<P, Error>(processor)
-        })?;
-        Ok(Self { processor, schema, params, stream, next_ticks: 0 })
+        let apart = P::ISOLATION == Isolation::Split && P::MEDIA.has_video() && P::MEDIA.has_audio();
+        let processor = Self::started(&stream, &params)?;
+        let sound = apart.then(|| Self::started(&stream, &params)).transpose()?;
+        Ok(Self { processor, sound, schema, params, stream, next_ticks: 0 })
     }
 
-    /// Puts the keys of `update` over the params and gives the processor the whole. After an error the last params stay.
+    fn started(stream: &Rc<RefCell<Stream>>, params: &Map<String, Value>) -> Result<P> {
+        let mut processor = P::default();
+        during_call(stream, || processor.load())?;
+        let params = read(params)?;
+        during_call(stream, || processor.start(params))?;
+        Ok(processor)
+    }
+
+    /// Puts the keys of `update` over the params and gives the processor the whole, if that changes anything. After an error the
+    /// last params stay.
     pub fn update_params(&mut self, update: Value) -> Result<()> {
         let params = merge(&self.schema, &self.params, update)?;
-        let whole = read(&params)?;
-        self.call(|processor| processor.update_params(whole))?;
+        if params == self.params {
+            return Ok(());
+        }
+        for processor in std::iter::once(&mut self.processor).chain(&mut self.sound) {
+            let whole = read(&params)?;
+            during_call(&self.stream, || processor.update_params(whole))?;
+        }
         self.params = params;
         Ok(())
     }
@@ -81,14 +95,21 @@ impl<P: Processor> Harness<P> {
         self.video_at(picture, Timestamp::from_90khz(self.next_ticks))
     }
 
-    /// Hands the processor a picture with a time of its own. A processor that handles no video does not see it.
+    /// Hands the processor a picture with a time of its own. A processor that handles no video does not see it. Then the
+    /// processor's clock goes on by a thirtieth of a second.
     pub fn video_at(&mut self, picture: Picture, timestamp: Timestamp) -> VideoOutput {
-        self.next_ticks += FRAME_TICKS;
+        self.next_ticks = (timestamp.seconds() * 90_000.0).round() as i64 + FRAME_TICKS;
+        let shown = self.show(picture, timestamp);
+        self.advance(FRAME_TIME);
+        shown
+    }
+
+    fn show(&mut self, picture: Picture, timestamp: Timestamp) -> VideoOutput {
         if !P::MEDIA.has_video() {
             return VideoOutput { result: Ok(VideoOutcome::Unchanged), picture: Some(picture), timestamp };
         }
         let handle = video::Handle::new(picture, timestamp);
-        let result = self.call(|processor| processor.process_video(&mut VideoFrame::borrowed(&handle)));
+        let result = during_call(&self.stream, || self.processor.process_video(&mut VideoFrame::borrowed(&handle)));
         let (source, staged) = handle.into_pictures();
         let (result, picture) = match (result, staged) {
             (Ok(VideoOutcome::Replaced), Some(staged)) => (Ok(VideoOutcome::Replaced), Some(staged)),
@@ -107,7 +128,8 @@ impl<P: Processor> Harness<P> {
             return AudioOutput { result: Ok(()), sounds: vec![sound] };
         }
         let frame = AudioFrame::owned(audio::Handle::new(sound.clone()));
-        match self.call(|processor| processor.process_audio(frame)) {
+        let processor = self.sound.as_mut().unwrap_or(&mut self.processor);
+        match during_call(&self.stream, || processor.process_audio(frame)) {
             Ok(frames) => {
                 let sounds = frames.into_iter().map(|frame| frame.into_handle().into_sound()).collect();
                 AudioOutput { result: Ok(()), sounds }
@@ -116,7 +138,7 @@ impl<P: Processor> Harness<P> {
         }
     }
 
-    /// Moves the processor's clock, which stands still otherwise.
+    /// Moves the processor's clock, which otherwise goes on with the pictures.
     pub fn advance(&mut self, time: Duration) {
         self.stream.borrow_mut().now += time;
     }
@@ -132,13 +154,15 @@ impl<P: Processor> Harness<P> {
         self.stream.borrow_mut().responder = Some(stream::Responder { delay, answer: Box::new(answer) });
     }
 
-    /// Ends the stream and gives the processor back, to look into it.
+    /// Ends the stream and gives the processor back, to look into it: the one for pictures, where there are two.
     pub fn stop(mut self) -> P {
-        self.call(|processor| processor.stop());
+        for processor in std::iter::once(&mut self.processor).chain(&mut self.sound) {
+            during_call(&self.stream, || processor.stop());
+        }
         self.processor
     }
 
-    /// The processor between calls.
+    /// The processor between calls: the one for pictures, where there are two.
     pub fn processor(&self) -> &P {
         &self.processor
     }
@@ -157,14 +181,14 @@ impl<P: Processor> Harness<P> {
     pub fn events(&self) -> Vec<Event> {
         self.stream.borrow().events.clone()
     }
+}
 
-    fn call<R>(&mut self, call: impl FnOnce(&mut P) -> R) -> R {
-        let Self { processor, stream, .. } = self;
-        #[cfg(feature = "shader")]
-        super::imports::shader::begin();
-        stream.borrow_mut().outputs = 0;
-        stream::during(stream, || call(processor))
-    }
+/// One call of the processor's.
+fn during_call<R>(stream: &Rc<RefCell<Stream>>, call: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "shader")]
+    super::imports::shader::begin();
+    stream.borrow_mut().outputs = 0;
+    stream::during(stream, call)
 }
 
 /// The way that params take to a component: through JSON text.

@@ -2,8 +2,9 @@
 //!
 //! A [`Harness`] treats the processor as the host does: params are merged and checked against its schema, a picture is replaced
 //! only when the processor says so, an error leaves the original, a frame keeps its time, and what the processor logs,
-//! publishes and emits is kept. What it leaves out: limits of memory and time, isolation, recovery after a panic (the test
-//! fails instead).
+//! publishes and emits is kept. A processor whose tracks are apart has an instance for each. What it leaves out: limits of memory
+//! and time, on sound that is given back and on where requests go; recovery after a panic (the test fails instead); of the schema
+//! all but required keys and the ranges of top-level numbers; the host's own params.
 //!
 //! ```
 //! use rillbox_sdk::testing::{Harness, Picture};

@@ -31,7 +31,8 @@ pub struct Event {
 
 /// How long data and events are gathered before they leave, how much may leave then, and how many may come from one call.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(333);
-const FLUSH_BYTES: usize = 60 * 1024;
+const FLUSH_BYTES: usize = 60 * 1024 - BRACKETS;
+const BRACKETS: usize = 2;
 const OUTPUTS: usize = 256;
 
 /// Longest name of an event, in bytes.
@@ -48,6 +49,9 @@ const RESERVED: [&str; 8] = [
     "status",
     "stream_stopped",
 ];
+
+/// Fields of an event that the host writes itself.
+const OWN_FIELDS: [&str; 4] = ["type", "timestamp", "stream_id", "request_id"];
 
 /// The state of one stream, which imports reach while one of the processor's calls runs.
 #[derive(Default)]
@@ -107,9 +111,10 @@ impl Stream {
         if RESERVED.contains(&name) {
             return Err(Refusal::Invalid(format!("`{name}` is an event of the host")));
         }
-        let fields =
+        let mut fields: Map<_, _> =
             serde_json::from_str(json).map_err(|_| Refusal::Invalid("an event's fields are a JSON object".into()))?;
         self.room(name.len() + json.len())?;
+        fields.retain(|key, _| !OWN_FIELDS.contains(&key.as_str()));
         self.events.push(Event { name: name.into(), fields });
         Ok(())
     }

@@ -56,6 +56,8 @@ fn functions(check: &mut Check<'_>) {
 fn steps(check: &mut Check<'_>) {
     let x = Tensor::of(&[4], &[-3.5, -0.5, 2.5, 4.0]);
     check("neg", -&x, &[3.5, 0.5, -2.5, -4.0]);
+    check("neg of a result", -(&x * 2_f32), &[7.0, 1.0, -5.0, -8.0]);
+    check("sum of results", &x * &x + -&x * 1.0, &[15.75, 0.75, 3.75, 12.0]);
     check("abs", x.abs(), &[3.5, 0.5, 2.5, 4.0]);
     check("sign", x.sign(), &[-1.0, -1.0, 1.0, 1.0]);
     check("floor", x.floor(), &[-4.0, -1.0, 2.0, 4.0]);

@@ -74,11 +74,14 @@ impl LiveParams {
         if merged == current.params {
             return Ok(());
         }
-        for (index, processor) in current.processors.iter().enumerate() {
-            if let Err(failure) = processor.update(merged.guest_json()).await.ok_or(UpdateRejected::Ended)? {
-                for earlier in &current.processors[..index] {
+        // The host's own params are not the processor's business.
+        let (before, after) = (current.params.guest_json(), merged.guest_json());
+        let processors = if before == after { &[] } else { &current.processors[..] };
+        for (index, processor) in processors.iter().enumerate() {
+            if let Err(failure) = processor.update(after.clone()).await.ok_or(UpdateRejected::Ended)? {
+                for earlier in &processors[..index] {
                     // It took these params before.
-                    let _ = earlier.update(current.params.guest_json()).await;
+                    let _ = earlier.update(before.clone()).await;
                 }
                 return Err(UpdateRejected::Processor(failure));
             }

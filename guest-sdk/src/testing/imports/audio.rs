@@ -66,6 +66,11 @@ pub(crate) fn derive(
     order: SampleOrder,
     samples: &[f32],
 ) -> Result<Handle, Refusal> {
+    let base = timestamp.time_base;
+    if base.denominator == 0 || [base.numerator, base.denominator].iter().any(|number| i32::try_from(*number).is_err())
+    {
+        return Err(Refusal::Invalid("the time base is not a fraction of 31-bit numbers".into()));
+    }
     Ok(Handle::new(with_samples(frame, order, samples)?.at(timestamp)))
 }
 

@@ -45,7 +45,7 @@ pub enum Work {
     Move,
     /// An element that is read, changed with a few instructions, and written.
     Element,
-    /// An element that goes through a function of the maths library.
+    /// An element that goes through a function of the maths library, or a division of whole numbers.
     Function,
     /// A multiplication and an addition of a matrix product.
     Product,

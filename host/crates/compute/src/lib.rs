@@ -14,7 +14,7 @@ mod simd;
 mod task;
 mod tensor;
 
-pub use cost::{Allowance, Cost, Unlimited};
+pub use cost::{Allowance, Cost, Unlimited, Work};
 pub use element::ElementType;
 pub use error::Error;
 pub use operations::{

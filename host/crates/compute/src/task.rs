@@ -18,6 +18,24 @@ pub struct Task<'a> {
     pub shape: &'a [usize],
 }
 
+impl Task<'_> {
+    /// How many elements go into the result that takes most of them: what one after another has to be done for it, however many
+    /// others are worked on beside it.
+    pub fn depth(&self) -> usize {
+        let length = |tensor: usize, axis: usize| self.tensors.get(tensor).and_then(|tensor| tensor.shape().get(axis));
+        let along = |tensor: usize, axis: usize| length(tensor, axis).copied().unwrap_or(1);
+        match self.operation {
+            Operation::Matmul => self.tensors.first().and_then(|left| left.shape().last()).copied().unwrap_or(1),
+            Operation::Conv2d(_) => along(1, 1) * along(1, 2) * along(1, 3),
+            Operation::Conv2dTransposed(convolution) => along(1, 0) / convolution.groups * along(1, 2) * along(1, 3),
+            Operation::Pool2d(_, window) => window.size[0] * window.size[1],
+            Operation::ArgReduce(_, axis) | Operation::Softmax(axis) => along(0, axis),
+            Operation::Reduce(_, axes) => axes.iter().map(|axis| along(0, *axis)).product(),
+            _ => 1,
+        }
+    }
+}
+
 /// What is done. Axes are counted from 0.
 #[derive(Clone, Copy, Debug)]
 pub enum Operation<'a> {

@@ -25,6 +25,8 @@ pub struct Gpu(Arc<Place>);
 struct Place {
     choice: Choice,
     state: Mutex<State>,
+    /// Held by whoever opens one, which may take long: others want to know what there is.
+    opening: Mutex<()>,
     /// How often a device was opened.
     opened: AtomicU64,
     /// Bytes to and from devices that were lost.
@@ -35,7 +37,7 @@ struct Place {
 enum State {
     Closed,
     Open(Arc<Device>),
-    /// There is none: asking again would cost time and memory, and give the same.
+    /// There is none: asking again would cost time and memory.
     None(Error),
 }
 
@@ -45,6 +47,7 @@ impl Gpu {
         Self(Arc::new(Place {
             choice,
             state: Mutex::new(State::Closed),
+            opening: Mutex::default(),
             opened: AtomicU64::new(0),
             moved: Default::default(),
         }))
@@ -57,31 +60,29 @@ impl Gpu {
 
     /// The device. It is opened if it is not, or was lost, which takes a fraction of a second.
     pub fn open(&self) -> Result<Arc<Device>, Error> {
-        let mut state = self.state();
-        match &*state {
+        let _opening = self.0.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*self.state() {
             State::Open(device) if !device.is_lost() => return Ok(device.clone()),
             State::None(error) => return Err(error.clone()),
-            State::Open(lost) => {
-                let (sent, received) = lost.moved();
-                self.0.moved[0].fetch_add(sent, Ordering::Relaxed);
-                self.0.moved[1].fetch_add(received, Ordering::Relaxed);
-            }
-            State::Closed => {}
+            _ => {}
         }
-        *state = State::Closed;
-        let device = match Device::open(self.0.choice) {
-            Ok(device) => Arc::new(device),
-            Err(error) => {
-                if matches!(error, Error::Unsupported(_)) {
-                    *state = State::None(error.clone());
-                }
-                return Err(error);
-            }
+        let opened = Device::open(self.0.choice).map(Arc::new);
+        let state = match &opened {
+            Ok(device) => State::Open(device.clone()),
+            // Asking again would give the same.
+            Err(error @ Error::Unsupported(_)) => State::None(error.clone()),
+            Err(_) => State::Closed,
         };
-        self.0.opened.fetch_add(1, Ordering::Relaxed);
-        tracing::info!(name = device.info.name, driver = device.info.driver, "GPU opened");
-        *state = State::Open(device.clone());
-        Ok(device)
+        if let State::Open(lost) = std::mem::replace(&mut *self.state(), state) {
+            let (sent, received) = lost.moved();
+            self.0.moved[0].fetch_add(sent, Ordering::Relaxed);
+            self.0.moved[1].fetch_add(received, Ordering::Relaxed);
+        }
+        if let Ok(device) = &opened {
+            self.0.opened.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(name = device.info.name, driver = device.info.driver, "GPU opened");
+        }
+        opened
     }
 
     /// The device, if it is open.
@@ -243,7 +244,7 @@ impl Device {
     }
 
     /// Looks after the device until it has finished what is late, and gives it up if it gets no further. To close it would be to
-    /// wait for it: it stays as it is.
+    /// wait for it: it stays as it is until it has finished after all.
     pub(crate) fn watch(self: &Arc<Self>, late: Arc<Transfer>) {
         if self.watched.swap(true, Ordering::Relaxed) {
             return;
@@ -259,7 +260,7 @@ impl Device {
                         name = device.info.name,
                         "the GPU does not answer: it is given up, and opened anew"
                     );
-                    return std::mem::forget(device);
+                    return device.come_to_rest();
                 }
             }
             device.watched.store(false, Ordering::Relaxed);
@@ -267,6 +268,12 @@ impl Device {
         if watcher.is_err() {
             self.watched.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// Waits until the device has nothing left to do, or no longer is one.
+    fn come_to_rest(&self) {
+        let wait = || wgpu::PollType::Wait { submission_index: None, timeout: Some(HUNG) };
+        while matches!(self.device.poll(wait()), Err(wgpu::PollError::Timeout)) {}
     }
 
     /// Closes it, as if it had been taken out.

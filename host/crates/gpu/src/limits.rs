@@ -21,7 +21,7 @@ pub const BINDINGS: usize = 16;
 /// Bytes of `var<uniform>`.
 pub const UNIFORM: u32 = 16 << 10;
 
-/// Steps of straight code, with functions counted where they are called.
+/// Steps of straight code, with functions counted where they are called, and values by their size.
 pub const STEPS: u64 = 32 << 10;
 
 /// Blocks in blocks, of which each `else if` is one.

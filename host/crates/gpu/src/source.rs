@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use wgpu::naga;
 
-use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::valid::{Capabilities, FunctionInfo, ModuleInfo, ValidationFlags, Validator};
 use naga::{
     AddressSpace, Block, Expression, Function, Handle, ImageClass, ImageDimension, Module, ScalarKind, ShaderStage,
     Statement, StorageAccess, StorageFormat, TypeInner,
@@ -88,7 +88,7 @@ impl Source {
         }
         let bindings = bindings(&module)?;
         memory(&module, &info)?;
-        let steps = steps(&module)?;
+        let steps = steps(&module, &info)?;
         Ok(Self { module, entry: name, workgroup, bindings, steps })
     }
 }
@@ -213,7 +213,7 @@ fn memory(module: &Module, info: &ModuleInfo) -> Result<(), Error> {
 
 /// No value is larger than what an invocation may have. What is pointed to is none.
 fn value(module: &Module, inner: &TypeInner) -> Result<(), Error> {
-    if matches!(inner, TypeInner::Pointer { .. } | TypeInner::ValuePointer { .. }) {
+    if is_pointer(inner) {
         return Ok(());
     }
     match size(module, inner)? {
@@ -226,17 +226,20 @@ fn value(module: &Module, inner: &TypeInner) -> Result<(), Error> {
 
 /// Straight code, with functions counted where they are called: they may not be nested so that a short text stands for
 /// endless work. WGSL has no recursion, and naga lists functions after those that they call.
-fn steps(module: &Module) -> Result<u64, Error> {
+fn steps(module: &Module, info: &ModuleInfo) -> Result<u64, Error> {
     let entries = module.entry_points.iter().map(|entry| &entry.function);
     if module.functions.iter().map(|(_, function)| function).chain(entries).any(|f| depth(&f.body) > limits::DEPTH) {
         return limit(format!("blocks in blocks, `else if` counted as such: {} at most", limits::DEPTH));
     }
     let mut of = Vec::with_capacity(module.functions.len());
-    for (_, function) in module.functions.iter() {
-        let steps = function_steps(function, &of);
+    for (handle, function) in module.functions.iter() {
+        let steps = function_steps(module, function, &info[handle], &of)?;
         of.push(steps);
     }
-    let most = module.entry_points.iter().map(|entry| function_steps(&entry.function, &of)).max().unwrap_or(0);
+    let mut most = 0;
+    for (at, entry) in module.entry_points.iter().enumerate() {
+        most = most.max(function_steps(module, &entry.function, info.get_entry_point(at), &of)?);
+    }
     if most > limits::STEPS {
         return limit(format!("{most} steps, functions counted where they are called: {} at most", limits::STEPS));
     }
@@ -255,9 +258,25 @@ fn depth(block: &Block) -> usize {
     1 + inner.max().unwrap_or(0)
 }
 
-fn function_steps(function: &Function, of: &[u64]) -> u64 {
+fn function_steps(module: &Module, function: &Function, info: &FunctionInfo, of: &[u64]) -> Result<u64, Error> {
     let called = |handle: Handle<Function>| of.get(handle.index()).copied().unwrap_or(u64::MAX);
-    (function.expressions.len() as u64).saturating_add(block_steps(&function.body, &called))
+    let mut steps = block_steps(&function.body, &called);
+    for (handle, _) in function.expressions.iter() {
+        steps = steps.saturating_add(value_steps(module, info[handle].ty.inner_with(&module.types))?);
+    }
+    Ok(steps)
+}
+
+/// One for every four words of a value: a large one is moved piece by piece.
+fn value_steps(module: &Module, inner: &TypeInner) -> Result<u64, Error> {
+    if is_pointer(inner) {
+        return Ok(1);
+    }
+    Ok(u64::from(size(module, inner)?.div_ceil(16)).max(1))
+}
+
+fn is_pointer(inner: &TypeInner) -> bool {
+    matches!(inner, TypeInner::Pointer { .. } | TypeInner::ValuePointer { .. })
 }
 
 fn block_steps(block: &Block, called: &dyn Fn(Handle<Function>) -> u64) -> u64 {

@@ -157,8 +157,11 @@ struct Times {
     resolved: wgpu::Buffer,
 }
 
-/// Bytes of uniforms that go with one submission.
-const UNIFORMS: usize = 64 << 10;
+/// Bytes of uniforms that go with one submission: those of as many operations on tensors as a frame may have, and more.
+const UNIFORMS: usize = 512 << 10;
+
+/// Whatever is made counts as so many bytes at least: the host and the driver keep something of each.
+const LEAST: usize = 4 << 10;
 
 /// Where a uniform may begin: WebGPU's own limit.
 const ALIGNMENT: usize = 256;
@@ -221,6 +224,7 @@ impl Workspace {
 
     /// What is made stays until the device has done what was recorded with it, whoever drops it before.
     fn take_room(&mut self, bytes: usize) -> Result<(), Error> {
+        let bytes = bytes.max(LEAST);
         self.check_room(bytes)?;
         self.room -= bytes;
         Ok(())

@@ -285,6 +285,22 @@ fn many_invocations_have_fewer_rounds_each() {
     workspace.dispatch(&count, &few, [1, 1, 1]).unwrap();
 }
 
+/// Catches a buffer that a shader takes for longer than it is.
+#[test]
+fn a_shader_finds_as_many_words_as_there_are() {
+    let mut workspace = workspace();
+    let count = program(
+        "@group(0) @binding(0) var<storage, read_write> out: array<u32>;
+        @group(0) @binding(1) var<storage> words: array<u32>;
+        @compute @workgroup_size(1) fn main() { out[0] = arrayLength(&words); }",
+    );
+    for words in [1, 2, 3, 5, 64] {
+        let (out, given) = (workspace.buffer(4).unwrap(), workspace.buffer(4 * words).unwrap());
+        workspace.dispatch(&count, &[(0, Binding::Buffer(&out)), (1, Binding::Buffer(&given))], [1, 1, 1]).unwrap();
+        assert_eq!(read_words(&mut workspace, &out), [words as u32]);
+    }
+}
+
 /// Catches memory of others that a shader can reach.
 #[test]
 fn nothing_beyond_a_buffer_or_an_image_is_reached() {
@@ -340,6 +356,11 @@ fn what_a_frame_makes_is_bounded() {
     assert_eq!(made, 16, "images of 16 MiB");
     assert!(matches!(workspace.buffer(1), Err(Error::Limit(_))));
     workspace.begin();
+    let large: Vec<_> = (0..15).map(|_| workspace.image(2048, 2048).unwrap()).collect();
+    let small = (0..).take_while(|_| workspace.buffer(4).is_ok()).count();
+    assert_eq!(small, 4_096, "what the host keeps of each counts, too");
+    drop(large);
+    workspace.begin();
     let image = workspace.image(512, 512).unwrap();
     let recorded = (0..).take_while(|_| workspace.download(&image, color).is_ok()).count();
     assert!((500..800).contains(&recorded), "{recorded}");
@@ -378,6 +399,9 @@ fn what_a_shader_may_be_is_bounded() {
     let local = format!("{OUT}{compute} {{ var a: array<u32, 1000>; out[0] = a[out[1]]; }}");
     let value = format!("{OUT}{compute} {{ let a = array<u32, 100000000>(); out[0] = a[out[1]]; }}");
     let constant = format!("{OUT}const a = array<u32, 100000000>(); {compute} {{ out[0] = a[out[1]]; }}");
+    let rows = "@group(0) @binding(1) var<storage> rows: array<array<vec4<f32>, 128>>;";
+    let moves: String = (0..300).map(|n| format!("let r{n} = rows[{n}]; out[{n}] = u32(r{n}[out[0]].x);")).collect();
+    let moved = format!("{OUT}{rows} {compute} {{ {moves} }}");
     let nested = format!("{OUT}{compute} {{ if out[0] == 0u {{}} {} }}", "else if out[0] == 1u {}".repeat(200));
     let shared = format!("var<workgroup> a: array<u32, 10000>; {compute} {{ a[0] = 1u; }}");
     let bindings: String = (0..17).map(|n| format!("@group(0) @binding({n}) var<storage> b{n}: array<u32>;")).collect();
@@ -395,6 +419,7 @@ fn what_a_shader_may_be_is_bounded() {
         ("large private variables", private),
         ("large local variables", local),
         ("a large value", value),
+        ("many large values", moved),
         ("a large constant", constant),
         ("large workgroup memory", shared),
         ("many bindings", format!("{bindings} {compute} {{}}")),

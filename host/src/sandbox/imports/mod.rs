@@ -5,6 +5,7 @@ pub mod clock;
 pub mod data;
 pub mod http;
 pub mod log;
+mod pixels;
 pub mod shader;
 pub mod stdio;
 pub mod tensor;

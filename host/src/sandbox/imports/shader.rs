@@ -20,6 +20,9 @@ pub struct HeldImage(Image);
 /// What a guest's handle of a buffer stands for.
 pub struct HeldBuffer(Buffer);
 
+/// Bytes that a program counts as: the driver keeps its code.
+const PROGRAM: usize = 1 << 20;
+
 /// Shaders that are compiled at once, in the whole process.
 static COMPILING: Semaphore = Semaphore::const_new(2);
 
@@ -238,6 +241,9 @@ impl wit::HostBuffer for Guest {
 
 impl wit::HostProgram for Guest {
     async fn compile(&mut self, wgsl: String) -> Answer<Resource<Program>> {
+        if !self.budget.fits(PROGRAM) {
+            return Ok(Err(Error::Limit(format!("a program's {PROGRAM} bytes do not fit into the memory limit"))));
+        }
         let compile = self.graphics.compiler();
         // The semaphore is never closed. Who is not waited for any more has its turn until it is done.
         let turn = COMPILING.acquire().await.ok();
@@ -250,7 +256,7 @@ impl wit::HostProgram for Guest {
             Ok(Err(error)) => return Ok(Err(misuse(error))),
             Err(broken) => return Ok(Err(Error::Unsupported(broken.to_string()))),
         };
-        Ok(self.table.push(program).map_err(|_| self.no_handle()))
+        self.make_on_gpu(PROGRAM, |_| Ok(program))
     }
 
     fn dispatch(
@@ -284,6 +290,7 @@ impl wit::HostProgram for Guest {
 
     fn drop(&mut self, program: Resource<Program>) -> wasmtime::Result<()> {
         self.table.delete(program)?;
+        self.release_on_gpu(PROGRAM);
         Ok(())
     }
 }

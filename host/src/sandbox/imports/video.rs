@@ -1,8 +1,5 @@
 //! `video`: handles to pictures.
 
-use std::cell::RefCell;
-use std::sync::Arc;
-
 use rillbox_gpu::{Download, Error as GpuError, Uploaded, Workspace};
 use rillbox_media::{ColorMatrix, ColorRange, Picture, PictureError, PixelFormat, TICKS_PER_SECOND, Ticks, convert};
 use wasmtime::StoreContextMut;
@@ -12,6 +9,7 @@ use crate::sandbox::bindings::rillbox::processor::types::{Error, Rational, Times
 use crate::sandbox::bindings::rillbox::processor::video as wit;
 use crate::sandbox::context::Guest;
 use crate::sandbox::graphics;
+use crate::sandbox::imports::pixels::Pixels;
 use crate::sandbox::limits::Limits;
 
 /// What a guest's handle of a picture stands for.
@@ -73,7 +71,7 @@ impl wit::HostVideoFrame for Guest {
         Ok(timestamp(self.table.get(&frame)?.pts))
     }
 
-    /// Replaced by [`pixels`] in the linker: there the list is made where the last one was.
+    /// Replaced by [`pixels`] in the linker: there the list is made where the guest gets it.
     fn pixels(&mut self, frame: Resource<Frame>, format: wit::PixelFormat) -> wasmtime::Result<Result<Vec<u8>, Error>> {
         Ok(Ok(convert::read(&self.table.get(&frame)?.picture, pixel_format(format))))
     }
@@ -133,28 +131,11 @@ const MAX_GROWTH: u64 = 4;
 /// So many it may have at any rate.
 const ENLARGED: u64 = 1280 * 720;
 
-thread_local! {
-    /// Pixels on their way into a guest, in memory that is warm: they are written anew each time.
-    static PIXELS: RefCell<Arc<Vec<u8>>> = RefCell::default();
-}
-
-/// Memory that is kept for the next pixels: a picture of 1920×1080 in the widest format.
-const WARM: usize = 1920 * 1080 * 4;
-
 type Reading = (Resource<Frame>, wit::PixelFormat);
 
-fn pixels(
-    store: StoreContextMut<'_, Guest>,
-    (frame, format): Reading,
-) -> wasmtime::Result<(Result<Arc<Vec<u8>>, Error>,)> {
-    let picture = &store.data().table.get(&frame)?.picture;
-    let mut bytes = PIXELS.take();
-    // Nobody else has it once the list of before is in its guest.
-    convert::read_into(picture, pixel_format(format), Arc::make_mut(&mut bytes));
-    if bytes.capacity() <= WARM {
-        PIXELS.set(bytes.clone());
-    }
-    Ok((Ok(bytes),))
+fn pixels(store: StoreContextMut<'_, Guest>, (frame, format): Reading) -> wasmtime::Result<(Result<Pixels, Error>,)> {
+    let picture = store.data().table.get(&frame)?.picture.clone();
+    Ok((Ok(Pixels::new(picture, pixel_format(format))),))
 }
 
 type Staging = (Resource<Frame>, wit::PixelFormat, u32, u32, WasmList<u8>);

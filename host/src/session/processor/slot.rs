@@ -156,6 +156,9 @@ impl Slot {
             && let Err(failure) = instance.stop().await
         {
             tracing::debug!(%failure, "the processor did not stop well");
+            if matches!(failure, Failure::Overrun(_)) {
+                self.load.overran(Instant::now());
+            }
         }
     }
 

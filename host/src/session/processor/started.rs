@@ -1,8 +1,9 @@
 //! How an instance of a processor is made, and one that has started and has no stream's frames yet.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::inlet::Sample;
@@ -36,6 +37,9 @@ pub enum NotTaken {
 /// An instance in the making, on the guests' threads. Dropped, it is given up.
 pub(super) type Making = AbortOnDropHandle<Result<Instance, StartError>>;
 
+/// How long one may take to be made among those in front.
+const IN_FRONT: Duration = Duration::from_millis(200);
+
 /// How one instance of a component is made.
 #[derive(Clone)]
 pub(super) struct Recipe {
@@ -61,9 +65,24 @@ impl Recipe {
         Ok(instance)
     }
 
-    /// Has one made in that place.
+    /// Has one made in that place. Whatever it loads or works out that takes long goes on behind, so that it is no way to take a
+    /// core from others' frames.
     pub fn spawn(&self, place: Place, params: &str) -> Making {
-        AbortOnDropHandle::new(self.engine.spawn(place, self.clone().make(params.to_owned())))
+        let making = Box::pin(self.clone().make(params.to_owned()));
+        if place == Place::Behind {
+            return AbortOnDropHandle::new(self.engine.spawn(place, making));
+        }
+        let engine = self.engine.clone();
+        AbortOnDropHandle::new(self.engine.spawn(place, async move {
+            let mut making = making;
+            match timeout(IN_FRONT, &mut making).await {
+                Ok(made) => made,
+                Err(_) => {
+                    let behind = AbortOnDropHandle::new(engine.spawn(Place::Behind, making));
+                    behind.await.unwrap_or(Err(StartError::Down))
+                }
+            }
+        }))
     }
 
     pub fn standing(&self) -> Standing {

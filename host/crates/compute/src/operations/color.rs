@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::float;
+use super::{float, wide};
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::axis;
@@ -32,7 +32,7 @@ impl Tensor {
             ));
         };
         // Half precision is worked on at full.
-        let wide = if element == ElementType::F16 { 3 * bytes(ElementType::F32, self.len()) } else { 0 };
+        let wide = wide(element, 3 * self.len());
         let cost = Cost::new(bytes(element, self.len()) + wide, Work::Element, 3 * self.len() as u64);
         let operation = Operation::ColorMatrix(at, &matrix, &offset);
         let task = Task { operation, tensors: &[self], element, shape: self.shape() };

@@ -3,12 +3,12 @@
 use burn_backend::ops::{ConvOptions, ConvTransposeOptions, ModuleOps};
 use burn_flex::Flex;
 
-use super::{float, planes, same};
+use super::{float, planes, same, wide};
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::elements;
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, Operation, Task, Tensor};
+use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor, Unlimited};
 
 /// How a kernel moves over rows and columns; pairs are (rows, columns).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,16 +80,16 @@ impl Tensor {
         let scratch = self.len() + kernel.len() + inner * kh * kw * rows.saturating_mul(columns).min(1 << 14);
         let taps = (result as u64).saturating_mul((inner * kh * kw) as u64).saturating_add(4 * self.len() as u64);
         let shape = [n, o, rows, columns];
-        let cost =
-            Cost::new(bytes(element, result + scratch), Work::Tap, taps).in_steps(steps(n, groups, rows * columns));
+        let total = bytes(element, result + scratch).saturating_add(wide(element, result + scratch));
+        let cost = Cost::new(total, Work::Tap, taps).in_steps(steps(n, groups, rows * columns));
         if let Some(made) = begun(self, kernel, bias, Operation::Conv2d(options), &shape, cost, allowance)? {
             return Ok(made);
         }
         let options = ConvOptions::new(stride, padding, dilation, groups);
-        Ok(Self::of_inner(
-            element,
-            <Flex as ModuleOps<Flex>>::conv2d(self.inner(), kernel.inner(), bias.map(Self::inner), options),
-        ))
+        let (input, kernel, bias) = (self.at_full()?, kernel.at_full()?, bias.map(Self::at_full).transpose()?);
+        let bias = bias.as_ref().map(Self::inner);
+        let made = <Flex as ModuleOps<Flex>>::conv2d(input.inner(), kernel.inner(), bias, options);
+        Self::of_inner(ElementType::F32, made).cast(element, &mut Unlimited)
     }
 
     /// (n, c, h, w) with a kernel of (c, o/groups, kh, kw) and a bias of (o); `extra` rows and columns are added at the end.
@@ -127,17 +127,18 @@ impl Tensor {
         let taps = (self.len() as u64).saturating_mul((out * kh * kw) as u64).saturating_add(2 * result as u64);
         // Every tap of an input's element, before they are added up.
         let scratch = (h * w).saturating_mul(out * kh * kw).saturating_add(self.len() + kernel.len());
-        let total = bytes(element, result).saturating_add((scratch as u64).saturating_mul(element.bytes() as u64));
+        let full = (scratch as u64).saturating_mul(ElementType::F32.bytes() as u64);
+        let total = bytes(element, result).saturating_add(wide(element, result)).saturating_add(full);
         let shape = [n, o, rows, columns];
         let cost = Cost::new(total, Work::Tap, taps).in_steps(steps(n, groups, h * w));
         if let Some(made) = begun(self, kernel, bias, Operation::Conv2dTransposed(options), &shape, cost, allowance)? {
             return Ok(made);
         }
         let options = ConvTransposeOptions::new(stride, padding, extra, dilation, groups);
-        Ok(Self::of_inner(
-            element,
-            <Flex as ModuleOps<Flex>>::conv_transpose2d(self.inner(), kernel.inner(), bias.map(Self::inner), options),
-        ))
+        let (input, kernel, bias) = (self.at_full()?, kernel.at_full()?, bias.map(Self::at_full).transpose()?);
+        let bias = bias.as_ref().map(Self::inner);
+        let made = <Flex as ModuleOps<Flex>>::conv_transpose2d(input.inner(), kernel.inner(), bias, options);
+        Self::of_inner(ElementType::F32, made).cast(element, &mut Unlimited)
     }
 }
 
@@ -167,7 +168,7 @@ fn checked(
     kernel: &Tensor,
     bias: Option<&Tensor>,
     options: &Convolution,
-) -> Result<crate::ElementType, Error> {
+) -> Result<ElementType, Error> {
     options.check()?;
     same(input, kernel)?;
     if let Some(bias) = bias {

@@ -209,9 +209,9 @@ impl Tensor {
         }
         let shape = broadcast(&[self.shape(), right.shape()])?;
         let count: usize = shape.iter().product();
-        let work = if operation == Pow { Work::Function } else { Work::Element };
-        let cost = Cost::new(bytes(element, count), work, count as u64);
         let divides_whole = matches!(operation, Div | Modulo) && !element.is_float();
+        let work = if matches!(operation, Pow | Modulo) || divides_whole { Work::Function } else { Work::Element };
+        let cost = Cost::new(bytes(element, count), work, count as u64);
         if divides_whole {
             right.check_divisor(self)?;
         }
@@ -314,6 +314,21 @@ impl Tensor {
     }
 }
 
+/// `x % y`, which C's library may work out bit by bit: here 27 bits of the quotient at a time.
+fn remainder(x: f32, y: f32) -> f32 {
+    if !x.is_finite() || !(y.abs() > 0.0) {
+        return f32::NAN;
+    }
+    let (mut left, divisor) = (f64::from(x.abs()), f64::from(y.abs()));
+    while left >= divisor {
+        let quotient = left / divisor;
+        // A power of two, so that what is taken away is exact: 28 bits times 24.
+        let scale = 2_f64.powi((quotient.log2() as i32 - 27).max(0));
+        left -= (quotient / scale).floor() * (divisor * scale);
+    }
+    (left as f32).copysign(x)
+}
+
 /// `clamp` without its panic, which would keep loops from becoming vectors.
 #[inline(always)]
 fn held<E: PartialOrd>(x: E, low: E, high: E) -> E {
@@ -412,7 +427,7 @@ impl Pair<'_> {
             Binary::Sub => self.of(|x: f32, y| x - y),
             Binary::Mul => self.of(|x: f32, y| x * y),
             Binary::Div => self.of(|x: f32, y| x / y),
-            Binary::Modulo => self.of(|x: f32, y| x % y),
+            Binary::Modulo => self.of(remainder),
             Binary::Pow => self.of(f32::powf),
             Binary::Min => self.of(f32::min),
             _ => self.of(f32::max),
@@ -426,7 +441,7 @@ impl Pair<'_> {
             Binary::Sub => wide(|x, y| x - y),
             Binary::Mul => wide(|x, y| x * y),
             Binary::Div => wide(|x, y| x / y),
-            Binary::Modulo => wide(|x, y| x % y),
+            Binary::Modulo => wide(remainder),
             Binary::Pow => wide(f32::powf),
             Binary::Min => wide(f32::min),
             _ => wide(f32::max),

@@ -23,7 +23,20 @@ pub use reduce::{ArgReduction, Reduction};
 pub use resize::ResizeMethod;
 
 use crate::error::{Error, invalid};
-use crate::{ElementType, Tensor};
+use crate::tensor::bytes;
+use crate::{ElementType, Tensor, Unlimited};
+
+impl Tensor {
+    /// The same elements at full precision: half precision is worked on so where much is added up. The bytes are [`wide`].
+    fn at_full(&self) -> Result<Self, Error> {
+        self.cast(ElementType::F32, &mut Unlimited)
+    }
+}
+
+/// Bytes of so many elements at full precision, where half precision is worked on so.
+fn wide(element: ElementType, count: usize) -> u64 {
+    if element == ElementType::F16 { bytes(ElementType::F32, count) } else { 0 }
+}
 
 /// Refuses what is not of floating point.
 fn float(tensor: &Tensor, what: &str) -> Result<ElementType, Error> {

@@ -4,12 +4,12 @@ use burn_backend::ops::ModuleOps;
 use burn_flex::Flex;
 
 use super::convolution::MAX_STEP;
-use super::{float, planes};
+use super::{float, planes, wide};
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::elements;
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor};
+use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor, Unlimited};
 
 /// What becomes of a window's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,19 +55,19 @@ impl Tensor {
         let taps = (count as u64).saturating_mul((size[0] * size[1]) as u64);
         // With the largest the backend also says where each was.
         let places = if pooling == Pooling::Max { bytes(ElementType::I64, count) } else { 0 };
-        let cost = Cost::new(bytes(element, count).saturating_add(places), Work::Element, taps);
+        let wide = wide(element, self.len() + count);
+        let bytes = bytes(element, count).saturating_add(places).saturating_add(wide);
+        let cost = Cost::new(bytes, Work::Element, taps);
         let operation = Operation::Pool2d(pooling, window);
         let task = Task { operation, tensors: &[self], element, shape: &[n, c, rows, columns] };
         if let Some(made) = allowance.begin(cost, &task)? {
             return Ok(made);
         }
-        let input = self.inner();
-        Ok(Self::of_inner(
-            element,
-            match pooling {
-                Pooling::Max => <Flex as ModuleOps<Flex>>::max_pool2d(input, size, stride, padding, [1; 2], false),
-                Pooling::Average => <Flex as ModuleOps<Flex>>::avg_pool2d(input, size, stride, padding, false, false),
-            },
-        ))
+        let input = self.at_full()?.inner();
+        let made = match pooling {
+            Pooling::Max => <Flex as ModuleOps<Flex>>::max_pool2d(input, size, stride, padding, [1; 2], false),
+            Pooling::Average => <Flex as ModuleOps<Flex>>::avg_pool2d(input, size, stride, padding, false, false),
+        };
+        Self::of_inner(ElementType::F32, made).cast(element, &mut Unlimited)
     }
 }

@@ -6,6 +6,7 @@ use burn_flex::Flex;
 use half::f16;
 
 use super::elementwise::Whole;
+use super::wide;
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::axis;
@@ -65,7 +66,7 @@ impl Tensor {
             left.push(1);
         }
         // Half precision is worked on at full.
-        let wide = if element == ElementType::F16 { bytes(ElementType::F32, self.len()) } else { 0 };
+        let wide = wide(element, self.len());
         let cost = Cost::new(bytes(element, self.len()).saturating_add(wide), Work::Element, 2 * self.len() as u64);
         let operation = Operation::Reduce(reduction, &axes);
         if let Some(made) = allowance.begin(cost, &Task { operation, tensors: &[self], element, shape: &left })? {
@@ -184,6 +185,9 @@ fn folded<E: Copy>(elements: &[E], [_, length, after]: [usize; 3], none: E, fold
 
 #[inline(always)]
 fn row_folded<E: Copy>(row: &[E], none: E, fold: &impl Fn(E, E) -> E) -> E {
+    if row.len() < 2 * LANES {
+        return row.iter().fold(none, |sum, element| fold(sum, *element));
+    }
     let blocks = row.chunks(BLOCK).map(|block| {
         let (vectors, rest) = block.as_chunks::<LANES>();
         let mut lanes = [none; LANES];

@@ -6,7 +6,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use half::f16;
 
-use super::{float, planes};
+use super::{float, planes, wide};
 use crate::cost::Work;
 use crate::error::Error;
 use crate::shape::elements;
@@ -45,7 +45,7 @@ impl Tensor {
             ResizeMethod::Bicubic => 16,
         };
         // Half precision is worked on at full.
-        let wide = if element == ElementType::F16 { bytes(ElementType::F32, self.len() + count) } else { 0 };
+        let wide = wide(element, self.len() + count);
         // Between the two directions there is a plane that has the one size here and the other there, whichever is first, and for each
         // place of it the weights of its neighbours.
         let between = columns.saturating_mul(h).max(rows.saturating_mul(w));
@@ -89,7 +89,7 @@ impl Tensor {
 
     /// Plane by plane, at full precision.
     fn bilinear(&self, shape: [usize; 4]) -> Result<Self, Error> {
-        let wide = self.cast(ElementType::F32, &mut Unlimited)?;
+        let wide = self.at_full()?;
         let [_, _, h, w] = planes(self)?;
         let [_, _, rows, columns] = shape;
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Interpolation(FilterType::Bilinear));

@@ -88,6 +88,57 @@ fn short_rows_come_again() {
     close(&values(&long.binary(Binary::Sub, &column, &mut Unlimited).unwrap()), &expected, 0.0);
 }
 
+/// Catches a remainder that is not exact, above all of numbers that are far apart.
+#[test]
+fn remainders_are_those_of_c() {
+    let numbers = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.1,
+        2.5,
+        -7.3,
+        255.0,
+        1e-45,
+        3e-39,
+        -1e-30,
+        1.5e10,
+        16_777_215.0,
+        3e38,
+        -3.4e38,
+        f32::INFINITY,
+        f32::NAN,
+    ];
+    let sweep = (0..400_u32).map(|at| f32::from_bits(at.wrapping_mul(0x9e37_79b9)));
+    let all: Vec<f32> = numbers.into_iter().chain(sweep).collect();
+    let row = tensor(&[1, all.len()], all.iter().copied());
+    let column = tensor(&[all.len(), 1], all.iter().copied());
+    let made = column.binary(Binary::Modulo, &row, &mut Unlimited).unwrap();
+    let pairs = all.iter().flat_map(|x| all.iter().map(move |y| (x, y)));
+    for (made, (x, y)) in values(&made).iter().zip(pairs) {
+        assert!((x % y).to_bits() == made.to_bits() || (made.is_nan() && (x % y).is_nan()), "{x} % {y} is not {made}");
+    }
+}
+
+/// Catches sums of half precision that stand still, or become infinite, on their way.
+#[test]
+fn half_precision_is_added_up_at_full() {
+    let half = |shape: &[usize], value| Tensor::full(ElementType::F16, shape, value, &mut Unlimited).unwrap();
+    let alone = |made: Tensor| values(&made.cast(ElementType::F32, &mut Unlimited).unwrap())[0];
+    let window = Window { size: [64, 64], stride: [1, 1], padding: [0, 0] };
+    for value in [1.0, 255.0] {
+        let pooled = half(&[1, 1, 64, 64], value).pool2d(Pooling::Average, window, &mut Unlimited).unwrap();
+        assert_eq!(alone(pooled), value as f32);
+        let (input, kernel) = (half(&[1, 1, 64, 64], value), half(&[1, 1, 64, 64], 1.0 / 4096.0));
+        let filtered = input.conv2d(&kernel, None, Convolution::default(), &mut Unlimited).unwrap();
+        assert_eq!(alone(filtered), value as f32);
+        let (input, kernel) = (half(&[1, 4096, 1, 1], value), half(&[4096, 1, 1, 1], 1.0 / 4096.0));
+        let spread = input.conv2d_transposed(&kernel, None, Convolution::default(), [0, 0], &mut Unlimited).unwrap();
+        assert_eq!(alone(spread), value as f32);
+    }
+}
+
 /// Catches whole numbers that overflow into a panic, and division that rounds the wrong way.
 #[test]
 fn whole_numbers_wrap_around() {

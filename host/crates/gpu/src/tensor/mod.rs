@@ -62,6 +62,9 @@ impl Drop for Elements {
     }
 }
 
+/// So many of them are kept for what comes next, whatever their sizes.
+const KEPT: usize = 256;
+
 /// Buffers of one user that are free again: what comes next overwrites them, after everything recorded before has used them.
 #[derive(Debug, Default)]
 pub(crate) struct Spare(Mutex<Buffers>);
@@ -77,6 +80,11 @@ struct Buffers {
 impl Spare {
     fn give(&self, buffer: wgpu::Buffer) {
         let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffers.free.len() == KEPT {
+            let oldest = buffers.free.remove(0).size() as usize;
+            buffers.free_bytes -= oldest;
+            buffers.bytes -= oldest;
+        }
         buffers.free_bytes += buffer.size() as usize;
         buffers.free.push(buffer);
     }
@@ -152,6 +160,7 @@ impl Workspace {
         if buffer.bytes() != count * 4 {
             return Err(Error::Invalid(format!("{} bytes for {count} elements", buffer.bytes())));
         }
+        self.take_task()?;
         let elements = self.fresh(count, Bounds::of(element))?;
         self.copy(buffer.raw(), &elements.buffer);
         Ok(Tensor::away(element, shape, Arc::new(elements)))

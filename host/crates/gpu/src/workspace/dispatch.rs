@@ -68,7 +68,7 @@ impl Workspace {
                     binding: *number,
                     resource: match binding {
                         Binding::Image(image) => BindingResource::TextureView(&image.view),
-                        Binding::Buffer(buffer) => buffer.buffer.as_entire_binding(),
+                        Binding::Buffer(buffer) => BindingResource::Buffer(words(buffer)),
                         Binding::Uniform(bytes) => self.uniform_at(*place, bytes.len()),
                         Binding::Sampler(filter) => BindingResource::Sampler(&device.samplers[*filter as usize]),
                     },
@@ -87,7 +87,8 @@ impl Workspace {
             pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
         })?;
         self.dispatches -= 1;
-        self.rounds = left - rounds * once;
+        // Loops in which invocations wait for each other have as many of their own.
+        self.rounds = left.saturating_sub(2 * rounds * once);
         Ok(())
     }
 
@@ -105,6 +106,12 @@ impl Workspace {
         }
         Ok(())
     }
+}
+
+/// As many words as were asked for, so that a shader can ask how many there are.
+fn words(buffer: &Buffer) -> wgpu::BufferBinding<'_> {
+    let size = wgpu::BufferSize::new(buffer.bytes.next_multiple_of(4) as u64);
+    wgpu::BufferBinding { buffer: &buffer.buffer, offset: 0, size }
 }
 
 fn invocations(workgroup: [u32; 3], groups: [u32; 3]) -> u64 {

@@ -100,6 +100,14 @@ mod tests {
     }
 
     #[test]
+    fn a_field_of_no_bytes_stuffs_one() {
+        let bytes = packet(&[]);
+        let packet = Packet::read(&bytes).unwrap();
+        assert!(packet.stuffed && !packet.discontinuity);
+        assert_eq!(packet.payload.len(), LEN - 5);
+    }
+
+    #[test]
     fn a_field_longer_than_the_packet_is_refused() {
         let mut bytes = packet(&[0]);
         bytes[4] = 184;

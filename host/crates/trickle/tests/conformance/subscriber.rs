@@ -123,6 +123,25 @@ async fn a_publisher_that_started_over_is_followed_after_a_while() {
     assert!((5..7).contains(&started.elapsed().as_secs()));
 }
 
+/// Catches a number beyond all others that is believed, and counted as so many segments that were skipped.
+#[tokio::test(start_paused = true)]
+async fn a_number_beyond_all_segments_is_no_hint() {
+    let peer = Peer::start().await;
+    let mut subscriber = subscriber(&peer, Start::Seq(3));
+    let script = async {
+        let (mut wire, line) = peer.request().await;
+        assert_eq!(line, "GET /c/3");
+        wire.answer(470, &format!("Lp-Trickle-Latest: {}\r\n", u64::MAX)).await;
+        while wire.request().await != "GET /c/-1" {
+            wire.answer(400, "").await;
+        }
+        wire.answer_segment(4).await;
+        wire
+    };
+    let (segment, _wire) = tokio::join!(subscriber.next(), script);
+    assert_eq!(segment.map(|segment| (segment.seq(), segment.skipped())).unwrap(), (4, 0));
+}
+
 #[tokio::test]
 async fn relative_starts_are_pinned_where_the_server_can() {
     let peer = Peer::start().await;
