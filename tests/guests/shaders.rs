@@ -15,6 +15,8 @@ enum What {
     Reading,
     /// Handles, until there are no more.
     Handles,
+    /// Programs, until there is no room for more.
+    Programs,
     /// Memory, until there is no more.
     Memory,
     /// Loops that nothing in the shader ends, in every invocation.
@@ -39,6 +41,7 @@ struct Shaders {
     has_asked: bool,
     images: Vec<Image>,
     programs: Vec<Shader>,
+    buffers: Vec<Buffer>,
 }
 
 const INVERT: &str = "
@@ -70,10 +73,19 @@ impl Processor for Shaders {
             What::Misuse => misuse(frame)?,
             What::Reading => reading()?,
             What::Handles => loop {
+                match Buffer::zeros(4) {
+                    Ok(buffer) => self.buffers.push(buffer),
+                    Err(Refusal::Limit(_)) => {
+                        return Err(Error::msg(format!("kept {} handles", self.buffers.len())));
+                    }
+                    Err(other) => return Err(other.into()),
+                }
+            },
+            What::Programs => loop {
                 match Shader::new(INVERT) {
                     Ok(program) => self.programs.push(program),
                     Err(Refusal::Limit(_)) => {
-                        return Err(Error::msg(format!("kept {} handles", self.programs.len())));
+                        return Err(Error::msg(format!("kept {} programs", self.programs.len())));
                     }
                     Err(other) => return Err(other.into()),
                 }

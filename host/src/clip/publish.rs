@@ -213,13 +213,14 @@ impl Player {
 
     /// Ends the last segment and the channel, however playing ended.
     async fn close(self, options: &PublishOptions, ended: anyhow::Result<Ended>) -> anyhow::Result<PublishSummary> {
-        let Self { publisher, begun, played, bar } = self;
+        let Self { mut publisher, begun, played, bar } = self;
         let url = &options.url;
         let closed = publisher.close().await;
         bar.finish_and_clear();
         // What failed first explains the rest.
         let stopped = matches!(ended?, Ended::Stopped);
-        let stats = closed.with_context(|| format!("publishing to {url}"))?;
+        closed.with_context(|| format!("publishing to {url}"))?;
+        let stats = publisher.stats();
         if stats.segments == 0 && begun > 0 {
             bail!("the server took none of {begun} segments for {url}");
         }

@@ -67,7 +67,7 @@ impl Guest {
             table,
             wasi: empty_wasi(&stdio),
             http: Http::new(identity.http.clone()),
-            graphics: Graphics::new(engine.gpu().clone(), engine.shaders().clone()),
+            graphics: Graphics::new(engine.gpu().clone(), engine.front().clone(), engine.shaders().clone()),
             budget: Budget::new(limits.memory),
             limits,
             stdio,

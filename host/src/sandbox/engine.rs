@@ -180,6 +180,11 @@ impl Engine {
         self.0.places[place as usize].spawn(task.in_current_span())
     }
 
+    /// The threads that are not behind.
+    pub(super) fn front(&self) -> &Handle {
+        &self.0.places[Place::Front as usize]
+    }
+
     /// What is known of the processor of this `name@version`.
     pub fn standing(&self, processor: &str) -> Standing {
         Standing::new(processor, &self.0.bad)

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rillbox_gpu::{Color, Device, Download, Error, Gpu, HUNG, Matrix, Planes, Program, Range, Workspace, limits};
 use rillbox_media as media;
 use rillbox_media::Picture;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::instance::Failure;
@@ -30,6 +31,8 @@ pub struct Uses {
 /// The GPU as one guest has it. Nothing is opened for one that uses nothing of it.
 pub struct Graphics {
     gpu: Gpu,
+    /// The guests' threads in front.
+    front: Handle,
     shaders: ShaderReader,
     /// The device, or why there is none.
     device: Result<Arc<Device>, Error>,
@@ -48,9 +51,10 @@ pub struct Graphics {
 }
 
 impl Graphics {
-    pub fn new(gpu: Gpu, shaders: ShaderReader) -> Self {
+    pub fn new(gpu: Gpu, front: Handle, shaders: ShaderReader) -> Self {
         Self {
             gpu,
+            front,
             shaders,
             device: Err(Error::Unsupported("a GPU is there from `load` on".to_owned())),
             workspace: None,
@@ -90,21 +94,23 @@ impl Graphics {
             return;
         }
         let gpu = self.gpu.clone();
-        let preparing = tokio::task::spawn_blocking(move || {
+        let open = move || {
             let device = gpu.open()?;
             if uses.tensors {
                 device.prepare_tensors()?;
             }
             Ok(device)
-        });
+        };
+        // A thread is as nice as the one that starts it, and those of the GPU serve all streams.
+        let preparing = self.front.spawn(async { tokio::task::spawn_blocking(open).await });
         let failed = |why: String| {
             tracing::warn!(why, "the processor has no GPU");
             Err(Error::Unsupported(why))
         };
         self.device = match tokio::time::timeout(PREPARE, preparing).await {
-            Ok(Ok(device @ (Ok(_) | Err(Error::Unsupported(_))))) => device,
-            Ok(Ok(Err(error))) => failed(error.to_string()),
-            Ok(Err(error)) => failed(error.to_string()),
+            Ok(Ok(Ok(device @ (Ok(_) | Err(Error::Unsupported(_)))))) => device,
+            Ok(Ok(Ok(Err(error)))) => failed(error.to_string()),
+            Ok(Ok(Err(error)) | Err(error)) => failed(error.to_string()),
             Err(_elapsed) => failed(format!("the GPU was not ready within {} s", PREPARE.as_secs())),
         };
         self.tensors = uses.tensors && self.device.is_ok();

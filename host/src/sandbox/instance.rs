@@ -312,7 +312,9 @@ async fn run<T>(
         let _running = engine.activity().enter();
         waited.during(guarded(tokio::time::timeout(wall, call(store)))).await
     };
-    let submitted = store.data_mut().graphics.submit(wall);
+    // What was recorded for a call that broke goes nowhere, as does its instance.
+    let is_over = matches!(ended, Ok(Ok(Ok(_))));
+    let submitted = if is_over { store.data_mut().graphics.submit(wall) } else { Ok(()) };
     let result = match ended {
         Err(panic) => Err(Failure::Trap(clip(format!("the host panicked in a call of it: {panic}")))),
         Ok(Err(_elapsed)) => match store.data().timer.ran() {

@@ -9,7 +9,7 @@ use super::engine::Place;
 /// How long it is remembered.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
-/// Until when each processor is in bad standing.
+/// When each processor last took too much.
 type Bad = Arc<Mutex<HashMap<String, Instant>>>;
 
 /// What all streams of a processor know of it: one that took too much in one of them begins behind in the next.
@@ -28,18 +28,22 @@ impl Standing {
     /// An instance took too much at `now`.
     pub fn took_much(&self, now: Instant) {
         let mut bad = self.lock();
-        bad.retain(|_, until| *until > now);
-        bad.insert(self.processor.clone(), now + REMEMBERED);
+        bad.retain(|_, at| now < *at + REMEMBERED);
+        bad.insert(self.processor.clone(), now);
     }
 
-    /// An instance behaved for a while: one stream's params, or its pictures, are no reason to send all others behind.
-    pub fn behaved(&self) {
-        self.lock().remove(&self.processor);
+    /// An instance has behaved for `time`: one stream's params, or its pictures, are no reason to send all others behind. What
+    /// another did meanwhile stays on record.
+    pub fn behaved(&self, time: Duration, now: Instant) {
+        let mut bad = self.lock();
+        if bad.get(&self.processor).is_some_and(|at| *at + time <= now) {
+            bad.remove(&self.processor);
+        }
     }
 
     /// Where an instance is to begin.
     pub fn place(&self, now: Instant) -> Place {
-        let bad = self.lock().get(&self.processor).is_some_and(|until| *until > now);
+        let bad = self.lock().get(&self.processor).is_some_and(|at| now < *at + REMEMBERED);
         if bad { Place::Behind } else { Place::Front }
     }
 
@@ -61,7 +65,11 @@ mod tests {
         heavy.took_much(now);
         assert_eq!(again.place(now), Place::Behind);
         assert_eq!(light.place(now), Place::Front);
-        again.behaved();
+        const CALM: Duration = Duration::from_secs(5);
+        again.behaved(CALM, now);
+        assert_eq!(heavy.place(now), Place::Behind, "that was before");
+        now += CALM;
+        again.behaved(CALM, now);
         assert_eq!(heavy.place(now), Place::Front);
         heavy.took_much(now);
         now += REMEMBERED;

@@ -21,7 +21,7 @@ const MAX_WAITING: usize = 128;
 const MAX_WAITING_BYTES: usize = 1 << 20;
 
 /// Of those that wait, as many go out before the end as there is time for.
-const LAST: usize = 16;
+const LAST: usize = 4;
 
 /// The task that makes events. Ends when it has handed on that the stream stopped.
 pub struct Events {

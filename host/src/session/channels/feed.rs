@@ -150,12 +150,11 @@ impl Feed {
     }
 
     async fn close(mut self) {
-        if let Some(publisher) = self.publisher.take() {
-            let before = publisher.stats();
+        if let Some(mut publisher) = self.publisher.take() {
             let closed = publisher.close().await;
             // The owner of the channel may have closed it, or keep its end to himself.
-            tracing::debug!(url = %self.url, closed = ?closed.as_ref().err(), "channel closed");
-            self.add(closed.unwrap_or(before));
+            tracing::debug!(url = %self.url, closed = ?closed.err(), "channel closed");
+            self.add(publisher.stats());
             self.count();
         }
     }

@@ -134,8 +134,8 @@ impl Director {
         let (orders, received) = mpsc::channel(ORDERS);
         let handle = processor.as_ref().map(|_| Handle(orders.clone()));
         let guests = processor.is_some();
-        let place = usize::from(inlets.video.is_none());
-        let slot = processor.map(|processor| Slot::new(processor, place, !self.stage.live, self.stage.meters.clone()));
+        let track = usize::from(inlets.video.is_none());
+        let slot = processor.map(|processor| Slot::new(processor, track, !self.stage.live, self.stage.meters.clone()));
         let lane = Lane::new(inlets, slot, self.stage.clone());
         if guests {
             let engine = self.engine.clone();
@@ -143,8 +143,9 @@ impl Director {
             self.lanes.spawn(follow(engine, first));
         } else {
             // A track that passes by does not wait for guests' threads.
+            let place = lane.place();
             self.lanes.spawn(async move {
-                lane.run(received).await;
+                lane.run(place, received).await;
                 Ok(())
             });
         }
@@ -158,7 +159,8 @@ type Task = AbortOnDropHandle<Option<Moved>>;
 
 /// Has a lane run where it is to.
 fn start(engine: &Engine, lane: Lane, orders: mpsc::Receiver<Order>) -> Task {
-    AbortOnDropHandle::new(engine.spawn(lane.place(), lane.run(orders)))
+    let place = lane.place();
+    AbortOnDropHandle::new(engine.spawn(place, lane.run(place, orders)))
 }
 
 /// Follows a lane from place to place until it ends.

@@ -93,8 +93,7 @@ impl Lane {
     }
 
     /// Ends when its tracks have, when it is told to leave, or when it is to run in another place.
-    pub async fn run(mut self, mut orders: mpsc::Receiver<Order>) -> Option<Moved> {
-        let place = self.place();
+    pub async fn run(mut self, place: Place, mut orders: mpsc::Receiver<Order>) -> Option<Moved> {
         while self.inlets.are_open() {
             if self.place() != place {
                 return Some(Box::new((self, orders)));

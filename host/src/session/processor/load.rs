@@ -36,12 +36,20 @@ impl Load {
         if now.duration_since(self.window) >= WINDOW {
             (self.window, self.ran) = (now, Duration::ZERO);
             if now >= self.behind + BEHIND {
-                self.standing.behaved();
+                self.standing.behaved(BEHIND, now);
             }
         }
         self.ran += time;
         if self.ran > MUCH {
             self.overran(now);
+        }
+    }
+
+    /// A call was ended by the wall clock when it had run for so long of its time, or `budget`: where many take all that they get,
+    /// none of them gets enough to overrun. Whoever needs little, and did not get even that, is not to blame.
+    pub fn starved(&mut self, ran: Duration, budget: Duration, now: Instant) {
+        if ran >= budget / 4 {
+            self.behind = now + BEHIND;
         }
     }
 
@@ -81,7 +89,11 @@ mod tests {
         load.overran(now);
         assert_eq!(load.place(now), Place::Behind);
         assert_eq!(Load::new(standing.clone(), now).place(now), Place::Behind);
-        for _ in 0..300 {
+        load.starved(Duration::from_millis(5), Duration::from_millis(40), now + 3 * BEHIND);
+        assert_eq!(load.place(now + 3 * BEHIND), Place::Front);
+        load.starved(Duration::from_millis(20), Duration::from_millis(40), now + 3 * BEHIND);
+        assert_eq!(load.place(now + 3 * BEHIND), Place::Behind);
+        for _ in 0..600 {
             now += Duration::from_millis(40);
             load.ran(Duration::from_millis(15), now);
         }

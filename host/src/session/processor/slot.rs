@@ -29,6 +29,8 @@ pub(super) struct Slot {
     patient: bool,
     meters: Arc<Meters>,
     pub load: Load,
+    /// What an instance sent that is gone.
+    left: Vec<GuestOutput>,
 }
 
 enum State {
@@ -69,6 +71,7 @@ impl Slot {
             patient,
             meters,
             load,
+            left: Vec::new(),
         };
         slot.weigh();
         slot
@@ -162,7 +165,7 @@ impl Slot {
         }
     }
 
-    /// What the instance sent since the last call of this.
+    /// What was sent since the last call of this.
     pub fn take_output(&mut self) -> impl Iterator<Item = GuestOutput> + use<> {
         self.weigh();
         let output = match &mut self.state {
@@ -173,7 +176,7 @@ impl Slot {
             }
             _ => None,
         };
-        output.into_iter().flatten()
+        std::mem::take(&mut self.left).into_iter().chain(output.into_iter().flatten())
     }
 
     /// A frame went well.
@@ -207,9 +210,12 @@ impl Slot {
     /// Decides what comes in the place of a broken instance, and when.
     fn broke(&mut self, failure: &Failure) {
         let now = Instant::now();
-        if matches!(failure, Failure::Overrun(_)) {
-            self.load.overran(now);
+        match *failure {
+            Failure::Overrun(_) => self.load.overran(now),
+            Failure::Starved { ran, budget } => self.load.starved(ran, budget, now),
+            _ => {}
         }
+        self.left = self.take_output().collect();
         match if failure.is_blameless() { Verdict::Replace } else { self.recovery.broke(now) } {
             Verdict::Replace => self.replace(),
             Verdict::Rest(until) => self.state = State::Resting(until),

@@ -92,22 +92,17 @@ impl Publication {
 
     /// Sends the rest, and ends the channel so that its readers know.
     async fn finish(mut self) -> Ending {
-        let ended = Ending::ended("the input ended");
-        match self.publisher.take() {
-            None => ended,
-            Some((publisher, url)) => match publisher.close().await {
-                Ok(stats) => {
-                    self.count(stats);
-                    ended
-                }
+        if let Some((mut publisher, url)) = self.publisher.take() {
+            let closed = publisher.close().await;
+            self.count(publisher.stats());
+            match closed {
+                Ok(()) => {}
                 // A gateway may keep the end of its channels to itself.
-                Err(PublishError::Control(error)) => {
-                    tracing::debug!(%error, "the output channel was not closed");
-                    ended
-                }
-                Err(error) => Ending::failed(format!("cannot publish to {url}: {error}")),
-            },
+                Err(PublishError::Control(error)) => tracing::debug!(%error, "the output channel was not closed"),
+                Err(error) => return Ending::failed(format!("cannot publish to {url}: {error}")),
+            }
         }
+        Ending::ended("the input ended")
     }
 
     /// What it means that nothing more can be published.

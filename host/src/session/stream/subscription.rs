@@ -83,7 +83,6 @@ impl Subscription {
     async fn step(&mut self) -> ControlFlow<Ending> {
         match timeout_at(self.heard + self.silence, self.subscriber.next()).await {
             Ok(Ok(segment)) => {
-                self.failing = None;
                 self.begun = true;
                 self.read(segment).await?;
                 if self.poor <= POOR {
@@ -135,7 +134,7 @@ impl Subscription {
             if !std::mem::replace(&mut self.fed, true) {
                 self.meters.tell(Happening::FirstSegmentReceived);
             }
-            is_empty = false;
+            (is_empty, self.failing) = (false, None);
             self.hand_on(source).await?;
             // What the pipeline took its time for was no silence.
             self.heard = Instant::now();

@@ -260,21 +260,19 @@ impl Publisher {
     }
 
     /// Does what [`Publisher::finish`] does, then deletes the channel after [`PublisherConfig::linger`]. One that is closed or
-    /// missing already is fine.
+    /// missing already is fine. What was sent is in [`stats`](Self::stats) afterwards, however it went.
     ///
     /// # Errors
     /// Segments stayed unanswered, or the server did not delete the channel; it was tried in any case.
-    pub async fn close(mut self) -> Result<PublisherStats, PublishError> {
+    pub async fn close(&mut self) -> Result<(), PublishError> {
         let settled = self.settle().await;
         if matches!(settled, Err(PublishError::Closed | PublishError::NotFound)) {
-            return Ok(self.stats());
+            return Ok(());
         }
         sleep(self.config.linger).await;
         match control::delete(&self.client, &self.url).await {
             // What is not there cannot be deleted, which servers answer with 400.
-            Ok(()) | Err(ControlError::NotFound | ControlError::Status(http::StatusCode::BAD_REQUEST)) => {
-                settled.map(|()| self.stats())
-            }
+            Ok(()) | Err(ControlError::NotFound | ControlError::Status(http::StatusCode::BAD_REQUEST)) => settled,
             Err(error) => Err(error.into()),
         }
     }
