@@ -21,7 +21,7 @@ const MAX_WAITING: usize = 128;
 const MAX_WAITING_BYTES: usize = 1 << 20;
 
 /// Of those that wait, as many go out before the end as there is time for.
-const LAST: usize = 4;
+const LAST: usize = 8;
 
 /// The task that makes events. Ends when it has handed on that the stream stopped.
 pub struct Events {
@@ -238,7 +238,7 @@ mod tests {
         rig.stop();
         let meters = rig.meters.clone();
         let kinds = rig.rest().await;
-        assert!((8..=12).contains(&kinds.iter().filter(|kind| *kind == "mood").count()), "{kinds:?}");
+        assert!((4..=8).contains(&kinds.iter().filter(|kind| *kind == "mood").count()), "{kinds:?}");
         let essential: Vec<_> = kinds.iter().filter(|kind| *kind != "mood" && *kind != "heartbeat").collect();
         assert!(essential.ends_with(&[
             &"receive_first_ingest_segment".to_owned(),

@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(load.place(now + 3 * BEHIND), Place::Front);
         load.starved(Duration::from_millis(20), Duration::from_millis(40), now + 3 * BEHIND);
         assert_eq!(load.place(now + 3 * BEHIND), Place::Behind);
-        for _ in 0..600 {
+        for _ in 0..700 {
             now += Duration::from_millis(40);
             load.ran(Duration::from_millis(15), now);
         }
