@@ -1,9 +1,11 @@
 //! Pixels that become a guest's list with one copy: what wasmtime lowers itself is a list that the host has made before.
+//!
+//! What this needs of wasmtime is not of its stable interface, but what its derived `Lower` is made of: a version that changes it
+//! does not compile.
 
 use std::mem::MaybeUninit;
 
 use rillbox_media::{Picture, PixelFormat, convert};
-// Not of wasmtime's stable interface, but what its derived `Lower` is made of; a version that changes it does not compile.
 use wasmtime::ValRaw;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LowerContext};
 use wasmtime::component::{ComponentType, Lower};
