@@ -316,7 +316,7 @@ impl Tensor {
 
 /// `x % y`, which C's library may work out bit by bit: here 27 bits of the quotient at a time.
 fn remainder(x: f32, y: f32) -> f32 {
-    if !x.is_finite() || !(y.abs() > 0.0) {
+    if !x.is_finite() || y.is_nan() || y == 0.0 {
         return f32::NAN;
     }
     let (mut left, divisor) = (f64::from(x.abs()), f64::from(y.abs()));
