@@ -79,7 +79,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "open_ms": millis(opened),
         "compile_ms": bench.compile()?,
         "rgba_1080p": { "copied": bench.rgba(TINT, Memory::Copied)?, "staged": bench.rgba(TINT, Memory::Staged)? },
-        "rgba_1080p_one_way": { "up": bench.up()?, "up_copied": bench.up_copied()?, "down": bench.down()? },
+        "rgba_1080p_one_way": {
+            "up_copied": bench.up(Memory::Copied)?,
+            "up_staged": bench.up(Memory::Staged)?,
+            "down": bench.down()?,
+        },
         "rgba_1080p_blur_3x3": bench.rgba(&blur(3), Memory::Staged)?,
         "rgba_1080p_blur_5x5": bench.rgba(&blur(5), Memory::Staged)?,
         "i420_1080p": {
@@ -192,23 +196,14 @@ impl Bench {
     }
 
     /// Pixels that go up, and nothing that comes down.
-    fn up(&self) -> Result<Value, Error> {
-        let small = Workspace::new(&self.device)?.buffer(4)?;
-        self.both(Memory::Staged, |workspace| {
-            let source = workspace.pixels_with(1920, 1080, |to, _| to.slice(..1).copy_from_slice(&[7]))?;
-            let bytes = workspace.read_buffer(&small)?;
-            workspace.submit()?;
-            workspace.recycle(source);
-            Ok(Coming::Pixels(bytes))
-        })
-    }
-
-    /// The same, from ordinary memory.
-    fn up_copied(&self) -> Result<Value, Error> {
+    fn up(&self, memory: Memory) -> Result<Value, Error> {
         let pixels = vec![77; 1920 * 1080 * 4];
         let small = Workspace::new(&self.device)?.buffer(4)?;
-        self.both(Memory::Copied, |workspace| {
-            let source = workspace.pixels(1920, 1080, &pixels)?;
+        self.both(memory, |workspace| {
+            let source = match memory {
+                Memory::Copied => workspace.pixels(1920, 1080, &pixels)?,
+                Memory::Staged => workspace.pixels_with(1920, 1080, |to, _| to.slice(..1).copy_from_slice(&[7]))?,
+            };
             let bytes = workspace.read_buffer(&small)?;
             workspace.submit()?;
             workspace.recycle(source);
