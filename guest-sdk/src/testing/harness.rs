@@ -82,9 +82,17 @@ impl<P: Processor> Harness<P> {
         if params == self.params {
             return Ok(());
         }
-        for processor in std::iter::once(&mut self.processor).chain(&mut self.sound) {
-            let whole = read(&params)?;
-            during_call(&self.stream, || processor.update_params(whole))?;
+        let whole = || read(&params);
+        let taken = whole()?;
+        during_call(&self.stream, || self.processor.update_params(taken))?;
+        if let Some(sound) = &mut self.sound {
+            let taken = whole()?;
+            if let Err(error) = during_call(&self.stream, || sound.update_params(taken)) {
+                // It took these before.
+                let before = read(&self.params)?;
+                during_call(&self.stream, || self.processor.update_params(before))?;
+                return Err(error);
+            }
         }
         self.params = params;
         Ok(())
