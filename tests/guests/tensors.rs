@@ -191,7 +191,7 @@ fn long() -> Result<()> {
         ("one tensor more often than there are handles", Tensor::concat(&vec![column.clone(); 1_500], 0)),
         ("planes of one element", small.reshape(&[1, -1, 1, 1]).resize(1, 2, Resize::Bilinear)),
         ("a size beyond memory", planes.resize(1 << 20, 1 << 10, Resize::Nearest)),
-        ("a table of everything against everything", square.reshape(&[-1, 1]).equal(&square.reshape(&[1, -1]))),
+        ("a table of everything against everything", square.reshape(&[-1, 1]).equal(square.reshape(&[1, -1]))),
         ("ten gigabytes", Tensor::full(ElementType::F32, &[1 << 20, 2_560], 1.0)),
     ];
     for (what, tensor) in long {

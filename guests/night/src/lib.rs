@@ -67,7 +67,7 @@ fn median(frame: &VideoFrame) -> Result<f32> {
     let small = frame.tensor(&Picture::gray().planes()).resize(COUNTED.0, COUNTED.1, Resize::Nearest);
     let bins = (small * f64::from(BINS)).cast(ElementType::I32).min(f64::from(BINS - 1)).reshape(&[-1, 1]);
     // (samples, 1) against (bins): where a sample is in a bin there is a 1, and their sums are the histogram.
-    let counts = bins.equal(&Tensor::arange(ElementType::I32, 0.0, 1.0, BINS.into())).cast(ElementType::F32);
+    let counts = bins.equal(Tensor::arange(ElementType::I32, 0.0, 1.0, BINS.into())).cast(ElementType::F32);
     let counts = counts.sum(&[0], false).values()?;
     let half = counts.iter().sum::<f32>() / 2.0;
     let mut below = 0.0;
