@@ -218,9 +218,11 @@ fn run(wgsl: &str, words: usize) -> Vec<u32> {
 
 const OUT: &str = "@group(0) @binding(0) var<storage, read_write> out: array<u32>;\n";
 
-/// Catches loops that nothing ends: a GPU would be lost over each of these.
+/// Catches loops that nothing ends: a GPU would be lost over each of these. There are so many invocations that each has fewer rounds than
+/// a device in software, where tests run, lets any loop have.
 #[test]
 fn every_loop_ends() {
+    let mut workspace = workspace();
     let endless = [
         ("loop", "loop { out[0]++; }"),
         ("while", "while true { out[0]++; }"),
@@ -238,12 +240,18 @@ fn every_loop_ends() {
             "{OUT}
             fn spin() {{ loop {{ out[0]++; }} }}
             fn until() -> u32 {{ loop {{ out[0]++; if out[0] == 0u {{ break; }} }} return out[0]; }}
-            @compute @workgroup_size(1) fn main() {{ {code} out[3] = 1234u; }}"
+            @compute @workgroup_size(1) fn main(@builtin(workgroup_id) id: vec3<u32>) {{
+                if id.x + id.y > 0u {{ return; }}
+                {code} out[3] = 1234u;
+            }}"
         );
-        let out = run(&wgsl, 4);
+        workspace.begin();
+        let (program, made) = (program(&wgsl), workspace.buffer(16).unwrap());
+        workspace.dispatch(&program, &[(0, Binding::Buffer(&made))], [30_000, 4, 1]).unwrap();
+        let out = read_words(&mut workspace, &made);
         assert_eq!(out[3], 1234, "{name}: what follows is done");
         let rounds = out[0].max(out[1]);
-        assert!((1..=65_536).contains(&rounds), "{name}: {out:?}");
+        assert!((100..=20_000).contains(&rounds), "{name}: {out:?}");
     }
 }
 

@@ -3,12 +3,12 @@
 use burn_backend::ops::FloatTensorOps;
 use burn_flex::Flex;
 
-use super::{float, same};
+use super::{float, same, wide};
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::broadcast;
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, Operation, Task, Tensor};
+use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor, Unlimited};
 
 impl Tensor {
     /// (…, m, k) × (…, k, n) = (…, m, n); what is before broadcasts.
@@ -30,8 +30,9 @@ impl Tensor {
         let products = (count as u64).saturating_mul(*k as u64);
         // Operands that are stretched, or of half precision, are copied.
         let batches: usize = batch.iter().product();
-        let scratch = (batches as u64).saturating_mul(bytes(element, m * k + k * n));
-        let cost = Cost::new(bytes(element, count).saturating_add(scratch), Work::Product, products.max(count as u64));
+        let scratch = (batches as u64).saturating_mul(bytes(ElementType::F32, m * k + k * n));
+        let made = bytes(element, count) + wide(element, count);
+        let cost = Cost::new(made.saturating_add(scratch), Work::Product, products.max(count as u64));
         let cost = cost.in_steps(batches as u64);
         let task = Task { operation: Operation::Matmul, tensors: &[self, right], element, shape: &shape };
         if let Some(made) = allowance.begin(cost, &task)? {
@@ -41,6 +42,8 @@ impl Tensor {
             let missing = shape.len() - tensor.shape().len();
             tensor.shaped(&[&vec![1; missing][..], tensor.shape()].concat()).inner()
         };
-        Ok(Self::of_inner(element, <Flex as FloatTensorOps<Flex>>::float_matmul(aligned(self), aligned(right))))
+        let (left, right) = (self.at_full()?, right.at_full()?);
+        let made = <Flex as FloatTensorOps<Flex>>::float_matmul(aligned(&left), aligned(&right));
+        Self::of_inner(ElementType::F32, made).cast(element, &mut Unlimited)
     }
 }

@@ -14,6 +14,8 @@ mod reduce;
 mod resize;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod types_tests;
 
 pub use convolution::Convolution;
 pub use elementwise::{Binary, Unary};

@@ -1,26 +1,28 @@
-//! Softmax, and means of 0 with variances of 1.
+//! Softmax, and means of 0 with variances of 1: all at full precision, whatever the elements.
 
 use burn_backend::ops::ActivationOps;
 use burn_flex::Flex;
 
-use super::{float, same};
+use super::{float, same, wide};
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::{axis, broadcast};
 use crate::tensor::bytes;
-use crate::{Allowance, Binary, Cost, Operation, Reduction, Task, Tensor, Unary};
+use crate::{Allowance, Binary, Cost, ElementType, Operation, Reduction, Task, Tensor, Unary, Unlimited};
 
 impl Tensor {
     /// exp(x) over its sum along an axis.
     pub fn softmax(&self, at: i32, allowance: &mut dyn Allowance) -> Result<Self, Error> {
         let element = float(self, "softmax")?;
         let at = axis(at, self.shape().len())?;
-        let cost = Cost::new(2 * bytes(element, self.len()), Work::Function, self.len() as u64);
+        let total = 2 * (bytes(element, self.len()) + wide(element, self.len()));
+        let cost = Cost::new(total, Work::Function, self.len() as u64);
         let task = Task { operation: Operation::Softmax(at), tensors: &[self], element, shape: self.shape() };
         if let Some(made) = allowance.begin(cost, &task)? {
             return Ok(made);
         }
-        Ok(Self::of_inner(element, <Flex as ActivationOps<Flex>>::softmax(self.inner(), at)))
+        let made = <Flex as ActivationOps<Flex>>::softmax(self.at_full()?.inner(), at);
+        Self::of_inner(ElementType::F32, made).cast(element, &mut Unlimited)
     }
 
     /// Mean 0 and variance 1 over `at` and all after it, then × `scale` + `bias`, which broadcast.
@@ -32,7 +34,7 @@ impl Tensor {
         epsilon: f32,
         allowance: &mut dyn Allowance,
     ) -> Result<Self, Error> {
-        float(self, "a norm")?;
+        let element = float(self, "a norm")?;
         check_epsilon(epsilon)?;
         let at = axis(at, self.shape().len())?;
         for factor in std::iter::once(scale).chain(bias) {
@@ -42,8 +44,13 @@ impl Tensor {
             }
         }
         let axes: Vec<i32> = (at as i32..self.shape().len() as i32).collect();
-        let scaled = self.standard(&axes, epsilon, allowance)?.binary(Binary::Mul, scale, allowance)?;
-        bias.map_or(Ok(scaled.clone()), |bias| scaled.binary(Binary::Add, bias, allowance))
+        let standard = self.cast(ElementType::F32, allowance)?.standard(&axes, epsilon, allowance)?;
+        let scale = scale.cast(ElementType::F32, allowance)?;
+        let mut made = standard.binary(Binary::Mul, &scale, allowance)?;
+        if let Some(bias) = bias {
+            made = made.binary(Binary::Add, &bias.cast(ElementType::F32, allowance)?, allowance)?;
+        }
+        made.cast(element, allowance)
     }
 
     /// (n, c, …) with scale, bias, mean and variance of (c).
@@ -53,16 +60,19 @@ impl Tensor {
         epsilon: f32,
         allowance: &mut dyn Allowance,
     ) -> Result<Self, Error> {
-        float(self, "a norm")?;
+        let element = float(self, "a norm")?;
         check_epsilon(epsilon)?;
+        let mut per_channel = |factor: &Self| self.per_channel(factor)?.cast(ElementType::F32, allowance);
         let [scale, bias, mean, variance] =
-            [self.per_channel(scale)?, self.per_channel(bias)?, self.per_channel(mean)?, self.per_channel(variance)?];
+            [per_channel(scale)?, per_channel(bias)?, per_channel(mean)?, per_channel(variance)?];
         let deviation =
             variance.binary_scalar(Binary::Add, epsilon.into(), allowance)?.unary(Unary::Sqrt, allowance)?;
         // x · factor + rest, with what is the same for all elements of a channel worked out once.
         let factor = scale.binary(Binary::Div, &deviation, allowance)?;
         let rest = bias.binary(Binary::Sub, &mean.binary(Binary::Mul, &factor, allowance)?, allowance)?;
-        self.binary(Binary::Mul, &factor, allowance)?.binary(Binary::Add, &rest, allowance)
+        let wide = self.cast(ElementType::F32, allowance)?;
+        let made = wide.binary(Binary::Mul, &factor, allowance)?.binary(Binary::Add, &rest, allowance)?;
+        made.cast(element, allowance)
     }
 
     /// (n, c, …) with scale and bias of (c): mean 0 and variance 1 over each group of channels.
@@ -74,29 +84,29 @@ impl Tensor {
         epsilon: f32,
         allowance: &mut dyn Allowance,
     ) -> Result<Self, Error> {
-        float(self, "a norm")?;
+        let element = float(self, "a norm")?;
         check_epsilon(epsilon)?;
-        let (scale, bias) = (self.per_channel(scale)?, self.per_channel(bias)?);
+        let mut per_channel = |factor: &Self| self.per_channel(factor)?.cast(ElementType::F32, allowance);
+        let (scale, bias) = (per_channel(scale)?, per_channel(bias)?);
         let channels = self.shape()[1];
         if groups == 0 || !channels.is_multiple_of(groups) {
             return invalid(format!("{channels} channels in {groups} groups"));
         }
         let apart = self.shaped(&[self.shape()[0], groups, self.len() / self.shape()[0] / groups]);
-        let standard = apart.standard(&[2], epsilon, allowance)?.shaped(self.shape());
-        standard.binary(Binary::Mul, &scale, allowance)?.binary(Binary::Add, &bias, allowance)
+        let standard = apart.cast(ElementType::F32, allowance)?.standard(&[2], epsilon, allowance)?;
+        let scaled = standard.shaped(self.shape()).binary(Binary::Mul, &scale, allowance)?;
+        scaled.binary(Binary::Add, &bias, allowance)?.cast(element, allowance)
     }
 
-    /// Mean 0 and variance 1 over these axes. At full precision, whatever the elements.
+    /// Mean 0 and variance 1 over these axes.
     fn standard(&self, axes: &[i32], epsilon: f32, allowance: &mut dyn Allowance) -> Result<Self, Error> {
-        let element = self.element();
-        let wide = self.cast(crate::ElementType::F32, allowance)?;
-        let mean = wide.reduce(Reduction::Mean, axes, true, allowance)?;
-        let centered = wide.binary(Binary::Sub, &mean, allowance)?;
+        let mean = self.reduce(Reduction::Mean, axes, true, allowance)?;
+        let centered = self.binary(Binary::Sub, &mean, allowance)?;
         let variance =
             centered.binary(Binary::Mul, &centered, allowance)?.reduce(Reduction::Mean, axes, true, allowance)?;
         let deviation =
             variance.binary_scalar(Binary::Add, epsilon.into(), allowance)?.unary(Unary::Sqrt, allowance)?;
-        centered.binary(Binary::Div, &deviation, allowance)?.cast(element, allowance)
+        centered.binary(Binary::Div, &deviation, allowance)
     }
 
     /// A tensor of (c), shaped to go with this one of (n, c, …).

@@ -3,7 +3,6 @@
 use burn_backend::IntDType;
 use burn_backend::ops::{FloatTensorOps, IntTensorOps};
 use burn_flex::Flex;
-use half::f16;
 
 use super::elementwise::Whole;
 use super::wide;
@@ -12,7 +11,7 @@ use crate::error::{Error, invalid};
 use crate::shape::axis;
 use crate::simd::widest;
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor};
+use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor, Unlimited};
 
 /// Over axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,12 +71,12 @@ impl Tensor {
         if let Some(made) = allowance.begin(cost, &Task { operation, tensors: &[self], element, shape: &left })? {
             return Ok(made);
         }
-        let mut result = self.clone();
+        let mut result = if element == ElementType::F16 { self.at_full()? } else { self.clone() };
         // Axes that follow each other are one.
         for run in axes.chunk_by(|one, next| one + 1 == *next).rev() {
             result = result.reduced(reduction, run[0], run[run.len() - 1]);
         }
-        Ok(result.shaped(&left))
+        result.shaped(&left).cast(element, &mut Unlimited)
     }
 
     /// Over the axes from `first` to `last`, which become one of 1.
@@ -88,11 +87,6 @@ impl Tensor {
         match self.element() {
             ElementType::I32 => Self::of_elements(&shape, whole::<i32>(self.elements(), sides, reduction)),
             ElementType::I64 => Self::of_elements(&shape, whole::<i64>(self.elements(), sides, reduction)),
-            ElementType::F16 => {
-                let wide: Vec<f32> = self.elements::<f16>().iter().map(|element| element.to_f32()).collect();
-                let reduced = widest(|| floats(&wide, sides, reduction));
-                Self::of_elements(&shape, reduced.into_iter().map(f16::from_f32).collect())
-            }
             _ => Self::of_elements(&shape, widest(|| floats(self.elements(), sides, reduction))),
         }
     }

@@ -121,24 +121,6 @@ fn remainders_are_those_of_c() {
     }
 }
 
-/// Catches sums of half precision that stand still, or become infinite, on their way.
-#[test]
-fn half_precision_is_added_up_at_full() {
-    let half = |shape: &[usize], value| Tensor::full(ElementType::F16, shape, value, &mut Unlimited).unwrap();
-    let alone = |made: Tensor| values(&made.cast(ElementType::F32, &mut Unlimited).unwrap())[0];
-    let window = Window { size: [64, 64], stride: [1, 1], padding: [0, 0] };
-    for value in [1.0, 255.0] {
-        let pooled = half(&[1, 1, 64, 64], value).pool2d(Pooling::Average, window, &mut Unlimited).unwrap();
-        assert_eq!(alone(pooled), value as f32);
-        let (input, kernel) = (half(&[1, 1, 64, 64], value), half(&[1, 1, 64, 64], 1.0 / 4096.0));
-        let filtered = input.conv2d(&kernel, None, Convolution::default(), &mut Unlimited).unwrap();
-        assert_eq!(alone(filtered), value as f32);
-        let (input, kernel) = (half(&[1, 4096, 1, 1], value), half(&[4096, 1, 1, 1], 1.0 / 4096.0));
-        let spread = input.conv2d_transposed(&kernel, None, Convolution::default(), [0, 0], &mut Unlimited).unwrap();
-        assert_eq!(alone(spread), value as f32);
-    }
-}
-
 /// Catches whole numbers that overflow into a panic, and division that rounds the wrong way.
 #[test]
 fn whole_numbers_wrap_around() {
@@ -346,10 +328,12 @@ fn transposed_convolutions_spread_each_element() {
     ] {
         let (input, kernel) = (noise(&shape), noise(&kernel));
         let ([n, c, h, w], [_, out, kh, kw]) = (planes(&input).unwrap(), planes(&kernel).unwrap());
-        let result = input.conv2d_transposed(&kernel, None, options, extra, &mut Unlimited).unwrap();
+        let bias = noise(&[out * options.groups]);
+        let result = input.conv2d_transposed(&kernel, Some(&bias), options, extra, &mut Unlimited).unwrap();
         let [_, o, rows, columns] = planes(&result).unwrap();
         assert_eq!(o, out * options.groups);
-        let mut expected = vec![0.0; result.len()];
+        let each = rows * columns;
+        let mut expected: Vec<f32> = (0..result.len()).map(|at| values(&bias)[at / each % o]).collect();
         let (x, k) = (values(&input), values(&kernel));
         for (at, value) in x.iter().enumerate() {
             let (image, channel, y, z) = (at / (c * h * w), at / (h * w) % c, at / w % h, at % w);
@@ -452,7 +436,8 @@ fn entries_are_gathered_by_their_indices() {
 #[test]
 fn norms_have_mean_0_and_variance_1() {
     let input = noise(&[2, 4, 3]);
-    let (ones, zeros) = (tensor(&[4], [1.0; 4]), tensor(&[4], [0.0; 4]));
+    let (scale, bias) = (tensor(&[4], [2.0, -1.0, 0.5, 3.0]), tensor(&[4], [0.25, 0.0, -2.0, 1.0]));
+    let (row, other) = (tensor(&[3], [1.0, 2.0, -0.5]), tensor(&[4, 1], [0.0, 1.0, 2.0, 3.0]));
     let one = tensor(&[1], [1.0]);
     let source = values(&input);
     let standard = |part: &[f32]| {
@@ -462,16 +447,21 @@ fn norms_have_mean_0_and_variance_1() {
     };
     let rows: Vec<f32> = source.chunks(12).flat_map(standard).collect();
     close(&values(&input.layer_norm(1, &one, None, 1e-5, &mut Unlimited).unwrap()), &rows, 1e-4);
-    let groups: Vec<f32> = source.chunks(6).flat_map(standard).collect();
-    close(&values(&input.group_norm(2, &ones, &zeros, 1e-5, &mut Unlimited).unwrap()), &groups, 1e-4);
+    let channel = |at: usize| at / 3 % 4;
+    let scaled = |at: usize, x: f32| x * values(&row)[at % 3] + values(&other)[channel(at)];
+    let scaled: Vec<f32> = rows.iter().enumerate().map(|(at, x)| scaled(at, *x)).collect();
+    close(&values(&input.layer_norm(1, &row, Some(&other), 1e-5, &mut Unlimited).unwrap()), &scaled, 1e-4);
+    let of_channel = |at: usize, x: f32| x * values(&scale)[channel(at)] + values(&bias)[channel(at)];
+    let groups = source.chunks(6).flat_map(standard).enumerate();
+    let groups: Vec<f32> = groups.map(|(at, x)| of_channel(at, x)).collect();
+    close(&values(&input.group_norm(2, &scale, &bias, 1e-5, &mut Unlimited).unwrap()), &groups, 1e-4);
     let (mean, variance) = (tensor(&[4], [0.0, 0.1, 0.2, 0.3]), tensor(&[4], [1.0, 4.0, 9.0, 0.25]));
-    let batch = input.batch_norm([&ones, &zeros, &mean, &variance], 1e-5, &mut Unlimited).unwrap();
+    let batch = input.batch_norm([&scale, &bias, &mean, &variance], 1e-5, &mut Unlimited).unwrap();
     let expected: Vec<f32> = source
         .iter()
         .enumerate()
         .map(|(at, x)| {
-            let channel = at / 3 % 4;
-            (x - values(&mean)[channel]) / (values(&variance)[channel] + 1e-5).sqrt()
+            of_channel(at, (x - values(&mean)[channel(at)]) / (values(&variance)[channel(at)] + 1e-5).sqrt())
         })
         .collect();
     close(&values(&batch), &expected, 1e-5);
