@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ffmpeg_next::{color, ffi, format::Pixel, frame};
+use ffmpeg_next::{ffi, format::Pixel, frame};
 use thiserror::Error;
 
 use crate::Ticks;
@@ -65,12 +65,28 @@ pub struct Color {
     pub range: ColorRange,
 }
 
+const BT709: u32 = ffi::AVColorSpace::AVCOL_SPC_BT709 as u32;
+const FCC: u32 = ffi::AVColorSpace::AVCOL_SPC_FCC as u32;
+const BT470BG: u32 = ffi::AVColorSpace::AVCOL_SPC_BT470BG as u32;
+const SMPTE170M: u32 = ffi::AVColorSpace::AVCOL_SPC_SMPTE170M as u32;
+const BT2020_NCL: u32 = ffi::AVColorSpace::AVCOL_SPC_BT2020_NCL as u32;
+const BT2020_CL: u32 = ffi::AVColorSpace::AVCOL_SPC_BT2020_CL as u32;
+
 impl Color {
     pub(crate) fn of(source: &frame::Video) -> Self {
-        let matrix = match source.color_space() {
-            color::Space::BT709 => ColorMatrix::Bt709,
-            color::Space::BT470BG | color::Space::SMPTE170M | color::Space::FCC => ColorMatrix::Bt601,
-            color::Space::BT2020NCL | color::Space::BT2020CL => ColorMatrix::Bt2020,
+        // SAFETY: the frame lives. Decoders hand on what streams say, which need not be among the values that the bindings' enums
+        // have: it is read as the number that it is.
+        let (space, range) = unsafe {
+            let frame = source.as_ptr();
+            (
+                (&raw const (*frame).colorspace).cast::<u32>().read(),
+                (&raw const (*frame).color_range).cast::<u32>().read(),
+            )
+        };
+        let matrix = match space {
+            BT709 => ColorMatrix::Bt709,
+            BT470BG | SMPTE170M | FCC => ColorMatrix::Bt601,
+            BT2020_NCL | BT2020_CL => ColorMatrix::Bt2020,
             _ if source.height() >= 720 => ColorMatrix::Bt709,
             _ => ColorMatrix::Bt601,
         };
@@ -78,7 +94,7 @@ impl Color {
             Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P => true,
             // RGB becomes Y′CbCr of the usual range.
             format if is_rgb(format) => false,
-            _ => source.color_range() == color::Range::JPEG,
+            _ => range == ffi::AVColorRange::AVCOL_RANGE_JPEG as u32,
         };
         let range = if full { ColorRange::Full } else { ColorRange::Limited };
         Self { matrix, range }
@@ -127,6 +143,9 @@ pub enum PictureError {
     },
 }
 
+/// Longest side of a picture: x264 takes none that is longer.
+const MAX_SIDE: u32 = 16_384;
+
 /// I420 planes, shared and immutable: a clone is one more reference.
 #[derive(Clone)]
 pub struct Picture {
@@ -142,12 +161,15 @@ impl Picture {
         Self { planes: Arc::new(planes), color }
     }
 
+    /// Refuses sides that no picture has.
+    pub(crate) fn check_size(width: u32, height: u32) -> Result<(), PictureError> {
+        let fits = |side: u32| side.is_multiple_of(2) && (2..=MAX_SIDE).contains(&side);
+        if fits(width) && fits(height) { Ok(()) } else { Err(PictureError::Size { width, height }) }
+    }
+
     /// Planes to be filled, of even sides.
     pub(crate) fn allocate(width: u32, height: u32) -> Result<frame::Video, PictureError> {
-        let fits = |side: u32| side.is_multiple_of(2) && (2..=16_384).contains(&side);
-        if !fits(width) || !fits(height) {
-            return Err(PictureError::Size { width, height });
-        }
+        Self::check_size(width, height)?;
         let planes = frame::Video::new(Pixel::YUV420P, width, height);
         // SAFETY: only asks whether a first plane was allocated.
         if unsafe { planes.is_empty() } {

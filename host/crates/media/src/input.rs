@@ -97,16 +97,16 @@ impl Input {
         self.demuxer.push(bytes, &mut |event| pipeline.take(event, emit));
     }
 
-    /// Says that a segment has ended: what is open is whole, and counters may start anew.
+    /// Says that a segment has ended: what is open is whole, nothing more may come for long, and counters may start anew.
     pub fn end_segment(&mut self, emit: &mut dyn FnMut(Media)) {
         let pipeline = &mut self.pipeline;
         self.demuxer.end_segment(&mut |event| pipeline.take(event, emit));
+        self.pipeline.release(emit);
     }
 
     /// Gives everything that decoders hold back.
     pub fn finish(&mut self, emit: &mut dyn FnMut(Media)) {
         self.end_segment(emit);
-        self.pipeline.release(emit);
         self.pipeline.drain_video(emit);
         self.pipeline.drain_audio(emit);
     }

@@ -19,6 +19,9 @@ const KEY_INTERVAL: i64 = 2 * TICKS_PER_SECOND;
 /// How long the first packets wait for a track that was announced and has not come.
 const TRACK_WAIT: i64 = TICKS_PER_SECOND / 2;
 
+/// Packets that wait for an announced track, however close their times are.
+const MAX_WAITING: usize = 256;
+
 /// A step in time beyond which a stream starts anew; backward, a second is enough.
 const JUMP: i64 = 10 * TICKS_PER_SECOND;
 
@@ -106,8 +109,13 @@ impl Output {
         self.video.as_ref().map_or(self.effort, VideoEncoder::effort)
     }
 
-    /// Encodes a picture. One whose time is not after the last is not shown; a jump starts a new segment.
+    /// Encodes a picture. One whose time is not after the last is not shown, nor one that was on its way when its track ended; a
+    /// jump starts a new segment.
     pub fn video(&mut self, frame: &VideoFrame, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
+        if self.expected.video.is_none() && self.expected.audio.is_some() {
+            self.out_of_order += 1;
+            return Ok(());
+        }
         if let Some(last) = self.last_video {
             let step = frame.pts - last;
             if is_jump(step) {
@@ -141,6 +149,10 @@ impl Output {
     /// Encodes samples. A jump in their time starts a new segment, as one of the pictures does.
     pub fn audio(&mut self, frame: &AudioFrame, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
         if frame.samples() == 0 {
+            return Ok(());
+        }
+        if self.expected.audio.is_none() && self.expected.video.is_some() {
+            self.unheard += 1;
             return Ok(());
         }
         if self.last_audio.replace(frame.pts).is_some_and(|last| is_jump(frame.pts - last)) {
@@ -268,7 +280,7 @@ impl Output {
             (Some((_, first)), Some((_, last))) => pts(last) - pts(first),
             _ => 0,
         };
-        (video && audio) || waited.abs() > TRACK_WAIT
+        (video && audio) || waited.abs() > TRACK_WAIT || self.waiting.len() > MAX_WAITING
     }
 
     fn mux(&mut self, kind: TrackKind, packet: Packet, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {

@@ -219,6 +219,21 @@ fn codecs_that_are_not_carried_are_encoded() {
     assert!(samples.abs_diff(121_000) <= OPUS_SLACK, "{samples} samples");
 }
 
+/// Catches pictures that the file has for those after them alone, since an edit list cuts them off, and that are shown.
+#[test]
+fn what_an_edit_list_cuts_off_is_not_shown() {
+    // From half a second after a key frame on.
+    let path = make("trimmed.mp4", "-ss 2.5 -i FIXTURE -c copy -an");
+    let packets = probe(&path, TrackKind::Video);
+    let shown = packets.iter().filter(|packet| packet.pts >= 0).count();
+    assert!(shown + 5 < packets.len(), "{packets:?}");
+    for mode in [SegmentMode::Auto, SegmentMode::Encode] {
+        let mut segments = open(&path, mode);
+        let (pictures, _) = decode(&split(&play(&mut segments)));
+        assert_eq!(pictures.len(), shown, "{mode:?}");
+    }
+}
+
 #[test]
 fn encoding_on_demand_keeps_the_order_of_b_frames() {
     let source = make("b.mp4", "-i FIXTURE -vf scale=160:90 -c:v libx264 -preset veryfast -bf 3 -g 25 -an");

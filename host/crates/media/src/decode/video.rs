@@ -1,6 +1,6 @@
 //! Video: one access unit in, none, one or several frames out.
 
-use ffmpeg_next::{Dictionary, Error, Rational, codec, codec::discard::Discard, decoder, frame};
+use ffmpeg_next::{Dictionary, Error, Packet, Rational, codec, codec::discard::Discard, decoder, frame};
 
 use super::parser;
 use crate::effort::Effort;
@@ -11,8 +11,10 @@ use crate::{TICKS_PER_SECOND, Ticks};
 pub(crate) struct VideoDecoder {
     decoder: decoder::Video,
     last: Option<Ticks>,
-    /// Ticks between the last two frames, for frames without a time.
-    interval: i64,
+    /// The last time that was the source's own, and frames since then.
+    given: Option<(Ticks, i64)>,
+    /// Ticks between frames by the source's own times, for those without one.
+    interval: Option<i64>,
 }
 
 impl VideoDecoder {
@@ -39,7 +41,7 @@ impl VideoDecoder {
         let mut options = Dictionary::new();
         options.set("max_pixels", &(max_pixels + max_pixels / 8 + 4096).min(i32::MAX as u64).to_string());
         let decoder = decoder.open_as_with(found, options)?.video()?;
-        Ok(Self { decoder, last: None, interval: TICKS_PER_SECOND / 25 })
+        Ok(Self { decoder, last: None, given: None, interval: None })
     }
 
     /// Sets the effort from the next access unit on.
@@ -58,8 +60,12 @@ impl VideoDecoder {
         dts: Option<Ticks>,
         emit: &mut dyn FnMut(Ticks, frame::Video),
     ) -> Result<(), Error> {
-        let packet = super::packet(data, pts.map(|t| t.0), dts.map(|t| t.0));
-        let sent = self.decoder.send_packet(&packet);
+        self.decode_packet(&super::packet(data, pts.map(|t| t.0), dts.map(|t| t.0)), emit)
+    }
+
+    /// The same of a packet whose times are ticks.
+    pub fn decode_packet(&mut self, packet: &Packet, emit: &mut dyn FnMut(Ticks, frame::Video)) -> Result<(), Error> {
+        let sent = self.decoder.send_packet(packet);
         self.receive(emit);
         sent
     }
@@ -70,7 +76,7 @@ impl VideoDecoder {
             self.receive(emit);
         }
         self.decoder.flush();
-        self.last = None;
+        (self.last, self.given) = (None, None);
     }
 
     /// Size of the picture in `data` as its own headers state it, whether it can be decoded or not.
@@ -88,15 +94,26 @@ impl VideoDecoder {
 
     /// The frame's own time, or one interval after the last where the source gave none.
     fn time(&mut self, frame: &frame::Video) -> Ticks {
-        let guess = self.last.map_or(Ticks(0), |last| last + self.interval);
-        let pts = frame.pts().or(frame.timestamp()).map_or(guess, Ticks);
-        if let Some(last) = self.last
-            && (1..TICKS_PER_SECOND).contains(&(pts - last))
-        {
-            self.interval = pts - last;
+        let own = frame.pts().or(frame.timestamp()).map(Ticks);
+        if let Some((given, frames)) = &mut self.given {
+            *frames += 1;
+            let each = own.map(|own| (own - *given) / *frames).filter(|each| (1..TICKS_PER_SECOND).contains(each));
+            self.interval = each.or(self.interval);
         }
+        self.given = own.map(|own| (own, 0)).or(self.given);
+        let pts = own.unwrap_or_else(|| self.last.map_or(Ticks(0), |last| last + self.guess()));
         self.last = Some(pts);
         pts
+    }
+
+    /// Ticks from one frame to the next: as the times were so far, as the headers say, or a 25th of a second.
+    fn guess(&self) -> i64 {
+        let stated = || {
+            let Rational(frames, seconds) = self.decoder.frame_rate()?;
+            let each = TICKS_PER_SECOND * i64::from(seconds) / i64::from(frames).max(1);
+            (1..TICKS_PER_SECOND).contains(&each).then_some(each)
+        };
+        self.interval.or_else(stated).unwrap_or(TICKS_PER_SECOND / 25)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use ffmpeg_next::{Dictionary, Packet, Rational, codec, color, encoder, format::Pixel, picture};
 
-use crate::TICKS_PER_SECOND;
 use crate::effort::Effort;
 use crate::error::EncodeError;
 use crate::frame::{Color, ColorMatrix, ColorRange, Picture, VideoFrame};
+use crate::{TICKS_PER_SECOND, Ticks};
 
 /// Pictures larger than this are encoded by several threads, in slices, to stay within a frame's time.
 const ONE_THREAD_PIXELS: u32 = 1280 * 720;
@@ -40,6 +40,40 @@ pub(crate) struct VideoEncoder {
     size: (u32, u32),
     color: Color,
     effort: Effort,
+    bits: Option<Bits>,
+}
+
+/// Pictures a second that x264 counts on, whatever their times are, to share out the bits.
+const COUNTED_RATE: i32 = 30;
+
+/// Bits a second that pictures are to have, at the rate at which they come.
+struct Bits {
+    wanted: u32,
+    /// When the last picture was, and ticks from one to the next, lately.
+    last: Option<Ticks>,
+    interval: i64,
+    /// The interval that the encoder's settings are for.
+    set: i64,
+}
+
+impl Bits {
+    fn new(wanted: u32) -> Self {
+        let counted = TICKS_PER_SECOND / i64::from(COUNTED_RATE);
+        Self { wanted, last: None, interval: counted, set: counted }
+    }
+
+    /// Takes a picture's time; gives what the encoder is to be set to, where that changes: so many bits for 30 pictures.
+    fn next(&mut self, pts: Ticks) -> Option<i64> {
+        let step = self.last.replace(pts).map_or(0, |last| pts - last);
+        if (1..=TICKS_PER_SECOND).contains(&step) {
+            self.interval += (step - self.interval) / 4;
+        }
+        if (self.interval - self.set).abs() <= self.set / 8 {
+            return None;
+        }
+        self.set = self.interval;
+        Some(i64::from(self.wanted) * self.interval * i64::from(COUNTED_RATE) / TICKS_PER_SECOND)
+    }
 }
 
 impl VideoEncoder {
@@ -60,13 +94,17 @@ impl VideoEncoder {
         video.set_height(height);
         video.set_format(Pixel::YUV420P);
         video.set_time_base(Rational(1, TICKS_PER_SECOND as i32));
-        video.set_frame_rate(Some(Rational(30, 1)));
+        video.set_frame_rate(Some(Rational(COUNTED_RATE, 1)));
         video.set_max_b_frames(0);
         // Key frames are asked for, never the encoder's own idea.
         video.set_gop(u32::from(u16::MAX));
         tag(&mut video, color);
         let encoder = video.open_with(options(config, effort)).map_err(failed)?;
-        Ok(Self { encoder, size: (width, height), color, effort })
+        let bits = match config.rate {
+            RateControl::Crf(_) => None,
+            RateControl::Bitrate(wanted) => Some(Bits::new(wanted)),
+        };
+        Ok(Self { encoder, size: (width, height), color, effort, bits })
     }
 
     /// Whether the encoder takes pictures like this one.
@@ -87,11 +125,24 @@ impl VideoEncoder {
     /// Encodes a frame; `key` makes it an IDR.
     pub fn encode(&mut self, frame: &VideoFrame, key: bool, emit: &mut dyn FnMut(Packet)) -> Result<(), EncodeError> {
         let mut picture = frame.picture.reference().map_err(EncodeError::run("sharing a picture"))?;
+        if let Some(bits) = self.bits.as_mut().and_then(|bits| bits.next(frame.pts)) {
+            self.set_bits(bits);
+        }
         picture.set_pts(Some(frame.pts.0));
         picture.set_format(Pixel::YUV420P);
         picture.set_kind(if key { picture::Type::I } else { picture::Type::None });
         self.encoder.send_frame(&picture).map_err(EncodeError::run("encoding a picture"))?;
         self.receive(emit)
+    }
+
+    /// libx264 takes what has changed in its context with the next picture.
+    fn set_bits(&mut self, bits: i64) {
+        // SAFETY: the context lives, and nobody else uses it meanwhile; these are numbers.
+        unsafe {
+            let context = self.encoder.as_mut_ptr();
+            ((*context).bit_rate, (*context).rc_max_rate) = (bits, bits);
+            (*context).rc_buffer_size = bits.try_into().unwrap_or(i32::MAX);
+        }
     }
 
     /// Gives what the encoder held back; it takes no more frames.
@@ -153,4 +204,45 @@ fn tag(video: &mut encoder::video::Video, color: Color) {
     video.set_colorspace(space);
     video.set_color_primaries(primaries);
     video.set_color_transfer_characteristic(transfer);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bits a second of the second half of four seconds of pictures that have nothing in common.
+    fn bits_at(pictures_a_second: i64, wanted: u32) -> f64 {
+        crate::init();
+        let config = VideoConfig { rate: RateControl::Bitrate(wanted), ..VideoConfig::default() };
+        let color = Color { matrix: ColorMatrix::Bt601, range: ColorRange::Limited };
+        let (width, height) = (320_u32, 180_u32);
+        let picture = |number: i64| {
+            let noise = |seed: usize, count: usize| -> Vec<u8> {
+                (0..count).map(|at| ((at ^ seed).wrapping_mul(0x9e37_79b9) >> 13) as u8).collect()
+            };
+            let (luma, chroma) =
+                (noise(number as usize * 7919, (width * height) as usize), vec![128; (width * height / 4) as usize]);
+            let half = width as usize / 2;
+            Picture::from_planes(width, height, [(&luma, width as usize), (&chroma, half), (&chroma, half)], color)
+                .unwrap()
+        };
+        let mut encoder = VideoEncoder::open(&config, Effort::Full, &picture(0)).unwrap();
+        let mut bytes = 0;
+        for number in 0..4 * pictures_a_second {
+            let pts = Ticks(number * TICKS_PER_SECOND / pictures_a_second);
+            let frame = VideoFrame { pts, key: number == 0, picture: picture(number) };
+            let counts = number >= 2 * pictures_a_second;
+            encoder.encode(&frame, frame.key, &mut |packet| bytes += if counts { packet.size() } else { 0 }).unwrap();
+        }
+        bytes as f64 * 8.0 / 2.0
+    }
+
+    /// Catches bits that are shared out as if all sources had 30 pictures a second.
+    #[test]
+    fn the_bitrate_is_that_of_the_pictures_own_rate() {
+        for rate in [15, 30, 60] {
+            let bits = bits_at(rate, 2_000_000);
+            assert!((1_500_000.0..2_500_000.0).contains(&bits), "{bits} bits/s at {rate} pictures/s");
+        }
+    }
 }

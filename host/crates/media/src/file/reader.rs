@@ -5,6 +5,7 @@ use std::path::Path;
 
 use ffmpeg_next::codec::Parameters;
 use ffmpeg_next::format::stream::Disposition;
+use ffmpeg_next::packet::Ref as _;
 use ffmpeg_next::{Error, Packet, Rational, ffi, format, media};
 
 use super::no_tracks;
@@ -49,6 +50,8 @@ pub(super) struct Unit {
     /// Ticks; 0 where the file does not say.
     pub duration: i64,
     pub key: bool,
+    /// An edit list cuts it off: it is decoded for those after it alone.
+    pub cut_off: bool,
     pub packet: Packet,
     /// Its decoding time, or the best guess at one.
     pub time: Ticks,
@@ -155,7 +158,9 @@ impl Track {
         {
             self.date(dts, duration);
         }
-        self.waiting.push_back(Unit { track: index, pts, dts, duration, key: packet.is_key(), packet, time });
+        // SAFETY: the packet lives.
+        let cut_off = unsafe { (*packet.as_ptr()).flags } & ffi::AV_PKT_FLAG_DISCARD != 0;
+        self.waiting.push_back(Unit { track: index, pts, dts, duration, key: packet.is_key(), cut_off, packet, time });
     }
 
     /// Counts back from the first decoding time to the start. Matroska stores none, and libavformat can work them out only

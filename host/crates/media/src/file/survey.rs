@@ -107,6 +107,9 @@ impl Extent {
             self.key_gap = self.key_gap.max(dts - self.last_key);
             self.last_key = dts;
         }
+        if unit.cut_off && self.kind == TrackKind::Video {
+            return Some("an edit list cuts pictures off");
+        }
         match (unit.pts, unit.dts) {
             (Some(pts), Some(dts)) if forward && pts >= dts => None,
             (Some(_), Some(_)) => Some("its times are out of order"),
@@ -168,7 +171,7 @@ mod tests {
 
     fn unit(pts: i64, dts: i64, key: bool) -> Unit {
         let (packet, time) = (Packet::empty(), Ticks(dts));
-        Unit { track: 0, pts: Some(Ticks(pts)), dts: Some(time), duration: 0, key, packet, time }
+        Unit { track: 0, pts: Some(Ticks(pts)), dts: Some(time), duration: 0, key, cut_off: false, packet, time }
     }
 
     #[test]

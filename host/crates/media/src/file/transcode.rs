@@ -75,8 +75,12 @@ impl Transcoder {
         match &mut self.decoders[unit.track] {
             Some(Decoder::Video(decoder)) => {
                 let mut frames = Vec::new();
+                // As it is: it may say that its picture is not shown, or bring other headers along.
+                let mut packet = unit.packet;
+                packet.set_pts(unit.pts.map(|pts| pts.0));
+                packet.set_dts(unit.dts.map(|dts| dts.0));
                 // A packet that does not decode is left out; the next one may.
-                let _ = decoder.decode(data, unit.pts, unit.dts, &mut |pts, frame| frames.push((pts, frame)));
+                let _ = decoder.decode_packet(&packet, &mut |pts, frame| frames.push((pts, frame)));
                 frames.into_iter().try_for_each(|(pts, frame)| self.encoder.video(pts, frame, chunks))?;
             }
             Some(Decoder::Audio(decoder)) => {

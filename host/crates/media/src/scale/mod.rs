@@ -2,7 +2,7 @@
 
 mod convert;
 
-use ffmpeg_next::{Error, format::Pixel, frame};
+use ffmpeg_next::{Error, ffi, format::Pixel, frame};
 
 use self::convert::{Converter, Plan};
 use crate::frame::{Color, Picture};
@@ -46,9 +46,10 @@ impl Scaler {
             Geometry::Fill { width, height } => (width, height),
         };
         self.first.get_or_insert((width, height));
+        Picture::check_size(width, height).map_err(|_| Error::InvalidData)?;
         // SAFETY: the frame lives. From the bottom up a picture has strides below 0.
         let upright = unsafe { (*source.as_ptr()).linesize }.iter().take(3).all(|stride| *stride > 0);
-        let planar = upright && matches!(source.format(), Pixel::YUV420P | Pixel::YUVJ420P);
+        let planar = matches!(source.format(), Pixel::YUV420P | Pixel::YUVJ420P) && upright && is_whole(&source);
         if planar && even == (width, height) {
             // The last line of an odd side stays where it is, and is not shown.
             source.set_width(width);
@@ -65,6 +66,21 @@ impl Scaler {
         converter.run(&source, &mut target)?;
         Ok(Picture::from_frame(target, color))
     }
+}
+
+/// Whether each plane's last row has all of its stride: one that was cropped may end before. Whoever reads planes takes whole rows.
+fn is_whole(source: &frame::Video) -> bool {
+    (0..source.planes()).all(|plane| {
+        // SAFETY: the frame lives; its buffers are those that its planes are in, of which only the bounds are looked at.
+        let (data, end) = unsafe {
+            let buffer = ffi::av_frame_get_plane_buffer(source.as_ptr().cast_mut(), plane as i32);
+            if buffer.is_null() {
+                return false;
+            }
+            ((*source.as_ptr()).data[plane], (*buffer).data.wrapping_add((*buffer).size))
+        };
+        data.wrapping_add(source.stride(plane) * source.plane_height(plane) as usize) <= end
+    })
 }
 
 /// The middle of a source, with the aspect ratio of the target; sides and offsets are even.

@@ -1,6 +1,6 @@
 //! Times that jump, wrap, lie or lie apart, and tracks that come and go.
 
-use rillbox_media::WRAP;
+use rillbox_media::{Emit, Input, InputConfig, Media, Output, OutputConfig, Tracks, WRAP};
 
 use crate::made::{self, H264, picture, segments, split, stream, tone};
 use crate::played::{Played, play};
@@ -188,5 +188,57 @@ pub fn retime(stream: &mut [u8], pid: u16, mut change: impl FnMut(i64) -> i64) {
         packet[at + 2] = 1 | (time >> 14 & 0xfe) as u8;
         packet[at + 3] = (time >> 7) as u8;
         packet[at + 4] = 1 | (time << 1 & 0xfe) as u8;
+    }
+}
+
+/// Catches frames that are on their way when their track ends: the track that were made of them would never go on, and one of pictures
+/// would keep the clock of the stream.
+#[test]
+fn a_track_that_ended_does_not_come_back_by_what_was_on_its_way() {
+    rillbox_media::init();
+    let (mut input, mut media) = (Input::new(InputConfig::default()), Vec::new());
+    input.push(&segments(2, 10.0).concat(), &mut |item| media.push(item));
+    input.finish(&mut |item| media.push(item));
+    let tracks = media.iter().find_map(|item| if let Media::Tracks(tracks) = item { Some(*tracks) } else { None });
+    let tracks = tracks.expect("the source says what it has");
+    for (left, gone, kept) in
+        [(Tracks { audio: None, ..tracks }, "a", "v"), (Tracks { video: None, ..tracks }, "v", "a")]
+    {
+        let (mut output, mut out) = (Output::new(OutputConfig::default()), Vec::new());
+        for (round, tracks) in [tracks, left].into_iter().enumerate() {
+            output.tracks(tracks, &mut |_| ()).unwrap();
+            out.clear();
+            let mut keep = |emit| {
+                if let Emit::Bytes(bytes) = emit {
+                    out.extend_from_slice(&bytes)
+                }
+            };
+            for item in &media {
+                match item {
+                    Media::Video(frame) => {
+                        let mut frame = frame.clone();
+                        frame.pts.0 += round as i64 * 180_000;
+                        output.video(&frame, &mut keep).unwrap();
+                    }
+                    Media::Audio(frame) => {
+                        let mut frame = frame.clone();
+                        frame.pts.0 += round as i64 * 180_000;
+                        output.audio(&frame, &mut keep).unwrap();
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let left_out = output.out_of_order() + output.unheard();
+        output
+            .finish(&mut |emit| {
+                if let Emit::Bytes(bytes) = emit {
+                    out.extend_from_slice(&bytes)
+                }
+            })
+            .unwrap();
+        assert_eq!(made::probe(&out, gone, "stream=codec_name"), Vec::<String>::new());
+        assert!(made::pts(&out, kept).len() > 40, "{kept}");
+        assert!(left_out >= 40, "{left_out}");
     }
 }
