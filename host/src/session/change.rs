@@ -77,13 +77,12 @@ impl Streams {
             () = end(stream) => return Err(ChangeRejected::Ended),
         };
         let (from, to) = (stream.processor(), offer.role.lease.id());
-        let updated = stream.params.hand_over(offer, &stream.direction).await?;
-        self.hand_over(stream, &to);
-        tracing::info!(from, to, "the stream's processor was changed");
-        stream.meters.tell(Happening::ProcessorChanged { from, to: to.clone() });
-        if let Some(params) = updated {
-            stream.meters.tell(Happening::ParamsUpdated(params));
-        }
+        let changed = || {
+            self.hand_over(stream, &to);
+            tracing::info!(from, to, "the stream's processor was changed");
+            stream.meters.tell(Happening::ProcessorChanged { from: from.clone(), to: to.clone() });
+        };
+        stream.params.hand_over(offer, &stream.direction, changed).await?;
         Ok(to)
     }
 

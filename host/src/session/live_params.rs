@@ -102,12 +102,13 @@ impl LiveParams {
         Ok(propose(&self.current.lock().await.params, given, rules, processor)?.0)
     }
 
-    /// Puts a processor to work in the place of the one that the stream has; gives all params if they are others now.
+    /// Puts a processor to work in the place of the one that the stream has. `changed` is called once it is, before any update.
     pub(super) async fn hand_over(
         &self,
         offer: Offer,
         direction: &Direction,
-    ) -> Result<Option<Map<String, Value>>, ChangeRejected> {
+        changed: impl FnOnce(),
+    ) -> Result<(), ChangeRejected> {
         let Offer { role, rules, given } = offer;
         let mut current = self.current.lock().await;
         let processor = role.lease.id();
@@ -121,7 +122,11 @@ impl LiveParams {
         if before.host() != Ok(host) {
             source.send(Source::Configure(host)).await.map_err(|_| ChangeRejected::Ended)?;
         }
-        Ok((before != current.params).then(|| current.params.all().clone()))
+        changed();
+        if before != current.params {
+            self.meters.tell(Happening::ParamsUpdated(current.params.all().clone()));
+        }
+        Ok(())
     }
 }
 

@@ -102,16 +102,18 @@ impl Pipeline {
         let mut stages = JoinSet::new();
         let span = Span::current();
         stages.spawn(async { Ok(director.run().await?) }.instrument(span.clone()));
-        let decoder = Decoder {
-            input: Input::new(config.input),
+        let outlets = Outlets {
             video,
             audio,
             items,
             pace: Pace::default(),
             strain: config.live.then(|| Strain::new(Instant::now())),
+            effort: Effort::default(),
             refused: None,
+            wanted: true,
             meters: meters.clone(),
         };
+        let decoder = Decoder { input: Input::new(config.input), outlets };
         stages.spawn_blocking({
             let span = span.clone();
             move || {
@@ -135,6 +137,11 @@ impl Pipeline {
 /// The stage that owns the decoders.
 struct Decoder {
     input: Input,
+    outlets: Outlets,
+}
+
+/// Where decoded media go: each frame as soon as there is one, since a few bytes may be very many.
+struct Outlets {
     /// To the processor, or by it.
     video: mpsc::Sender<Timed<VideoFrame>>,
     audio: mpsc::Sender<Timed<AudioFrame>>,
@@ -143,41 +150,49 @@ struct Decoder {
     pace: Pace,
     /// Of live streams: files wait.
     strain: Option<Strain>,
+    /// What decoding is to be done with.
+    effort: Effort,
     /// When it was last said that pictures are too large.
     refused: Option<Instant>,
+    /// Whether somebody still takes frames.
+    wanted: bool,
     meters: Arc<Meters>,
 }
 
 impl Decoder {
     fn run(mut self, mut bytes: mpsc::Receiver<Source>) {
-        let mut media = Vec::new();
+        let Self { input, outlets } = &mut self;
         let mut arrived = Instant::now();
-        while let Some(source) = bytes.blocking_recv() {
+        while outlets.wanted
+            && let Some(source) = bytes.blocking_recv()
+        {
             match source {
                 Source::Bytes(bytes, at) => {
                     arrived = at;
-                    self.input.push(&bytes, &mut |item| media.push(item));
+                    input.push(&bytes, &mut |media| outlets.hand_on(media, arrived));
                 }
-                Source::EndOfSegment => self.input.end_segment(&mut |item| media.push(item)),
+                Source::EndOfSegment => input.end_segment(&mut |media| outlets.hand_on(media, arrived)),
                 Source::Configure(params) => {
-                    self.input.configure(params.geometry, params.max_framerate);
-                    if self.items.blocking_send(Item::ShowLoading(params.show_loading)).is_err() {
-                        return;
-                    }
+                    input.configure(params.geometry, params.max_framerate);
+                    outlets.wanted &= outlets.items.blocking_send(Item::ShowLoading(params.show_loading)).is_ok();
                 }
             }
-            if !self.hand_on(&mut media, arrived) {
-                return;
-            }
+            input.set_effort(outlets.effort);
+            outlets.meters.input(input.stats());
         }
-        self.input.finish(&mut |item| media.push(item));
-        self.hand_on(&mut media, arrived);
+        input.finish(&mut |media| outlets.hand_on(media, arrived));
+        outlets.meters.input(input.stats());
+    }
+}
+
+impl Outlets {
+    fn hand_on(&mut self, media: Media, arrived: Instant) {
+        self.wanted = self.wanted && self.send(media, arrived);
     }
 
-    /// Whether somebody still wants frames.
-    fn hand_on(&mut self, media: &mut Vec<Media>, arrived: Instant) -> bool {
-        self.meters.input(self.input.stats());
-        media.drain(..).all(|item| match item {
+    /// Whether somebody takes it.
+    fn send(&mut self, media: Media, arrived: Instant) -> bool {
+        match media {
             Media::Tracks(tracks) => self.items.blocking_send(Item::Tracks(tracks)).is_ok(),
             Media::Video(frame) => {
                 self.meters.arrived();
@@ -187,7 +202,7 @@ impl Decoder {
                 if let Some(strain) = &mut self.strain {
                     let effort = strain.note(due.elapsed(), Instant::now());
                     self.meters.frames_unfiltered.add(u64::from(effort == Effort::Reduced));
-                    self.input.set_effort(effort);
+                    self.effort = effort;
                 }
                 self.video.blocking_send(Timed { frame, arrived, due }).is_ok()
             }
@@ -201,11 +216,9 @@ impl Decoder {
                 self.meters.online();
                 self.audio.blocking_send(Timed { frame, arrived, due: arrived }).is_ok()
             }
-        })
+        }
     }
-}
 
-impl Decoder {
     /// Says that pictures are left out. A source whose size changes all the time is not repeated with each change.
     fn too_large(&mut self, width: u32, height: u32, max_pixels: u64) {
         if self.refused.is_none_or(|last| last.elapsed() > REFUSAL_INTERVAL) {

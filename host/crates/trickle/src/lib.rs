@@ -11,6 +11,9 @@
 //! * A publisher's numbers never move backwards, except when it resets or restarts more than a window behind.
 //! * A segment whose publisher vanished ends after a grace time instead of never. One that comes back in time may go on, or say the
 //!   segment again from its start: readers have it once.
+//! * A publisher says a segment whose connection broke again from its start, as long as it is the newest and all of it is held,
+//!   although some of it may have arrived: go-livepeer's server appends, so that its readers may have the beginning twice; given up,
+//!   they would lack all that was still to come.
 
 mod backoff;
 mod changes;

@@ -8,9 +8,6 @@ use std::time::Duration;
 
 use rillbox_media::{AudioFrame, TICKS_PER_SECOND, Ticks};
 
-/// What a picture covers at most: times may jump.
-const LONGEST: Duration = Duration::from_secs(1);
-
 /// What one instance owes. The tracks may be far apart in time, so each pays by its own.
 #[derive(Debug, Default)]
 pub(super) struct Debt {
@@ -26,11 +23,11 @@ impl Debt {
         self.audio = self.audio.saturating_add(ran);
     }
 
-    /// Whether this picture, the next of its track, passes through.
+    /// Whether this picture, the next of its track, passes through. It covers a second at most: times may jump.
     pub fn covers_picture(&mut self, pts: Ticks) -> bool {
         let interval = self.last_picture.map_or(0, |last| (pts - last).clamp(0, TICKS_PER_SECOND));
         self.last_picture = Some(pts);
-        pay(&mut self.video, seconds(interval, TICKS_PER_SECOND).min(LONGEST))
+        pay(&mut self.video, seconds(interval, TICKS_PER_SECOND))
     }
 
     /// Whether this run of samples passes through.

@@ -106,7 +106,8 @@ pub async fn run(stream: Arc<Stream>, client: Client, pipeline: Pipeline, taps: 
     meters.end(ending.phase, ending.reason);
 }
 
-/// Waits until everything has ended, or the time to drain is over. The first end is the reason, and ends the input.
+/// Waits until everything has ended, or the time to drain is over. The first end ends the input, and is the reason unless a stage
+/// broke.
 async fn supervise(
     ends: &mut JoinSet<Ending>,
     stages: &mut JoinSet<Result<(), PipelineError>>,
@@ -119,18 +120,21 @@ async fn supervise(
     let deadline = sleep(Duration::MAX);
     tokio::pin!(deadline);
     loop {
-        let end = tokio::select! {
-            Some(end) = ends.join_next() => Some(end.unwrap_or_else(|error| Ending::failed(error.to_string()))),
-            Some(stage) = stages.join_next() => stage_ending(stage),
+        let (end, is_stage) = tokio::select! {
+            Some(end) = ends.join_next() => (Some(end.unwrap_or_else(|error| Ending::failed(error.to_string()))), false),
+            Some(stage) = stages.join_next() => (stage_ending(stage), true),
             () = &mut deadline => return cut_off(ending),
         };
-        if let Some(end) = end
-            && ending.is_none()
-        {
-            ending = Some(end);
-            input.cancel();
-            meters.enter(Phase::Draining);
-            deadline.as_mut().reset(Instant::now() + drain);
+        match (&ending, end) {
+            (None, Some(end)) => {
+                ending = Some(end);
+                input.cancel();
+                meters.enter(Phase::Draining);
+                deadline.as_mut().reset(Instant::now() + drain);
+            }
+            // A stage that broke takes its neighbours along, who may be heard of first.
+            (Some(first), Some(end)) if is_stage && first.phase == Phase::Ended => ending = Some(end),
+            _ => {}
         }
         if ends.is_empty() && stages.is_empty() {
             return ending.unwrap_or_else(|| Ending::ended("the input ended"));

@@ -16,6 +16,9 @@ use crate::session::pipeline::Source;
 /// A segment that is silent for this long is left when the next one is there.
 const STALL: Duration = Duration::from_secs(2);
 
+/// A request that was held for longer before it failed was held by a server that was well.
+const HELD: Duration = Duration::from_secs(10);
+
 /// Segments in a row that may be empty or break off before the next is asked for with a pause.
 const POOR: u32 = 5;
 
@@ -81,6 +84,7 @@ impl Subscription {
     }
 
     async fn step(&mut self) -> ControlFlow<Ending> {
+        let asked = Instant::now();
         match timeout_at(self.heard + self.silence, self.subscriber.next()).await {
             Ok(Ok(segment)) => {
                 self.begun = true;
@@ -92,9 +96,16 @@ impl Subscription {
                 }
             }
             Ok(Err(error)) => {
+                let was_held = asked.elapsed() > HELD;
+                if was_held {
+                    self.failing = None;
+                }
                 self.failed(&error)?;
                 self.backoff.pause().await;
-                self.heard = Instant::now();
+                // A server that said nothing for so long before was as silent as one that holds.
+                if !was_held {
+                    self.heard = Instant::now();
+                }
             }
             Err(_elapsed) => return ControlFlow::Break(self.silent()),
         }

@@ -4,6 +4,7 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
@@ -63,6 +64,10 @@ impl fmt::Debug for Guard {
         f.debug_struct("Guard").finish_non_exhaustive()
     }
 }
+
+/// After so long without a byte the system asks whether the server is still there, and then so often.
+const SILENT: Duration = Duration::from_secs(15);
+const PROBE: Duration = Duration::from_secs(5);
 
 /// How connections are made.
 pub(super) struct Connector {
@@ -124,6 +129,13 @@ impl Connection {
     }
 }
 
+/// A server that is gone without a word is noticed, although a segment may be silent for as long as it likes.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(SILENT).with_interval(PROBE);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
 async fn first(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ConnectError> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for (tried, address) in addresses.iter().enumerate() {
@@ -132,7 +144,7 @@ async fn first(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream,
         let share = deadline.saturating_duration_since(now) / left;
         match timeout_at(now + share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                stream.set_nodelay(true).map_err(ConnectError::Connect)?;
+                prepare(&stream).map_err(ConnectError::Connect)?;
                 return Ok(stream);
             }
             Ok(Err(error)) => last = error,

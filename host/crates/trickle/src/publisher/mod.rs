@@ -64,6 +64,9 @@ impl Default for PublisherConfig {
     }
 }
 
+/// Longest that a publisher that closes waits for its channel to be deleted.
+const DELETE_LIMIT: Duration = Duration::from_secs(2);
+
 /// Why publishing is over. Trouble that may pass is no error: it is retried and counted, see [`Publisher::stats`] and
 /// [`Publisher::failing_since`].
 #[derive(Debug, thiserror::Error)]
@@ -255,7 +258,7 @@ impl Publisher {
     /// # Errors
     /// The channel is over, or the server did not answer.
     pub async fn finish(mut self) -> Result<PublisherStats, PublishError> {
-        self.settle().await?;
+        self.settle(std::future::pending()).await?;
         Ok(self.stats())
     }
 
@@ -265,19 +268,28 @@ impl Publisher {
     /// # Errors
     /// Segments stayed unanswered, or the server did not delete the channel; it was tried in any case.
     pub async fn close(&mut self) -> Result<(), PublishError> {
-        let settled = self.settle().await;
+        self.close_before(std::future::pending()).await
+    }
+
+    /// Does what [`Publisher::close`] does, but waits for no more answers once `hurry` is over.
+    ///
+    /// # Errors
+    /// Those of [`Publisher::close`].
+    pub async fn close_before(&mut self, hurry: impl Future<Output = ()>) -> Result<(), PublishError> {
+        let settled = self.settle(hurry).await;
         if matches!(settled, Err(PublishError::Closed | PublishError::NotFound)) {
             return Ok(());
         }
         sleep(self.config.linger).await;
-        match control::delete(&self.client, &self.url).await {
+        let deleted = timeout(DELETE_LIMIT, control::delete(&self.client, &self.url)).await;
+        match deleted.unwrap_or(Err(ControlError::Timeout)) {
             // What is not there cannot be deleted, which servers answer with 400.
             Ok(()) | Err(ControlError::NotFound | ControlError::Status(http::StatusCode::BAD_REQUEST)) => settled,
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn settle(&mut self) -> Result<(), PublishError> {
+    async fn settle(&mut self, hurry: impl Future<Output = ()>) -> Result<(), PublishError> {
         // Nobody has seen a byte of these, so they need no end.
         let untouched = self.open.take_if(|open| open.outbox.is_untouched());
         for segment in self.ahead.take().into_iter().chain(untouched) {
@@ -287,7 +299,10 @@ impl Publisher {
             open.outbox.finish();
         }
         let answered = async { while self.tasks.join_next().await.is_some() {} };
-        let in_time = timeout(self.config.finish_timeout, answered).await.is_ok();
+        let in_time = tokio::select! {
+            answered = timeout(self.config.finish_timeout, answered) => answered.is_ok(),
+            () = hurry => false,
+        };
         self.tasks.abort_all();
         self.health.check()?;
         if in_time { Ok(()) } else { Err(PublishError::Unanswered) }

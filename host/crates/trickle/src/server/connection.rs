@@ -32,7 +32,7 @@ pub(crate) async fn serve(stream: TcpStream, service: Arc<Service>, stop: Cancel
     if let Err(error) = prepare(&stream) {
         tracing::debug!(%error, "a connection goes without its options");
     }
-    let io = TokioIo::new(StallGuard::new(stream, service.write_stall()));
+    let io = TokioIo::new(StallGuard::new(stream, service.write_stall));
     let handler = service_fn(move |request: Request<Incoming>| {
         let service = service.clone();
         // Pinned: a connection that is to hand its socket back must be movable.

@@ -65,6 +65,15 @@ impl Budget {
     }
 }
 
+/// A place among a segment's bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Of a chunk that is there, or the next to come.
+    chunk: usize,
+    /// Less than the chunk's length.
+    offset: usize,
+}
+
 /// A handle to one segment's bytes; clones share them, and the last one frees them.
 #[derive(Clone)]
 pub(crate) struct Log {
@@ -122,30 +131,29 @@ impl Log {
         self.state.borrow().chunks.is_empty()
     }
 
-    /// How many of these bytes are those that the segment has from `at` on, and whether it has none after them.
-    pub(crate) fn agrees(&self, at: usize, bytes: &[u8]) -> (usize, bool) {
-        let (mut skipped, mut agreed) = (at, 0);
-        for chunk in &self.state.borrow().chunks {
-            let Some(rest) = chunk.get(skipped..) else {
-                skipped -= chunk.len();
-                continue;
-            };
-            skipped = 0;
+    /// How many of these bytes are those that the segment has from `at` on, where it is then, and whether it has none after them.
+    pub(crate) fn agrees(&self, mut at: Place, bytes: &[u8]) -> (usize, Place, bool) {
+        let (state, mut agreed) = (self.state.borrow(), 0);
+        while let Some(chunk) = state.chunks.get(at.chunk) {
+            let rest = &chunk[at.offset..];
             let same = rest.iter().zip(&bytes[agreed..]).take_while(|(own, other)| own == other).count();
             agreed += same;
             if same < rest.len() {
-                return (agreed, false);
+                at.offset += same;
+                return (agreed, at, false);
             }
+            at = Place { chunk: at.chunk + 1, offset: 0 };
         }
-        (agreed, true)
+        (agreed, at, true)
     }
 
-    /// A copy of the first bytes.
-    pub(crate) fn first(&self, count: usize) -> BytesMut {
-        let mut bytes = BytesMut::with_capacity(count);
-        for chunk in &self.state.borrow().chunks {
-            let missing = count - bytes.len();
-            bytes.extend_from_slice(&chunk[..missing.min(chunk.len())]);
+    /// A copy of the bytes before a place.
+    pub(crate) fn before(&self, place: Place) -> BytesMut {
+        let state = self.state.borrow();
+        let mut bytes = BytesMut::new();
+        state.chunks[..place.chunk].iter().for_each(|chunk| bytes.extend_from_slice(chunk));
+        if let Some(chunk) = state.chunks.get(place.chunk) {
+            bytes.extend_from_slice(&chunk[..place.offset]);
         }
         bytes
     }

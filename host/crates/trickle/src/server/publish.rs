@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     channels::Channel,
-    log::{End, Full, Log},
+    log::{End, Full, Log, Place},
     reaper::Reaper,
     reply::{self, Reply, ReplyExt},
     window::{Claim, Write, WriteIndex, Wrote},
@@ -42,7 +42,7 @@ pub(crate) async fn segment(
         Write::Exhausted => return reply::invalid_index().closing(),
     };
     let (seq, log) = (claim.seq.get(), claim.log.clone());
-    let repeats = (!log.is_empty()).then_some(0);
+    let repeats = (!log.is_empty()).then(Place::default);
     let publication =
         Publication { channel, claim: Some(claim), wrote: Wrote::Nothing, repeats, reaper, grace: limits.grace };
     match receive(publication, &log, body, limits.body_idle).await {
@@ -124,8 +124,8 @@ struct Publication<'a> {
     channel: Arc<Channel>,
     claim: Option<Claim>,
     wrote: Wrote,
-    /// How many bytes that the segment had already were sent again, while there were no others.
-    repeats: Option<usize>,
+    /// How far the segment's own bytes were sent again, while there were no others.
+    repeats: Option<Place>,
     reaper: &'a Reaper,
     grace: Duration,
 }
@@ -158,11 +158,11 @@ impl Publication<'_> {
 
 /// What of a chunk is new. A publisher whose connection broke sends its segment once more from the start, or goes on where it was:
 /// readers are not to have twice what they have.
-fn unrepeated(repeats: &mut Option<usize>, log: &Log, chunk: Bytes) -> Option<Bytes> {
+fn unrepeated(repeats: &mut Option<Place>, log: &Log, chunk: Bytes) -> Option<Bytes> {
     let Some(at) = *repeats else { return Some(chunk) };
-    let (agreed, whole) = log.agrees(at, &chunk);
+    let (agreed, next, whole) = log.agrees(at, &chunk);
     if agreed == chunk.len() {
-        *repeats = Some(at + agreed);
+        *repeats = Some(next);
         return None;
     }
     *repeats = None;
@@ -170,7 +170,7 @@ fn unrepeated(repeats: &mut Option<usize>, log: &Log, chunk: Bytes) -> Option<By
         return Some(chunk.slice(agreed..));
     }
     // It goes on, with bytes like those that the segment begins with.
-    let mut all = log.first(at);
+    let mut all = log.before(at);
     all.extend_from_slice(&chunk);
     Some(all.freeze())
 }

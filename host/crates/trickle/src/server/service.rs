@@ -29,10 +29,6 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn write_stall(&self) -> Duration {
-        self.write_stall
-    }
-
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Reply {
         let (head, body) = request.into_parts();
         if self.is_local && is_from_elsewhere(&head.headers) {

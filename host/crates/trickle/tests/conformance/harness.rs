@@ -65,7 +65,8 @@ impl TestServer {
 
     /// Publishes a whole segment.
     pub async fn post(&self, path: &str, body: &str) -> Reply {
-        self.ask(&format!("POST {path} HTTP/1.1\r\nHost: t\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await
+        self.ask(&format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+            .await
     }
 
     pub async fn get(&self, path: &str) -> Reply {
@@ -90,11 +91,11 @@ impl TestServer {
     }
 
     pub async fn delete(&self, path: &str) -> Reply {
-        self.ask(&format!("DELETE {path} HTTP/1.1\r\nHost: t\r\n\r\n")).await
+        self.ask(&format!("DELETE {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await
     }
 
     pub async fn create(&self, name: &str, content_type: &str) {
-        let request = format!("POST /{name} HTTP/1.1\r\nHost: t\r\nExpect-Content: {content_type}\r\n\r\n");
+        let request = format!("POST /{name} HTTP/1.1\r\nHost: localhost\r\nExpect-Content: {content_type}\r\n\r\n");
         assert_eq!(self.ask(&request).await.status, 200);
     }
 
@@ -158,12 +159,12 @@ pub fn client() -> Client {
 }
 
 pub fn get(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n")
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
 /// The head of a publisher's request; `extra` is further header lines, each with its end.
 pub fn chunked_post(path: &str, extra: &str) -> String {
-    format!("POST {path} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n{extra}\r\n")
+    format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n{extra}\r\n")
 }
 
 #[derive(Debug)]

@@ -24,7 +24,7 @@ async fn wrong_methods_are_told_the_right_ones() {
     let reply = server.get("/c").await;
     assert_error(&reply, 405, "Method Not Allowed\n");
     assert_eq!(reply.header("allow"), Some("DELETE, POST"));
-    let reply = server.ask("PUT /c/0 HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    let reply = server.ask("PUT /c/0 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(reply.header("allow"), Some("DELETE, GET, HEAD, POST"));
 }
 
@@ -79,14 +79,23 @@ async fn a_bad_request_with_an_endless_body_is_answered_at_once() {
     assert!(wire.closes().await);
 }
 
-/// Catches a page of another site that writes into channels of this machine: browsers send such requests without asking.
+/// Catches a page of another site that writes into channels of this machine: browsers send such requests without asking. Its owner may
+/// have made its name lead here.
 #[tokio::test]
 async fn pages_of_other_sites_are_refused() {
     let server = TestServer::start().await;
-    for (origin, status) in [("https://evil.example", 403), ("null", 403), ("http://t", 200)] {
+    for (host, origin, status) in [
+        ("localhost", "https://evil.example", 403),
+        ("localhost", "null", 403),
+        ("evil.example:3389", "http://evil.example:3389", 403),
+        ("192.0.2.1", "http://192.0.2.1", 403),
+        ("localhost:3389", "http://localhost:3389", 200),
+        ("127.0.0.1:3389", "http://127.0.0.1:3389", 200),
+        ("[::1]", "http://[::1]", 200),
+    ] {
         let request = format!(
-            "POST /c/0 HTTP/1.1\r\nHost: t\r\nOrigin: {origin}\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\nx"
+            "POST /c/0 HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n\r\nx"
         );
-        assert_eq!(server.ask(&request).await.status, status, "{origin}");
+        assert_eq!(server.ask(&request).await.status, status, "{host} {origin}");
     }
 }

@@ -20,7 +20,7 @@ async fn a_segment_is_chunked_and_tells_its_number() {
         assert_eq!(reply.header("content-type"), Some("application/octet-stream"));
     }
     let mut wire = server.wire().await;
-    wire.send("HEAD /c/1 HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    wire.send("HEAD /c/1 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert_eq!(wire.head().await.header("lp-trickle-seq"), Some("1"));
     wire.send(&get("/c/2")).await;
     assert_eq!(wire.reply().await.body, "2");
