@@ -88,6 +88,7 @@ impl Serving {
     /// Opens what the host needs and binds its addresses, without answering yet.
     pub async fn bind(mut config: Config) -> anyhow::Result<Self> {
         let access = config.access.open(config.listen)?;
+        config.trickle.map_or(Ok(()), |address| access.check_trickle(address))?;
         let listener =
             TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
         let server = match config.trickle {

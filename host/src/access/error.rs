@@ -83,4 +83,11 @@ pub enum AccessError {
          --insecure-allow-anyone"
     )]
     Unprotected(SocketAddr),
+    /// The same of the trickle server.
+    #[error(
+        "without tokens trickle channels are served on loopback alone, not on {0}: whoever reached it could read and write every \
+         stream. Start with --tokens, and let nobody reach that address but who may, since trickle asks for none; or say \
+         --insecure-allow-anyone"
+    )]
+    OpenTrickle(SocketAddr),
 }

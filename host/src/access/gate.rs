@@ -75,6 +75,17 @@ impl GateConfig {
 }
 
 impl Opened {
+    /// Refuses an address of the trickle server, which asks for no token, that others reach where nobody thought of others.
+    ///
+    /// # Errors
+    /// [`AccessError::OpenTrickle`].
+    pub fn check_trickle(&self, address: SocketAddr) -> Result<(), AccessError> {
+        match self.gate {
+            Gate::Loopback if !is_loopback(address) => Err(AccessError::OpenTrickle(address)),
+            _ => Ok(()),
+        }
+    }
+
     /// Says what is open that should not be by mistake.
     fn warn(&self, address: SocketAddr) {
         match &self.gate {

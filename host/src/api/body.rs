@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::error::ApiError;
 use super::{Limits, Shared};
-use crate::session::ChannelUrl;
+use crate::session::{ChannelUrl, check_values};
 
 /// Names the stream that a call is for.
 const STREAM_ID: &str = "x-stream-id";
@@ -59,9 +59,10 @@ impl Bodies {
             let Some(data) = frame.data_ref() else { continue };
             length += data.len();
             if let Ok(bytes) = &mut kept {
-                let taken = match length > limit {
-                    true => Err(ApiError::too_large(format!("the body is larger than {limit} bytes"))),
-                    false => bytes.extend(data, &self.budget),
+                let taken = if length > limit {
+                    Err(ApiError::too_large(format!("the body is larger than {limit} bytes")))
+                } else {
+                    bytes.extend(data, &self.budget)
                 };
                 if let Err(refused) = taken {
                     kept = Err(refused);
@@ -137,7 +138,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// A stream to start. Keys that are not known are the gateway's own affair.
+/// A stream to start. Keys that are not known are the gateway's own affair; a URL that is empty is as good as none.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct Start {
     /// Trickle channel of the input, `http` or `https`.
@@ -168,6 +169,7 @@ pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(ApiError::bad_request("the body must be a JSON object"));
     }
+    check_values(bytes).map_err(|error| ApiError::too_large(format!("the body has {error}")))?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();

@@ -11,8 +11,9 @@ use utoipa_axum::routes;
 
 use super::{Shared, scopes};
 
-/// What the page may do: run what is in it, and speak to this host.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'";
+/// What the page may do: run what is in it, and speak to this host. No other page may show it, and have it clicked on unseen.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
+    frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// What the document says of the host as a whole.
 #[derive(OpenApi)]

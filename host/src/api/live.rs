@@ -48,11 +48,11 @@ impl From<LiveVideoToVideo> for Start {
     fn from(live: LiveVideoToVideo) -> Self {
         let some = |text: Option<String>| text.filter(|text| !text.is_empty());
         Self {
-            subscribe_url: some(live.subscribe_url),
-            publish_url: some(live.publish_url),
-            control_url: some(live.control_url),
-            events_url: some(live.events_url),
-            data_url: some(live.data_url),
+            subscribe_url: live.subscribe_url,
+            publish_url: live.publish_url,
+            control_url: live.control_url,
+            events_url: live.events_url,
+            data_url: live.data_url,
             gateway_request_id: some(live.gateway_request_id).or(some(live.stream_id)),
             processor: some(live.model_id),
             params: live.params,

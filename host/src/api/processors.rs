@@ -60,6 +60,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
     request_body(content_type = "application/wasm", description = "A component"),
     responses(
         (status = 201, description = "Taken, now or before", body = Manifest),
+        (status = 400, description = "The query is wrong", body = Problem),
         (status = 409, description = "That version exists with other content", body = Problem),
         (status = 413, description = "The component is too large", body = Problem),
         (status = 422, description = "Refused, and why", body = Problem),
@@ -102,6 +103,10 @@ async fn one(State(streams): App, Named(name): Named) -> Result<Response, ApiErr
     let processor = registry.find(reference)?;
     let turn = SENT.try_acquire().map_err(|_| ApiError::busy("as many components as may be are being sent"))?;
     let bytes = registry.component(&processor).await.map_err(|error| {
+        // It may have been deleted meanwhile.
+        if let Err(unknown) = registry.find(&processor.id()) {
+            return unknown.into();
+        }
         tracing::error!(processor = processor.id(), %error, "a component is not readable");
         ApiError::internal(format!("the component of {} is not readable: {error}", processor.id()))
     })?;

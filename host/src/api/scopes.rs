@@ -66,7 +66,7 @@ fn of_operation(security: &Value) -> Need {
     }
 }
 
-/// Tells in the document what a token is, and how a call without the right one is answered.
+/// Tells in the document what a token is, and how a call without the right one, or with a body that cannot be read, is answered.
 pub fn describe(document: &mut OpenApi) {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
         "On hosts that run with tokens, each call needs one with the scope that is named. Every scope includes `read`.",
@@ -85,9 +85,18 @@ fn describe_answers(item: &mut PathItem) {
         if of_operation(&security) == Need::Nothing {
             continue;
         }
-        for (status, what) in
-            [("401", "There is no token, or none that is known"), ("403", "The token lacks the scope")]
-        {
+        let of_tokens = [
+            ("401", "There is no token, or none that is known"),
+            ("403", "The token lacks the scope, or the call comes from another site's page"),
+        ];
+        let of_bodies = [
+            ("408", "The body took too long"),
+            ("413", "The body is too large"),
+            ("415", "The body is encoded"),
+            ("503", "Too many large bodies are being read; try again"),
+        ];
+        let of_bodies = operation.request_body.is_some().then_some(of_bodies).into_iter().flatten();
+        for (status, what) in of_tokens.into_iter().chain(of_bodies) {
             operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem(what));
         }
     }

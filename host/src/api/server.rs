@@ -1,6 +1,8 @@
 //! The listener: connections, so many at most, none of which may take its time.
 
+use std::collections::HashMap;
 use std::future::poll_fn;
+use std::net::{IpAddr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,9 @@ use crate::access::{Current, TlsConfig};
 
 /// Bytes of a request's head at most; beyond it the answer is 431.
 const MAX_HEAD: usize = 64 << 10;
+
+/// Connections of one address at once, where that is not this machine's own: the rest is for others.
+const FROM_ONE: usize = 64;
 
 /// Pause after a connection could not be accepted, as when there are no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -82,17 +87,21 @@ pub async fn serve(
 ) {
     let surface = Surface { router, tls, limits, stop: stop.clone() };
     let places = Arc::new(Semaphore::new(limits.connections));
-    let mut connections = JoinSet::new();
+    let (mut connections, mut peers) = (JoinSet::new(), Peers::default());
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             // A connection that has ended is forgotten.
             Some(_) = connections.join_next() => {}
-            (stream, place) = accept(&listener, &places) => {
+            (stream, peer, place) = accept(&listener, &places) => {
+                let Some(own) = peers.admit(peer) else {
+                    tracing::debug!(%peer, "more than {FROM_ONE} connections");
+                    continue;
+                };
                 let connection = surface.clone().connection(stream);
                 connections.spawn(async move {
                     connection.await;
-                    drop(place);
+                    drop((place, own));
                 });
             }
         }
@@ -102,17 +111,39 @@ pub async fn serve(
 }
 
 /// The next connection, once there is a place for it.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, IpAddr, Option<OwnedSemaphorePermit>) {
     // Nobody closes the semaphore.
     let place = places.clone().acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, peer)) => return (stream, peer.ip().to_canonical(), place),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Who is connected, and how often.
+#[derive(Default)]
+struct Peers(HashMap<IpAddr, Arc<Semaphore>>);
+
+impl Peers {
+    /// A place for one more connection of this address, if it may have one.
+    fn admit(&mut self, peer: IpAddr) -> Option<OwnedSemaphorePermit> {
+        self.0.retain(|_, free| Arc::strong_count(free) > 1);
+        let most = if peer.is_loopback() { Semaphore::MAX_PERMITS } else { FROM_ONE };
+        let free = self.0.entry(network(peer)).or_insert_with(|| Arc::new(Semaphore::new(most)));
+        free.clone().try_acquire_owned().ok()
+    }
+}
+
+/// What belongs to one user: an IPv4 address, or 64 bits of IPv6 (RFC 6177).
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -345,5 +376,21 @@ mod tests {
         served.go.notify_one();
         assert!(rest(asked).await.starts_with("HTTP/1.1 200"));
         timeout(PATIENCE, served.task).await.expect("the server ends").unwrap();
+    }
+
+    /// Catches one address that takes all connections, and one that is forgotten while it has some.
+    #[test]
+    fn one_address_does_not_have_all_connections() {
+        let mut peers = Peers::default();
+        let [one, other] = ["192.0.2.1", "2001:db8::1"].map(|address| address.parse().unwrap());
+        let mut held: Vec<_> = (0..FROM_ONE).map(|_| peers.admit(one).unwrap()).collect();
+        assert!(peers.admit(one).is_none());
+        let neighbour = peers.admit(other).unwrap();
+        held.pop();
+        assert!(peers.admit(one).is_some(), "it has left a place");
+        drop((held, neighbour));
+        let own = "127.0.0.1".parse().unwrap();
+        assert!((0..=FROM_ONE).map(|_| peers.admit(own)).all(|place| place.is_some()), "this machine's own");
+        assert_eq!(network("2001:db8::2".parse().unwrap()), network(other));
     }
 }

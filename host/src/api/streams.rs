@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -53,6 +53,12 @@ impl Done {
     fn json(message: &str, id: Option<&str>) -> Json<Self> {
         Json(Self { status: "success", message: message.to_owned(), stream_id: id.map(str::to_owned) })
     }
+}
+
+/// What may name a stream to stop.
+#[derive(Deserialize)]
+struct StreamNamed {
+    gateway_request_id: Option<String>,
 }
 
 /// Streams, oldest first.
@@ -121,16 +127,16 @@ async fn create(streams: App, headers: HeaderMap, body: Body) -> Result<Json<Sta
 
 /// Starts what a body asks for.
 pub async fn start_stream(streams: &Streams, headers: &HeaderMap, start: Start) -> Result<Arc<Stream>, ApiError> {
-    let subscribe = start.subscribe_url.as_deref().ok_or_else(|| ApiError::bad_request("subscribe_url is missing"))?;
+    let subscribe = channel("subscribe_url", start.subscribe_url)?;
     let request = StartRequest {
         id: body::header_id(headers)?.or(start.gateway_request_id),
         processor: start.processor,
         params: start.params,
-        subscribe: body::url("subscribe_url", subscribe)?,
-        publish: optional("publish_url", start.publish_url.as_deref())?,
-        control: optional("control_url", start.control_url.as_deref())?,
-        events: optional("events_url", start.events_url.as_deref())?,
-        data: optional("data_url", start.data_url.as_deref())?,
+        subscribe: subscribe.ok_or_else(|| ApiError::bad_request("subscribe_url is missing"))?,
+        publish: channel("publish_url", start.publish_url)?,
+        control: channel("control_url", start.control_url)?,
+        events: channel("events_url", start.events_url)?,
+        data: channel("data_url", start.data_url)?,
     };
     check_distinct(&request)?;
     let stream = streams.start(request).await?;
@@ -223,8 +229,8 @@ async fn stop(State(streams): App, headers: HeaderMap, body: Result<Body, ApiErr
         // It may have named one.
         (None, Err(error)) => return Err(error),
         (None, Ok(Payload(bytes))) => {
-            let value: Option<Value> = serde_json::from_slice(&bytes).ok();
-            value.and_then(|value| value.get("gateway_request_id")?.as_str().map(str::to_owned))
+            let named: Option<StreamNamed> = body::json(&bytes).ok();
+            named.and_then(|named| named.gateway_request_id)
         }
     };
     match id.map_or_else(|| streams.only_id(), Ok) {
@@ -273,8 +279,9 @@ async fn one(State(streams): App, Named(id): Named) -> Result<Json<Status>, ApiE
     Ok(Json(Status::of(&*streams.get(&id)?).await))
 }
 
-fn optional(field: &str, text: Option<&str>) -> Result<Option<ChannelUrl>, ApiError> {
-    text.map(|text| body::url(field, text)).transpose()
+/// A channel that is named in a field.
+fn channel(field: &str, url: Option<String>) -> Result<Option<ChannelUrl>, ApiError> {
+    url.filter(|url| !url.is_empty()).map(|url| body::url(field, &url)).transpose()
 }
 
 /// A stream that wrote where it reads would follow itself.

@@ -140,8 +140,8 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        tracing::info!("stopping");
         cancelled.cancel();
+        tracing::info!("stopping");
     });
     Ok(stop)
 }

@@ -21,6 +21,9 @@ const PATTERN_CACHE: usize = 256 << 10;
 /// Bytes that a value counts besides its text.
 const VALUE: usize = 8;
 
+/// Parts of a schema times values that are checked against it for which it is said what is wrong: there may be as many errors.
+const MAX_EXPLAINED: usize = 1 << 18;
+
 /// Params of the host itself, taken out before a processor sees any.
 pub const HOST_KEYS: [&str; 6] =
     ["width", "height", "max_framerate", "detect_out_resolution", "show_loading", "load_model"];
@@ -41,8 +44,7 @@ pub struct ParamsSchema {
     validator: Validator,
     /// Keys that params may have; any, where the schema says so.
     known: Option<Vec<String>>,
-    /// Bytes of params at most.
-    most: usize,
+    parts: usize,
 }
 
 impl ParamsSchema {
@@ -69,7 +71,7 @@ impl ParamsSchema {
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE).dfa_size_limit(PATTERN_CACHE))
             .build(schema)
             .map_err(|error| format!("the params schema does not hold: {error}"))?;
-        Ok(Self { validator, known: (!open).then_some(keys), most: MAX_PARAMS.min(MAX_WORK / parts.max(1)) })
+        Ok(Self { validator, known: (!open).then_some(keys), parts: parts.max(1) })
     }
 
     /// Checks whole params, after a merge.
@@ -82,15 +84,23 @@ impl ParamsSchema {
             return Err(ParamsError { pointer: format!("/{}", escape(key)), message });
         }
         let size: usize = params.iter().map(|(key, value)| key.len() + size(value)).sum();
-        if size > self.most {
-            let message = format!("{size} bytes of params are more than the {} that there may be", self.most);
+        let most = MAX_PARAMS.min(MAX_WORK / self.parts);
+        if size > most {
+            let message = format!("{size} bytes of params are more than the {most} that there may be");
             return Err(ParamsError { pointer: String::new(), message });
         }
         let params = Value::Object(params.clone());
-        match self.validator.iter_errors(&params).next() {
-            None => Ok(()),
-            Some(error) => Err(ParamsError { pointer: error.instance_path().to_string(), message: error.to_string() }),
+        if self.validator.is_valid(&params) {
+            return Ok(());
         }
+        let first = match values(&params).saturating_mul(self.parts) {
+            0..=MAX_EXPLAINED => self.validator.validate(&params).err(),
+            _ => None,
+        };
+        Err(match first {
+            Some(error) => ParamsError { pointer: error.instance_path().to_string(), message: error.to_string() },
+            None => ParamsError { pointer: String::new(), message: "they do not fit the schema".to_owned() },
+        })
     }
 }
 
@@ -108,6 +118,14 @@ fn size(value: &Value) -> usize {
             Value::Object(members) => members.iter().map(|(key, value)| key.len() + size(value)).sum(),
             _ => 0,
         }
+}
+
+fn values(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(members) => members.iter().map(values).sum(),
+        Value::Object(members) => members.values().map(values).sum(),
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -168,5 +186,17 @@ mod tests {
         assert!(schema.check(json!({ "a": "x".repeat(1_000) }).as_object().unwrap()).is_ok());
         let error = schema.check(json!({ "a": "x".repeat(1_000_000) }).as_object().unwrap()).unwrap_err();
         assert!(error.message.contains("bytes"), "{error}");
+    }
+
+    /// Catches an error for each name that is missing in each of many objects, which is memory without end.
+    #[test]
+    fn params_that_are_wrong_in_many_places_are_refused_all_the_same() {
+        let names: Vec<String> = (0..2_000).map(|name| name.to_string()).collect();
+        let schema = json!({ "properties": { "a": { "items": { "required": names } } } });
+        let schema = ParamsSchema::compile(&schema).unwrap();
+        let check = |count| schema.check(json!({ "a": vec![json!({}); count] }).as_object().unwrap()).unwrap_err();
+        assert!(check(1).message.contains("required"), "{}", check(1));
+        assert!(check(2_000).message.contains("fit the schema"), "{}", check(2_000));
+        assert!(check(20_000).message.contains("bytes"), "{}", check(20_000));
     }
 }

@@ -11,7 +11,7 @@ pub const MAX_SCHEMA: usize = 64 << 10;
 /// Deepest nesting of a schema, and of what it refers to within it.
 const MAX_DEPTH: usize = 32;
 
-/// Objects that a schema may consist of, each counted as often as it is referred to.
+/// Objects and members of lists that a schema may consist of, each counted as often as it is referred to.
 const MAX_PARTS: usize = 4096;
 
 /// Patterns that a schema may have, each counted as often as it is referred to.
@@ -19,6 +19,9 @@ const MAX_PATTERNS: usize = 16;
 
 /// Parts that a pattern counts as: it may look at each byte that often.
 const PATTERN: usize = 2000;
+
+/// Keywords that ask once more what the parts beside them have asked: each within another multiplies the work.
+const REPEATING: [&str; 2] = ["unevaluatedProperties", "unevaluatedItems"];
 
 /// Keywords that refer, besides `$ref`. Their targets depend on how they were come to.
 const DYNAMIC: [&str; 2] = ["$dynamicRef", "$recursiveRef"];
@@ -38,6 +41,7 @@ pub fn measure(schema: &Value) -> Result<usize, String> {
 struct Extent {
     parts: usize,
     patterns: usize,
+    repeating: usize,
     depth: usize,
 }
 
@@ -58,6 +62,7 @@ impl<'a> Survey<'a> {
                 whole.parts = 1;
                 for (key, value) in members {
                     whole.patterns += patterns(key, value);
+                    whole.repeating += usize::from(REPEATING.contains(&key.as_str()));
                     if let Some(target) = reference(key, value, depth)? {
                         let extent = self.target(target)?;
                         include(&mut whole, extent)?;
@@ -67,6 +72,7 @@ impl<'a> Survey<'a> {
                 }
             }
             Value::Array(values) => {
+                whole.parts = values.len();
                 for value in values {
                     let extent = self.of(value, depth + 1)?;
                     include(&mut whole, extent)?;
@@ -97,12 +103,19 @@ impl<'a> Survey<'a> {
 fn include(whole: &mut Extent, member: Extent) -> Result<(), String> {
     whole.parts += member.parts;
     whole.patterns += member.patterns;
+    whole.repeating += member.repeating;
     whole.depth = whole.depth.max(member.depth + 1);
     if whole.parts > MAX_PARTS {
         return Err(format!("the params schema has more than {MAX_PARTS} parts, with all that it refers to"));
     }
     if whole.patterns > MAX_PATTERNS {
         return Err(format!("the params schema has more than {MAX_PATTERNS} patterns, with all that it refers to"));
+    }
+    if whole.repeating > 1 {
+        return Err(format!(
+            "the params schema has {} more than once, with all that it refers to",
+            REPEATING.join(" or ")
+        ));
     }
     if whole.depth > MAX_DEPTH {
         return Err(format!("the params schema is nested deeper than {MAX_DEPTH}, with what it refers to"));
@@ -119,11 +132,18 @@ fn patterns(key: &str, value: &Value) -> usize {
     }
 }
 
+/// Whether a reference may lead to different places, depending on who reads it.
+fn is_ambiguous(target: &str) -> bool {
+    let escapes = target.split('~').skip(1);
+    target.contains('%') || escapes.into_iter().any(|rest| !rest.starts_with(['0', '1']))
+}
+
 /// What a member of a schema refers to, if it does so.
 fn reference<'a>(key: &str, value: &'a Value, depth: usize) -> Result<Option<&'a str>, String> {
     let refused = |why: &str| Err(format!("the params schema has a `{key}` to {value}; {why}"));
     match (key, value) {
         // A member of this name that is no text is a param's.
+        ("$ref", Value::String(target)) if is_ambiguous(target) => refused("only `~0` and `~1` stand for something"),
         ("$ref", Value::String(target)) if target.starts_with('#') => Ok(Some(target)),
         ("$ref", _) => refused("only `#/…` is allowed"),
         (key, Value::String(_)) if DYNAMIC.contains(&key) => refused("only `$ref` is allowed"),
@@ -165,6 +185,8 @@ mod tests {
             (json!({ "properties": { "a": { "$ref": "file:///etc/passwd" } } }), "$ref"),
             (json!({ "properties": { "a": { "$ref": "other.json#/a" } } }), "$ref"),
             (json!({ "properties": { "a": { "$ref": "#/$defs/none" } } }), "not in it"),
+            (json!({ "properties": { "a": { "$ref": "#/$defs/%61" } }, "$defs": { "a": {}, "%61": {} } }), "~0"),
+            (json!({ "properties": { "a": { "$ref": "#/$defs/~~1" } }, "$defs": { "~~1": {}, "~/": {} } }), "~0"),
             (json!({ "properties": { "a": { "$ref": "#name" }, "b": { "$anchor": "name" } } }), "not in it"),
             (json!({ "properties": { "a": { "$dynamicRef": "#a" } } }), "$dynamicRef"),
             (json!({ "properties": { "a": { "$id": "http://localhost/" } } }), "$id"),
@@ -196,6 +218,8 @@ mod tests {
             chain["$defs"][level.to_string()] = json!({ "$ref": format!("#/$defs/{}", level + 1) });
         }
         assert!(measure(&chain).unwrap_err().contains("deep"));
+        let repeating = json!({ "if": { "unevaluatedProperties": {} }, "unevaluatedProperties": {} });
+        assert!(measure(&repeating).unwrap_err().contains("more than once"));
         let deep = (0..100).fold(json!({}), |inner, _| json!({ "not": inner }));
         assert!(measure(&deep).unwrap_err().contains("deep"));
     }

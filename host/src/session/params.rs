@@ -12,6 +12,9 @@ const MAX_SIDE: u64 = 8192;
 /// Fastest output that may be asked for, in frames a second.
 const MAX_FRAMERATE: u64 = 60;
 
+/// Longest text that stands for a number, in bytes: it is kept as it is.
+const MAX_NUMBER: usize = 20;
+
 /// Why params were not taken; nothing has changed.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ParamsRejected {
@@ -138,7 +141,7 @@ impl Params {
     fn number(&self, key: &str, least: u64, most: u64) -> Result<Option<u64>, ParamsError> {
         let number = match self.all.get(key) {
             None | Some(Value::Null) => return Ok(None),
-            Some(Value::String(text)) => text.trim().parse().ok(),
+            Some(Value::String(text)) if text.len() <= MAX_NUMBER => text.trim().parse().ok(),
             Some(value) => value.as_u64(),
         };
         match number {
@@ -167,7 +170,8 @@ mod tests {
         assert_eq!(host(json!({ "width": 512, "height": "512" })).unwrap().geometry, square);
         assert_eq!(host(json!({ "width": 512 })).unwrap_err().pointer, "/height");
         assert_eq!(host(json!({ "width": 511, "height": 512 })).unwrap_err().message, "must be even");
-        for bad in [json!(0), json!(-2), json!(1.5), json!("x"), json!([]), json!(1e30)] {
+        let long = json!(format!("{}2", " ".repeat(100)));
+        for bad in [json!(0), json!(-2), json!(1.5), json!("x"), json!([]), json!(1e30), long] {
             assert_eq!(host(json!({ "width": bad, "height": 2 })).unwrap_err().pointer, "/width");
         }
     }

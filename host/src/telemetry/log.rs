@@ -21,7 +21,9 @@ const USUAL: &str = "info,wgpu_core=error,wgpu_hal=error";
 /// Starts logging; only the first call of a process has an effect.
 pub fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost; by default that would be written, too, with a panic where it cannot be.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // A second call finds a logger in place, and leaves it there.
     let _ = match format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),

@@ -127,7 +127,10 @@ impl HttpAccess {
                 Error::HttpRequestMethodInvalid,
             ));
         }
-        let size = request.uri().path_and_query().map_or(0, |path| path.as_str().len()) + bytes(request.headers());
+        let uri = request.uri();
+        let parts =
+            [uri.authority().map(|authority| authority.as_str()), uri.path_and_query().map(|path| path.as_str())];
+        let size = parts.into_iter().flatten().map(str::len).sum::<usize>() + bytes(request.headers());
         if size > MAX_HEAD {
             let error = Error::HttpRequestHeaderSectionSize(u32::try_from(size).ok());
             return Err(refuse(format!("URL and headers of {size} bytes are more than {MAX_HEAD}"), error));
@@ -137,16 +140,15 @@ impl HttpAccess {
             return Err(refuse(format!("the request's body is larger than {MAX_BODY} bytes"), error));
         }
         let target = Target::of(request.uri())
-            .map_err(|error| refuse(format!("{}: {error}", request.uri()), Error::HttpRequestUriInvalid))?;
-        if asked.decide(&target.host, target.port).is_err() && granted.decide(&target.host, target.port).is_ok() {
-            let why = format!("{}: the processor does not ask for it in its description", target.authority());
-            return Err(refuse(why, Error::HttpRequestDenied));
-        }
-        match (granted.decide(&target.host, target.port), client) {
-            (Ok(()), Some(client)) => Ok((client, target)),
-            (Ok(()), None) => Err(refuse("nothing may be called".to_owned(), Error::HttpRequestDenied)),
-            (Err(refusal), _) => Err(refuse(refusal.to_string(), Error::HttpRequestDenied)),
-        }
+            // What else the URL says may be secret.
+            .map_err(|error| refuse(format!("a request's URL: {error}"), Error::HttpRequestUriInvalid))?;
+        let denied = |why: String| refuse(why, Error::HttpRequestDenied);
+        granted.decide(&target.host, target.port).map_err(|refusal| denied(refusal.to_string()))?;
+        asked.decide(&target.host, target.port).map_err(|_| {
+            denied(format!("{}: the processor does not ask for it in its description", target.authority()))
+        })?;
+        let client = client.as_ref().ok_or_else(|| denied("nothing may be called".to_owned()))?;
+        Ok((client, target))
     }
 
     /// A place among the requests that are under way.

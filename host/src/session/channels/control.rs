@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::meter::ControlMeter;
 use crate::session::happenings::{Origin, clipped};
+use crate::session::json::check_values;
 use crate::session::live_params::{LiveParams, UpdateRejected};
 use crate::session::meters::Meters;
 use crate::session::stream::causes;
@@ -159,6 +160,9 @@ fn is_keep_alive(message: &Map<String, Value>) -> bool {
 
 /// The objects of a segment: one in all, or one a line.
 fn messages(bytes: &[u8]) -> Vec<Result<Map<String, Value>, String>> {
+    if let Err(error) = check_values(bytes) {
+        return vec![Err(error.to_string())];
+    }
     if let Ok(whole) = serde_json::from_slice(bytes) {
         return vec![object(whole)];
     }
@@ -197,6 +201,7 @@ mod tests {
         assert_eq!(kinds("{\"a\":1}\n{\"a\":\n[1]\nnull\n{}"), "+---+");
         assert_eq!(kinds("\u{0}\u{1}\u{2}"), "-");
         assert_eq!(messages(b"\xff\xfe").len(), 1);
+        assert_eq!(kinds(&"{}\n".repeat(100_000)), "-", "too much to be read");
         assert_eq!(kinds(&"[".repeat(100_000)), "-");
         assert_eq!(kinds(&"{}\n".repeat(1_000)).len(), MAX_MESSAGES + 1);
     }
