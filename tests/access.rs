@@ -331,6 +331,10 @@ async fn without_tokens_the_host_stays_on_loopback() {
             assert!(said.contains(word), "{word}: {said}");
         }
     }
+    let said = refused(&["--trickle", "0.0.0.0:0"]);
+    for word in ["trickle channels", "0.0.0.0:0", "--tokens", "--insecure-allow-anyone"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
     let tokens = Tokens::new();
     let token = tokens.create("one", &["read"]);
     let both = refused(&["--listen", "127.0.0.1:0", "--tokens", tokens.file(), "--insecure-allow-anyone"]);

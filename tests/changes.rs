@@ -6,6 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::harness::component::tiny;
 use crate::harness::host::Host;
 use crate::harness::sound::Heard;
 use crate::harness::{PATIENCE, guest, hostile, media};
@@ -84,7 +85,7 @@ async fn a_hundred_changes_lose_and_double_no_frame() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_candidate_that_fails_changes_nothing() {
     let (host, segments) = (host().await, segments(3));
-    for name in ["load_error", "restless", "trap", "spin", "resize"] {
+    for name in ["load_error", "restless", "trap", "spin", "failing"] {
         host.upload(name, &hostile(name)).await;
     }
     host.start_stream("keep", "one", json!({ "luma": 60, "width": WIDTH, "height": HEIGHT })).await;
@@ -99,6 +100,7 @@ async fn a_candidate_that_fails_changes_nothing() {
         (json!({ "processor": "restless", "params": {} }), StatusCode::CONFLICT, "`start`"),
         (json!({ "processor": "trap", "params": often }), StatusCode::CONFLICT, "panicked"),
         (json!({ "processor": "spin", "params": often }), StatusCode::CONFLICT, "the processor ran"),
+        (json!({ "processor": "failing", "params": often }), StatusCode::CONFLICT, "frame 1 failed"),
         (json!({ "processor": "trap" }), StatusCode::CONFLICT, "/luma"),
         (json!({ "processor": "two", "params": { "luma": "x" } }), StatusCode::BAD_REQUEST, "/luma"),
         (json!({ "processor": "two", "params": { "width": 7 } }), StatusCode::BAD_REQUEST, "/width"),
@@ -124,6 +126,28 @@ async fn a_candidate_that_fails_changes_nothing() {
     let ended = host.change("keep", json!({ "processor": "two" })).await;
     assert_eq!(ended.0, StatusCode::CONFLICT, "{}", ended.1);
     assert_eq!(host.change("nobody", json!({ "processor": "two" })).await.0, StatusCode::NOT_FOUND);
+}
+
+/// Catches a version that is not the one that was named, and a way back that leads elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_gives_way_to_another_and_comes_back() {
+    let (host, segments) = (Host::start(), segments(2));
+    for version in ["1.0.0", "2.0.0"] {
+        let (code, answer) = host.send(Method::POST, "/api/processors", tiny(version, "")).await;
+        assert_eq!(code, StatusCode::CREATED, "{answer}");
+    }
+    host.start_stream("back", "tiny@1.0.0", json!({})).await;
+    let recorded = host.record("back");
+    let mut publisher = host.publisher("back");
+    host.feed(&mut publisher, "back", &segments[..1]).await;
+    for (named, meant) in [("tiny@2.0.0", "tiny@2.0.0"), ("tiny@1.0.0", "tiny@1.0.0"), ("tiny", "tiny@2.0.0")] {
+        changed(&host, "back", json!({ "processor": named })).await;
+        assert_eq!(host.status("back").await["processor"], meant, "{named}");
+    }
+    host.feed(&mut publisher, "back", &segments[1..]).await;
+    publisher.close().await.unwrap();
+    let received = timeout(PATIENCE, recorded).await.expect("the output ends").unwrap().concat();
+    assert_eq!(media::pts(&received, "v"), media::pts(&segments.concat(), "v"));
 }
 
 /// Catches params that are lost or forced on the new processor, and those of the host that go with the old one.

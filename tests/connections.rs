@@ -1,5 +1,6 @@
 //! Servers in trouble: killed, silent, slow, refusing; and what a stream does about it.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::harness::channels::{Channels, Front, Manner};
 use crate::harness::host::Host;
 use crate::harness::tls::TlsFront;
-use crate::harness::{clip, guest, hostile, media, program};
+use crate::harness::{PATIENCE, clip, guest, hostile, media, program};
 
 /// A source that plays segments, one of a second each half second, whether a server takes them or not.
 struct Source {
@@ -374,6 +375,33 @@ async fn a_drain_that_takes_too_long_is_cut_off_and_readers_are_told() {
     assert!(status["reason"].as_str().unwrap().contains("did not go out in time"), "{status}");
     assert!(status["output"]["frames"].as_u64() < Some(25), "{status}");
     host.guests_are_gone().await;
+}
+
+/// Catches a host that cannot be ended any more once nobody reads its log.
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let mut child = Command::new(program())
+        .args(["serve", "--listen", "127.0.0.1:0", "--no-trickle", "--data-dir", data.path().to_str().unwrap()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = BufReader::new(child.stderr.take().unwrap());
+    assert!(log.lines().map_while(Result::ok).any(|line| line.contains("ready")), "it never was ready");
+    let signalled = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(signalled.success());
+    let asked = Instant::now();
+    let exit = loop {
+        match child.try_wait().unwrap() {
+            Some(exit) => break exit,
+            None if asked.elapsed() > PATIENCE => {
+                child.kill().unwrap();
+                panic!("it does not end");
+            }
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    assert!(exit.success(), "{exit}");
 }
 
 /// Catches a host that is killed rather than ended: outputs cut in the middle, channels left open, or a drain without end.

@@ -80,7 +80,18 @@ fn kinds() -> Vec<(&'static str, Value)> {
         ("nag", json!({ "what": "pixels" })),
         ("nag", json!({ "what": "timer" })),
         ("park", json!({})),
+        ("park_start", json!({})),
+        ("slow_start", json!({})),
         ("burn", json!({})),
+        ("keeper", json!({})),
+        ("reserve", json!({})),
+        ("hoard", json!({})),
+        ("shout", json!({})),
+        ("swell", json!({ "copies": 100 })),
+        ("swell", json!({ "kept_seconds": 10 })),
+        ("lists", json!({ "way": "log", "bytes": 4_000_000 })),
+        ("wasi", json!({ "way": "timers" })),
+        ("wasi", json!({ "way": "random" })),
     ]
 }
 

@@ -25,6 +25,7 @@ async fn the_four_calls_work_with_and_without_the_prefix() {
     for prefix in ["/api", ""] {
         let body = json!({
             "subscribe_url": "http://127.0.0.1:9/input", "publish_url": "http://127.0.0.1:9/output",
+            "control_url": "", "events_url": "", "data_url": "",
             "gateway_request_id": "my_stream", "params": { "intensity": 0.8 } });
         let (code, answer) = host.post(&format!("{prefix}/stream/start"), body).await;
         assert_eq!(
@@ -68,7 +69,7 @@ async fn asking_for_a_model_is_taken_and_changes_nothing() {
 async fn malformed_requests_are_refused_and_change_nothing() {
     let host = host().await;
     let url = "http://127.0.0.1:9/x";
-    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
     for body in [
         "",
         "{",
@@ -104,6 +105,13 @@ async fn malformed_requests_are_refused_and_change_nothing() {
             StatusCode::BAD_REQUEST,
             host.send(Method::POST, "/api/stream/start", body.to_owned()).await,
         );
+    }
+    // Small as text, and most of a gigabyte in memory.
+    let many = format!(r#"{{"subscribe_url":"{url}","params":{{"a":[{}{{}}]}}}}"#, r#"{"":0},"#.repeat(1_000_000));
+    for path in ["/api/stream/start", "/api/stream/params"] {
+        let refused = host.send(Method::POST, path, many.clone()).await;
+        assert!(refused.1.to_string().contains("values"), "{}", refused.1);
+        assert_error("many values", StatusCode::PAYLOAD_TOO_LARGE, refused);
     }
     let (_, cut_off) = host.send(Method::POST, "/api/stream/start", r#"{"subscribe_url":"#).await;
     assert!(cut_off["message"].as_str().unwrap().starts_with("the body is not JSON: EOF"), "{cut_off}");

@@ -56,6 +56,10 @@ class Host:
             if entry.get("level") in ("WARN", "ERROR"):
                 self.complaints.append(json.dumps({key: entry[key] for key in entry if key != "timestamp"}))
 
+    def panics(self):
+        """The host's own; guests' are log lines."""
+        return [line for line in self.complaints if not line.startswith("{") and "panicked" in line]
+
     def upload(self, name, component):
         """Uploads a component."""
         with open(component, "rb") as file:

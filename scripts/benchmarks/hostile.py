@@ -56,7 +56,18 @@ KINDS = [
     ("shaders", {"what": "misuse"}),
     ("shaders", {"what": "endless"}),
     ("park", {}),
+    ("park_start", {}),
+    ("slow_start", {}),
     ("burn", {}),
+    ("keeper", {}),
+    ("reserve", {}),
+    ("hoard", {}),
+    ("shout", {}),
+    ("swell", {"copies": 100}),
+    ("swell", {"kept_seconds": 10}),
+    ("lists", {"way": "log", "bytes": 4000000}),
+    ("wasi", {"way": "timers"}),
+    ("wasi", {"way": "random"}),
 ]
 
 

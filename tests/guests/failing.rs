@@ -1,16 +1,32 @@
-//! Stages a black picture for every frame and then fails on frames 3, 6, 9, …
+//! Stages a black picture for every frame and then fails on every third, or as often as its params say.
 
-use rillbox_sdk::{Error, NoParams, PixelFormat, Processor, Result, VideoFrame, VideoOutcome};
+use rillbox_sdk::{Error, PixelFormat, Processor, Result, VideoFrame, VideoOutcome};
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+struct Params {
+    /// Frames from one that it fails on to the next.
+    #[schemars(range(min = 1))]
+    every: u64,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { every: 3 }
+    }
+}
 
 #[derive(Default)]
 struct Failing {
+    params: Params,
     frames: u64,
 }
 
 impl Processor for Failing {
-    type Params = NoParams;
+    type Params = Params;
 
-    fn start(&mut self, _: NoParams) -> Result<()> {
+    fn start(&mut self, params: Params) -> Result<()> {
+        self.params = params;
         Ok(())
     }
 
@@ -19,7 +35,7 @@ impl Processor for Failing {
         let (width, height) = (frame.width(), frame.height());
         let black = vec![16; PixelFormat::Gray8.bytes(width, height)];
         frame.replace_pixels(PixelFormat::Gray8, width, height, &black)?;
-        if self.frames.is_multiple_of(3) {
+        if self.frames.is_multiple_of(self.params.every) {
             return Err(Error::msg(format!("frame {} failed", self.frames)));
         }
         Ok(VideoOutcome::Replaced)

@@ -1,10 +1,14 @@
 //! What is around a case: a clock that ends a run that hangs, the file that stays when it fails, and what the process uses.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use crate::harness::root;
+
+/// Panics of this process, which the host turns into a trap of the guest whose call it was.
+static PANICS: AtomicUsize = AtomicUsize::new(0);
 
 /// Longest that a case may take. Each of its calls has a limit, of which `load`'s, 30 s, is the longest.
 const LONGEST: Duration = Duration::from_secs(100);
@@ -19,6 +23,11 @@ pub struct Watch {
 
 impl Watch {
     pub fn start() -> Self {
+        let told = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICS.fetch_add(1, Ordering::Relaxed);
+            told(panic);
+        }));
         let (begun, beginnings) = mpsc::channel();
         std::thread::spawn(move || {
             let mut running = None;
@@ -60,6 +69,7 @@ pub struct Running<'a> {
 
 impl Running<'_> {
     pub fn survived(self) {
+        assert_eq!(PANICS.load(Ordering::Relaxed), 0, "the host panicked");
         std::fs::remove_file(file(self.seed)).unwrap();
         self.watch.begun.send(None).unwrap();
     }
