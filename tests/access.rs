@@ -61,9 +61,10 @@ fn said(output: &Output) -> String {
 /// Runs `rillbox serve`, which must refuse; gives what it says.
 pub fn refused(flags: &[&str]) -> String {
     let data = TempDir::new().unwrap();
+    let alone: &[&str] = if flags.contains(&"--trickle") { &[] } else { &["--no-trickle"] };
     let output = Command::new(program())
-        .args(["serve", "--no-trickle", "--data-dir", data.path().to_str().unwrap()])
-        .args(flags)
+        .args(["serve", "--data-dir", data.path().to_str().unwrap()])
+        .args([alone, flags].concat())
         .output()
         .unwrap();
     let said = said(&output);

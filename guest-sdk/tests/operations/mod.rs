@@ -1,7 +1,7 @@
 //! Every operation on tensors that has a name of its own in the SDK, beside what it is defined as. Tests run it on this machine, and a
 //! guest in the host, so that neither of the SDK's two ways to an operation leads to another one.
 
-use rillbox_sdk::tensor::{Convolution, ElementType, Tensor};
+use rillbox_sdk::tensor::{Convolution, ElementType, Pad, Resize, Tensor, Window};
 
 /// Operations that give something else, with what they give.
 pub fn wrong() -> Vec<String> {
@@ -16,6 +16,8 @@ pub fn wrong() -> Vec<String> {
     comparisons(&mut check);
     reductions(&mut check);
     norms(&mut check);
+    moves(&mut check);
+    planes(&mut check);
     wrong
 }
 
@@ -137,4 +139,41 @@ fn norms(check: &mut Check<'_>) {
     let (one, none) = (of(&[1.0, 1.0]), of(&[0.0, 0.0]));
     check("group_norm", x.group_norm(2, &one, &none, 1e-9), &[-1.0, 1.0, -1.0, 1.0]);
     check("layer_norm", x.layer_norm(3, &one, Some(&none), 1e-9), &[-1.0, 1.0, -1.0, 1.0]);
+}
+
+/// Elements that stay what they are, and products of matrices.
+fn moves(check: &mut Check<'_>) {
+    let x = Tensor::of(&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let turned = x.transpose(&[1, 0]);
+    check("matmul", x.matmul(&turned), &[14.0, 32.0, 32.0, 77.0]);
+    check("transpose", turned, &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+    check("slice", x.slice(&[(0, 2, 1), (0, 3, 2)]), &[1.0, 3.0, 4.0, 6.0]);
+    check("reshape", x.reshape(&[3, -1]).sum(&[1], false), &[3.0, 7.0, 11.0]);
+    let row = Tensor::of(&[1, 3], &[7.0, 8.0, 9.0]);
+    check("concat", Tensor::concat(&[x.clone(), row], 0), &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
+    check("gather", x.gather(1, &Tensor::of_whole(&[2], &[2, -3])), &[3.0, 1.0, 6.0, 4.0]);
+    let pad = |mode| x.slice(&[(0, 1, 1), (0, 3, 1)]).pad(&[(0, 0), (1, 2)], mode);
+    check("pad with a constant", pad(Pad::Constant(9.0)), &[9.0, 1.0, 2.0, 3.0, 9.0, 9.0]);
+    check("pad by reflection", pad(Pad::Reflect), &[2.0, 1.0, 2.0, 3.0, 2.0, 1.0]);
+    check("pad with the edge", pad(Pad::Edge), &[1.0, 1.0, 2.0, 3.0, 3.0, 3.0]);
+    let swapped = [0.0, 0.0, 1.0, 0.0, 0.5, 0.0, 1.0, 0.0, 0.0];
+    let pixel = Tensor::of(&[3], &[1.0, 2.0, 3.0]);
+    check("color_matrix", pixel.color_matrix(0, &swapped, &[0.0, 10.0, 0.0]), &[3.0, 11.0, 1.0]);
+}
+
+/// Of pictures.
+fn planes(check: &mut Check<'_>) {
+    let x = Tensor::of(&[1, 1, 2, 2], &[1.0, 2.0, 3.0, 10.0]);
+    let all = Window { size: (2, 2), stride: (1, 1), padding: (0, 0) };
+    check("max_pool2d", x.max_pool2d(all), &[10.0]);
+    check("average_pool2d", x.average_pool2d(all), &[4.0]);
+    let row = Tensor::of(&[1, 1, 1, 2], &[0.0, 10.0]);
+    check("resize to the nearest", row.resize(1, 4, Resize::Nearest), &[0.0, 0.0, 10.0, 10.0]);
+    check("resize in between two", row.resize(1, 4, Resize::Bilinear), &[0.0, 2.5, 7.5, 10.0]);
+    // Keys' cubic with a of −0.75: a little beyond the edge's own on the outer side.
+    check(
+        "resize in between four",
+        row.resize(1, 4, Resize::Bicubic),
+        &[-1.054_687_5, 2.265_625, 7.734_375, 11.054_687_5],
+    );
 }

@@ -67,11 +67,11 @@ struct Input {
     fps: f64,
     /// Pictures decoded and handed on.
     frames: u64,
-    /// Of MPEG-TS.
+    /// Bytes of MPEG-TS read.
     bytes: u64,
-    /// Read.
+    /// Segments read.
     segments: u64,
-    /// That the server had no more.
+    /// Segments that the server no longer had.
     segments_missed: u64,
     /// Pictures dropped to keep `max_framerate`.
     frames_thinned: u64,
@@ -79,7 +79,7 @@ struct Input {
     bad_packets: u64,
     /// Access units that did not decode.
     bad_units: u64,
-    /// That belonged to no packet.
+    /// Bytes that belonged to no packet.
     skipped_bytes: u64,
     /// Steps in time that made the decoders start anew.
     jumps: u64,
@@ -94,11 +94,11 @@ struct Output {
     frames: u64,
     /// Runs of samples encoded.
     audio_frames: u64,
-    /// Of MPEG-TS.
+    /// Bytes of MPEG-TS made, whether the server took them or not.
     bytes: u64,
-    /// That the server took.
+    /// Segments that the server took.
     segments: u64,
-    /// Given up because the server did not take them in time.
+    /// Segments given up because the server did not take them in time.
     segments_skipped: u64,
     /// Further attempts to publish a segment.
     retries: u64,
@@ -198,13 +198,13 @@ struct Http {
     requests: u64,
     /// Not let through: host, address, method, size or number.
     refused: u64,
-    /// Let through, without a whole answer.
+    /// Requests that were let through and got no whole answer.
     failed: u64,
-    /// Under way.
+    /// Requests under way.
     in_flight: u64,
-    /// Of bodies.
+    /// Bytes of request bodies sent.
     bytes_sent: u64,
-    /// Of bodies.
+    /// Bytes of response bodies received.
     bytes_received: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_refusal: Option<String>,
@@ -245,15 +245,15 @@ struct Channels {
 /// A channel that is read.
 #[derive(Serialize, ToSchema)]
 struct Control {
-    /// Read.
+    /// Segments read.
     segments: u64,
-    /// Missed, because the server had them no more.
+    /// Segments that the server no longer had.
     skipped: u64,
     /// Messages taken as params.
     updates: u64,
     /// Messages refused.
     rejected: u64,
-    /// Attempts.
+    /// Failed attempts to read the channel.
     failures: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
@@ -262,13 +262,13 @@ struct Control {
 /// A channel that is written.
 #[derive(Serialize, ToSchema)]
 struct Feed {
-    /// Taken by the server.
+    /// Segments that the server took.
     segments: u64,
-    /// Given up.
+    /// Segments given up.
     skipped: u64,
     /// Values or events that were never sent.
     dropped: u64,
-    /// Attempts.
+    /// Failed attempts to write to the channel.
     failures: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,

@@ -45,7 +45,7 @@ pub const COUNTS: [Count; 42] = [
     Count { name: "frames_out_of_order", help: "Pictures not encoded because their time was not after the last one's.", read: |meters, _| meters.frames_out_of_order.get() },
     Count { name: "output_frames", help: "Pictures encoded.", read: |meters, _| meters.frames_out.get() },
     Count { name: "output_audio_frames", help: "Runs of samples encoded.", read: |meters, _| meters.audio_frames_out.get() },
-    Count { name: "output_bytes", help: "Bytes of MPEG-TS published.", read: |meters, _| meters.bytes_out.get() },
+    Count { name: "output_bytes", help: "Bytes of MPEG-TS made, whether a server took them or not.", read: |meters, _| meters.bytes_out.get() },
     Count { name: "output_segments", help: "Segments that the server took.", read: |meters, _| meters.segments_out.get() },
     Count { name: "output_segments_skipped", help: "Segments given up because the server did not take them in time.", read: |meters, _| meters.segments_skipped.get() },
     Count { name: "publish_retries", help: "Further attempts to publish a segment.", read: |meters, _| meters.publish_retries.get() },

@@ -91,6 +91,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "staged": bench.i420((1920, 1080), Memory::Staged)?,
         },
         "i420_720p": { "copied": bench.i420((1280, 720), Memory::Copied)? },
+        "i420_of_64_pixels": { "staged": bench.i420((8, 8), Memory::Staged)? },
         "several_i420_1080p": bench.several(choice)?,
         "on_device_1080p_ms": {
             "tint": bench.on_device(TINT, 1)?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rillbox_media::Emit;
 use rillbox_trickle::{ChannelUrl, Client, PublishError, Publisher, PublisherConfig, PublisherStats};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ending, UNREACHABLE};
@@ -15,9 +15,6 @@ use crate::session::meters::Meters;
 
 /// How often publishing is looked at while nothing is produced.
 const PUBLISH_CHECK: Duration = Duration::from_secs(1);
-
-/// Output that stays away for longer has paused.
-const PAUSE: Duration = Duration::from_secs(10);
 
 /// How long answers are still waited for once nothing more is: the channel is closed after that.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -31,14 +28,6 @@ pub(super) struct Publication {
     cut: CancellationToken,
     /// Publishing failed when it was last looked at.
     failing: bool,
-    /// When there was output last, and since when there has been without a pause.
-    produced: Option<Produced>,
-}
-
-#[derive(Clone, Copy)]
-struct Produced {
-    since: Instant,
-    last: Instant,
 }
 
 impl Publication {
@@ -51,7 +40,7 @@ impl Publication {
         cut: CancellationToken,
     ) -> Self {
         let publisher = url.map(|url| (Publisher::new(client, url.clone(), PublisherConfig::default()), url));
-        Self { publisher, emitted, meters, cut, failing: false, produced: None }
+        Self { publisher, emitted, meters, cut, failing: false }
     }
 
     /// Publishes segments until the pipeline makes no more.
@@ -69,7 +58,6 @@ impl Publication {
                 Err(_elapsed) => {}
                 Ok(None) => return self.finish().await,
                 Ok(Some(emit)) => {
-                    self.note_output();
                     if let Err(error) = self.publish(emit).await {
                         return self.gone(&error);
                     }
@@ -85,27 +73,18 @@ impl Publication {
                 publisher.begin();
                 Ok(())
             }
-            Emit::Bytes(bytes) => publisher.write(bytes).await,
+            Emit::Bytes(bytes) => {
+                self.meters.bytes_out.add(bytes.len() as u64);
+                publisher.write(bytes).await
+            }
         }
-    }
-
-    fn note_output(&mut self) {
-        let now = Instant::now();
-        let goes_on = self.produced.filter(|produced| now - produced.last <= PAUSE);
-        self.produced = Some(Produced { since: goes_on.map_or(now, |produced| produced.since), last: now });
-    }
-
-    /// For how long the server has not taken what it was given. While there is nothing to give, it cannot show that it would.
-    fn failing_for(&self, since: Instant) -> Duration {
-        self.produced
-            .map_or(Duration::ZERO, |produced| produced.last.saturating_duration_since(since.max(produced.since)))
     }
 
     /// Takes over the publisher's counts; gives an ending when it has failed for too long.
     fn check(&mut self) -> Option<Ending> {
         let (publisher, url) = self.publisher.as_ref()?;
         self.count(publisher.stats());
-        let failing = publisher.failing_since().map(|since| self.failing_for(since));
+        let failing = publisher.failing_for();
         let why = || publisher.last_fault().map(|fault| format!(": {fault}")).unwrap_or_default();
         if failing.is_some() && !self.failing {
             self.meters.error(Origin::Output, format!("cannot publish to {url}{}", why()));
@@ -152,7 +131,6 @@ impl Publication {
             self.meters.tell(Happening::FirstSegmentSent);
         }
         self.meters.segments_out.set(stats.segments);
-        self.meters.bytes_out.set(stats.bytes);
         self.meters.segments_skipped.set(stats.skipped);
         self.meters.publish_retries.set(stats.retries);
     }

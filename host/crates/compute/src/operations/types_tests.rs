@@ -111,7 +111,7 @@ fn of_floats(left: &Tensor, right: &Tensor) -> Named {
     // Of these elements, whatever they are.
     let weight = cast(&cast(&weight, ElementType::F16), left.element());
     add("blend".to_owned(), left.blend(right, &weight, unlimited));
-    add("blend by a number".to_owned(), left.blend_scalar(right, 0.3, unlimited));
+    add("blend by a number".to_owned(), left.blend_scalar(right, 0.25, unlimited));
     let [rows, columns] = [left, right].map(|tensor| tensor.transpose(&[0, 1, 3, 2], unlimited).unwrap());
     add("matmul".to_owned(), left.matmul(&columns, unlimited));
     let long = rows.reshape(&[1, -1]).unwrap();

@@ -9,6 +9,9 @@ use super::{PublishError, PublisherStats};
 /// How long a channel may be missing on a server that was lost, until its owner has made it again.
 const RETURN_LIMIT: Duration = Duration::from_secs(10);
 
+/// Failures further apart are not in a row: attempts fail within a connection's time, and are made every few seconds.
+const ROW: Duration = Duration::from_secs(15);
+
 /// Shared by a publisher and its segments.
 #[derive(Clone)]
 pub(crate) struct Health {
@@ -34,6 +37,7 @@ struct Lost {
 #[derive(Clone, Copy)]
 struct Failing {
     since: Instant,
+    last: Instant,
     /// Bytes were lost or delayed, not merely a connection made ahead.
     bytes: bool,
 }
@@ -74,6 +78,11 @@ impl Health {
 
     pub(crate) fn failing_since(&self) -> Option<Instant> {
         self.report.borrow().failing.map(|failing| failing.since)
+    }
+
+    /// From the first failure in a row to the last.
+    pub(crate) fn failing_for(&self) -> Option<Duration> {
+        self.report.borrow().failing.map(|failing| failing.last - failing.since)
     }
 
     pub(crate) fn last_fault(&self) -> Option<String> {
@@ -145,7 +154,13 @@ impl Health {
         let mut first = false;
         self.report.send_modify(|report| {
             first = report.failing.is_none();
-            let failing = report.failing.get_or_insert_with(|| Failing { since: Instant::now(), bytes: false });
+            let now = Instant::now();
+            let failing = report.failing.get_or_insert(Failing { since: now, last: now, bytes: false });
+            // Nothing failed meanwhile, be it that there was nothing to send.
+            if now - failing.last > ROW {
+                failing.since = now;
+            }
+            failing.last = now;
             failing.bytes |= what == Failed::Bytes;
             report.last_fault = Some(fault.to_string());
         });

@@ -247,6 +247,12 @@ impl Publisher {
         self.health.failing_since()
     }
 
+    /// For how long it has failed, from the first failure in a row to the last; `None` while the server takes what it is given.
+    /// Where there is nothing to send, nothing fails.
+    pub fn failing_for(&self) -> Option<Duration> {
+        self.health.failing_for()
+    }
+
     /// What went wrong last.
     pub fn last_fault(&self) -> Option<String> {
         self.health.last_fault()

@@ -7,7 +7,9 @@ use http::{HeaderMap, header, uri::Authority};
 /// Whether a page asks whose origin is not this server, of which programs name none; or whoever asks came by a name that is not this
 /// machine's own, which the owner of a page may have made lead here.
 pub(crate) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    // Browsers always name one.
+    let Some(host) = headers.get(header::HOST) else { return headers.contains_key(header::ORIGIN) };
+    let host = host.to_str().ok();
     if !host.and_then(|host| host.parse().ok()).is_some_and(|host| is_own(&host)) {
         return true;
     }
