@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::{GateConfig, Opened, is_loopback};
 use crate::api;
-use crate::egress::{Grants, Host as Name, Places};
+use crate::egress::{AllowedUrls, Grants, Host as Name};
 use crate::registry::{Registry, UploadError};
 use crate::sandbox::{ChildCompiler, Choice, Engine, Gpu, HttpClient, Limits, ShaderReader};
 use crate::session::{Host, StreamTimes, Streams};
@@ -58,7 +58,7 @@ pub struct HostConfig {
     /// Speaking trickle to others.
     pub client: ClientConfig,
     /// Where channels may be; anywhere, where there is none.
-    pub places: Option<Places>,
+    pub places: Option<AllowedUrls>,
     /// What processors may call.
     pub grants: Grants,
     /// Authorities of what they call, beside the web's: PEM texts.
@@ -102,7 +102,7 @@ impl Serving {
         let reaches_others = !is_loopback(listener.local_addr()?);
         if reaches_others && config.host.places.is_none() {
             // Who is on this machine reaches by itself what a stream would; others are not to reach more through the host.
-            config.host.places = Some(Places::public_and(server.as_ref().map(Server::local_addr)));
+            config.host.places = Some(AllowedUrls::public_and(server.as_ref().map(Server::local_addr)));
         }
         // After the addresses are ours: a host that has them already is the clearer thing to be told of.
         let host = host(config.host).await?;
@@ -182,7 +182,7 @@ pub async fn host(config: HostConfig) -> anyhow::Result<Host> {
 }
 
 /// Checks connections to channels by the rules for their URLs.
-fn guard(places: Arc<Places>) -> Guard {
+fn guard(places: Arc<AllowedUrls>) -> Guard {
     Guard::new(move |host, port, found| {
         let host = Name::parse(host).map_err(|error| error.to_string())?;
         places

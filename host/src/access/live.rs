@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::AccessError;
 
 /// How often files are looked at. A change counts once it has stood for as long: an editor may write a file in two steps.
-pub const LOOK: Duration = Duration::from_millis(500);
+pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How files are read.
 pub type Load<T> = fn(&[PathBuf]) -> Result<T, AccessError>;
@@ -62,7 +62,7 @@ impl<T: Send + Sync + 'static> Live<T> {
 
     /// Reads the files whenever they have changed. What cannot be read is said, and the last that could stays.
     pub async fn follow(mut self) {
-        let mut ticks = interval(LOOK);
+        let mut ticks = interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = self.read.clone();
         loop {

@@ -79,10 +79,10 @@ impl TokenFile {
             }
             entries.push(entry);
         }
-        match entries.len() > MAX_TOKENS {
-            true => Err(AccessError::TooLarge(path.to_owned())),
-            false => Ok(Self { path: path.to_owned(), text, entries }),
+        if entries.len() > MAX_TOKENS {
+            return Err(AccessError::TooLarge(path.to_owned()));
         }
+        Ok(Self { path: path.to_owned(), text, entries })
     }
 
     /// The tokens, in the file's order.

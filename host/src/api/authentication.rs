@@ -19,13 +19,13 @@ const MISSING: HeaderValue = HeaderValue::from_static(r#"Bearer realm="rillbox""
 const INVALID: HeaderValue = HeaderValue::from_static(r#"Bearer realm="rillbox", error="invalid_token""#);
 
 /// What decides over a call.
-pub struct Doorkeeper {
+pub struct Authenticator {
     pub gate: Gate,
     pub needs: Needs,
 }
 
 /// Lets a call in, or says what it lacks.
-pub async fn admit(State(keeper): State<Arc<Doorkeeper>>, request: Request, next: Next) -> Response {
+pub async fn admit(State(keeper): State<Arc<Authenticator>>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let caller = match (&keeper.gate, keeper.needs.of_request(path, request.method())) {
         (_, Need::Undeclared) => Err(undeclared(path)),

@@ -11,11 +11,11 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::authentication::{Doorkeeper, admit};
+use super::authentication::{Authenticator, admit};
 use super::error::ApiError;
 
 /// The routes, guarded.
-pub fn guard(router: Router, keeper: Doorkeeper) -> Router {
+pub fn guard(router: Router, keeper: Authenticator) -> Router {
     let keeper = from_fn_with_state(Arc::new(keeper), admit);
     harden(router.layer(from_fn(same_site)).layer(from_fn(options)).layer(keeper))
 }
@@ -44,10 +44,10 @@ async fn options(request: Request, next: Next) -> Response {
 async fn same_site(request: Request, next: Next) -> Response {
     let safe = request.method().is_safe();
     let foreign = request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site");
-    match foreign && !safe {
-        true => ApiError::forbidden("a page of another site may not change anything here").into_response(),
-        false => next.run(request).await,
+    if foreign && !safe {
+        return ApiError::forbidden("a page of another site may not change anything here").into_response();
     }
+    next.run(request).await
 }
 
 #[cfg(test)]

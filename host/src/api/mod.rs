@@ -28,7 +28,7 @@ use axum::extract::FromRef;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use self::authentication::Doorkeeper;
+use self::authentication::Authenticator;
 use self::body::Bodies;
 use self::document::{Document, DocumentJson};
 use self::error::ApiError;
@@ -78,5 +78,5 @@ pub fn router(streams: Arc<Streams>, gate: Gate, limits: &Limits) -> Router {
         .fallback(|| async { ApiError::not_found("there is no such route; GET /api/openapi.json has all of them") })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .with_state(shared);
-    guard::guard(router, Doorkeeper { gate, needs })
+    guard::guard(router, Authenticator { gate, needs })
 }

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
-use crate::sandbox::{self, CompileError};
+use crate::sandbox::{self, ChildError};
 use crate::telemetry::{self, LogFormat};
 
 /// Runs live-video processors as sandboxed WebAssembly components.
@@ -118,11 +118,11 @@ fn compile(wasm: &std::path::Path, code: &std::path::Path) -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Err(CompileError::Refused(reason)) => {
+        Err(ChildError::Refused(reason)) => {
             eprintln!("{reason}");
             ExitCode::from(sandbox::REFUSED as u8)
         }
-        Err(CompileError::Failed(error)) => {
+        Err(ChildError::Failed(error)) => {
             eprintln!("{error:#}");
             ExitCode::FAILURE
         }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::access::Access;
 use super::descriptors;
 use super::trust::Trust;
-use crate::egress::{Grants, Places};
+use crate::egress::{AllowedUrls, Grants};
 use crate::sandbox::{Choice, Limits};
 use crate::serve::{self, Config, HostConfig, Serving};
 use crate::session::StreamTimes;
@@ -170,7 +170,7 @@ impl Serve {
     }
 
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let allowed = (!self.allow_url.is_empty()).then(|| Places::parse(&self.allow_url));
+        let allowed = (!self.allow_url.is_empty()).then(|| AllowedUrls::parse(&self.allow_url));
         let places = allowed.transpose().context("--allow-url")?;
         let host = HostConfig {
             data_dir: self.data_dir,

@@ -25,7 +25,7 @@ const IN_FLIGHT: u64 = 2;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often answers are looked for; the publisher tells them in its counts alone.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What is published, where and how.
 #[derive(Clone, Debug)]
@@ -207,7 +207,7 @@ impl Player {
             if unanswered <= IN_FLIGHT || self.publisher.failing_since().is_some() || Instant::now() >= deadline {
                 return;
             }
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 

@@ -62,7 +62,7 @@ pub async fn run(host: &Host, options: RunOptions) -> anyhow::Result<RunSummary>
     let meters = Arc::new(Meters::new());
     let began = Instant::now();
     let Pipeline { source, emitted, mut stages, .. } =
-        Pipeline::start(prepared.pipeline, &host.engine, prepared.role, &meters);
+        Pipeline::start(prepared.pipeline, &host.engine, prepared.candidate, &meters);
     let stop = options.stop;
     let reader = spawn_blocking({
         let stop = stop.clone();

@@ -5,20 +5,20 @@
 //! anything is looked up; [`Policy::addresses`] says which of its addresses may be connected to, and the caller connects to
 //! these and to no others. Addresses that are not public are refused unless a [`Rule`] names them.
 //!
-//! [`Grants`] are the operator's rules for guests, [`Capability`] is what a component asks for, [`Places`] are the operator's
+//! [`Grants`] are the operator's rules for guests, [`Capability`] is what a component asks for, [`AllowedUrls`] are the operator's
 //! rules for channels.
 
 mod address;
+mod allowed_urls;
 mod capability;
 mod grants;
 mod host;
-mod places;
 mod policy;
 mod rule;
 
+pub use allowed_urls::AllowedUrls;
 pub use capability::{Capability, NotGranted, asked, check};
 pub use grants::Grants;
 pub use host::{Host, Target, TargetError};
-pub use places::Places;
 pub use policy::{Policy, Refusal};
 pub use rule::{Rule, RuleError};

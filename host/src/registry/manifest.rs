@@ -80,9 +80,11 @@ impl Description {
         if bytes > MAX_SAID {
             return Err(format!("the component says {bytes} bytes of itself, more than {MAX_SAID}"));
         }
-        let longest = |what: &str, bytes: usize, most: usize| match bytes > most {
-            true => Err(format!("`describe` gives a {what} of {bytes} bytes, more than {most}")),
-            false => Ok(()),
+        let longest = |what: &str, bytes: usize, most: usize| {
+            if bytes <= most {
+                return Ok(());
+            }
+            Err(format!("`describe` gives a {what} of {bytes} bytes, more than {most}"))
         };
         longest("name", self.name.len(), MAX_NAME)?;
         longest("version", self.version.len(), MAX_VERSION)?;

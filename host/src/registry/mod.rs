@@ -3,9 +3,10 @@
 //! A [`Registry`] owns a data directory. `processors/` and `defaults/` in it are what is stored (`storage`); `compiled/` is a
 //! cache of native code, sealed with the host's `key` (`cache`, `seal`); `incoming/` is for what is being made, and `lock`
 //! says that a host is at work (`directory`). What is stored is known in memory too (`index`), and both change together
-//! (`shelf`).
+//! (`catalog`).
 
 mod cache;
+mod catalog;
 mod compiler;
 mod digest;
 mod directory;
@@ -16,7 +17,6 @@ mod manifest;
 mod params;
 mod schema;
 mod seal;
-mod shelf;
 mod storage;
 mod store;
 

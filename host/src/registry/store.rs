@@ -8,9 +8,9 @@ use bytes::Bytes;
 use semver::Version;
 use tempfile::TempDir;
 
+use super::catalog::{Catalog, Upload};
 use super::directory::Directory;
 use super::manifest::{MAX_UPLOAD, check_name};
-use super::shelf::{Candidate, Shelf};
 use super::{
     ChooseError, CompileError, Compiler, DeleteError, Description, Lease, Manifest, NotFound, OpenError, StorageError,
     UploadError, Versions,
@@ -20,7 +20,7 @@ use super::{
 pub struct Registry<C> {
     directory: Directory,
     compiler: C,
-    shelf: Arc<Shelf>,
+    catalog: Arc<Catalog>,
     /// Components whose code is being made anew, by their digests: once, for all who wait for it.
     remade: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -33,8 +33,8 @@ impl<C: Compiler> Registry<C> {
     /// The directory cannot be read or written, or another host is using it.
     pub async fn open(directory: &Path, compiler: C) -> Result<Self, OpenError> {
         let directory = Directory::open(directory)?;
-        let shelf = Arc::new(Shelf::open(&directory, compiler.compatibility()).await?);
-        Ok(Self { directory, compiler, shelf, remade: Mutex::default() })
+        let catalog = Arc::new(Catalog::open(&directory, compiler.compatibility()).await?);
+        Ok(Self { directory, compiler, catalog, remade: Mutex::default() })
     }
 
     /// Checks, compiles and stores a component. Uploading the same bytes again changes nothing.
@@ -50,64 +50,64 @@ impl<C: Compiler> Registry<C> {
         })?;
         let Compiled { scratch, code, description } = compiled;
         let manifest = Manifest::new(description, name, &component).map_err(UploadError::Refused)?;
-        let candidate = Candidate { manifest, component, scratch, code };
-        let shelf = self.shelf.clone();
-        to_its_end(async move { shelf.insert(candidate).await }).await.map_err(UploadError::failed)?
+        let upload = Upload { manifest, component, scratch, code };
+        let catalog = self.catalog.clone();
+        to_its_end(async move { catalog.insert(upload).await }).await.map_err(UploadError::failed)?
     }
 
     /// All processors, by name and version.
     pub fn list(&self) -> Vec<Arc<Manifest>> {
-        self.shelf.index().list()
+        self.catalog.index().list()
     }
 
     /// All versions of a name.
     pub fn versions(&self, name: &str) -> Result<Versions, NotFound> {
-        self.shelf.index().versions(name)
+        self.catalog.index().versions(name)
     }
 
     /// The processor of `NAME@VERSION`, or for a bare `NAME` of its default version, else its newest. It is not deleted while
     /// the lease is held.
     pub fn get(&self, reference: &str) -> Result<Lease, NotFound> {
-        self.shelf.index().get(reference).cloned()
+        self.catalog.index().get(reference).cloned()
     }
 
     /// As [`Registry::get`], to look at.
     pub fn find(&self, reference: &str) -> Result<Arc<Manifest>, NotFound> {
-        self.shelf.index().find(reference)
+        self.catalog.index().find(reference)
     }
 
     /// The component's bytes; their digest is checked.
     pub async fn component(&self, processor: &Manifest) -> Result<Bytes, StorageError> {
-        self.shelf.component(processor).await
+        self.catalog.component(processor).await
     }
 
     /// Compiled code for this host, made anew where the cache has none of this host's own.
     pub async fn code(&self, processor: &Lease) -> Result<PathBuf, CompileError> {
         let failed = |error: &dyn std::fmt::Display| CompileError::Failed(error.to_string());
-        if let Some(code) = self.shelf.code(&processor.sha256).await {
+        if let Some(code) = self.catalog.code(&processor.sha256).await {
             return Ok(code);
         }
         let turn = self.turn_to_remake(&processor.sha256);
         let _turn = turn.lock().await;
-        if let Some(code) = self.shelf.code(&processor.sha256).await {
+        if let Some(code) = self.catalog.code(&processor.sha256).await {
             return Ok(code);
         }
         let component = self.component(processor).await.map_err(|error| failed(&error))?;
         let Compiled { scratch, code, .. } = self.compile(component).await?;
-        self.shelf.keep_code(&processor.sha256, code, scratch).await.map_err(|error| failed(&error))
+        self.catalog.keep_code(&processor.sha256, code, scratch).await.map_err(|error| failed(&error))
     }
 
     /// Removes one version that no stream uses: `NAME@VERSION`, or what a bare name stands for.
     pub async fn delete(&self, reference: &str) -> Result<Manifest, DeleteError> {
-        let (shelf, reference) = (self.shelf.clone(), reference.to_owned());
-        let deleted = to_its_end(async move { shelf.delete(&reference).await }).await;
+        let (catalog, reference) = (self.catalog.clone(), reference.to_owned());
+        let deleted = to_its_end(async move { catalog.delete(&reference).await }).await;
         deleted.map_err(|error| DeleteError::Failed(error.to_string()))?
     }
 
     /// Makes a version the one that a bare name stands for, or with `None` the newest.
     pub async fn choose(&self, name: &str, version: Option<Version>) -> Result<(), ChooseError> {
-        let (shelf, name) = (self.shelf.clone(), name.to_owned());
-        let chosen = to_its_end(async move { shelf.choose(&name, version).await }).await;
+        let (catalog, name) = (self.catalog.clone(), name.to_owned());
+        let chosen = to_its_end(async move { catalog.choose(&name, version).await }).await;
         chosen.map_err(|error| ChooseError::Failed(error.to_string()))?
     }
 

@@ -19,7 +19,7 @@ use crate::registry::{CompileError, Compiler, Description};
 const CHILDREN: usize = 2;
 
 /// How long a component waits for its turn.
-const TURN: Duration = Duration::from_secs(60);
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Bytes that are read of what a child says. A description is smaller, and the rest of a complaint tells nothing.
 const MAX_SAID: u64 = 1 << 20;
@@ -44,7 +44,7 @@ impl ChildCompiler {
     }
 
     async fn turn(&self) -> Result<SemaphorePermit<'_>, CompileError> {
-        match tokio::time::timeout(TURN, self.turns.acquire()).await {
+        match tokio::time::timeout(QUEUE_TIMEOUT, self.turns.acquire()).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => Err(CompileError::Busy),
         }

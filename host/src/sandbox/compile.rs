@@ -33,7 +33,7 @@ pub const REFUSED: i32 = 65;
 
 /// Why the child did not compile.
 #[derive(Debug, Error)]
-pub enum CompileError {
+pub enum ChildError {
     /// The upload is at fault.
     #[error("{0}")]
     Refused(String),
@@ -49,7 +49,7 @@ const MAX_CODE: usize = 256 << 20;
 /// itself, and gives the description.
 ///
 /// Lowers the process' own limits first; only for a process that does nothing else.
-pub fn compile(wasm: &Path, code: &Path) -> Result<Description, CompileError> {
+pub fn compile(wasm: &Path, code: &Path) -> Result<Description, ChildError> {
     limit_process(TIME, 2 * TIME, MEMORY)?;
     let bytes = std::fs::read(wasm).map_err(anyhow::Error::from)?;
     let limits = Limits { instances: 1, ..Limits::default() };
@@ -58,7 +58,7 @@ pub fn compile(wasm: &Path, code: &Path) -> Result<Description, CompileError> {
     let examined = runtime.block_on(examine(&engine, &bytes))?;
     if examined.code.len() > MAX_CODE {
         let message = format!("its native code has {} bytes, more than {MAX_CODE}", examined.code.len());
-        return Err(CompileError::Refused(message));
+        return Err(ChildError::Refused(message));
     }
     std::fs::write(code, examined.code).map_err(anyhow::Error::from)?;
     Ok(examined.description)
@@ -76,10 +76,10 @@ pub struct Examined {
 
 /// Compiles and describes a component in this process, which takes as much of it as the component makes it take: for the child,
 /// and for tests that know what they hand in.
-pub async fn examine(engine: &Engine, wasm: &[u8]) -> Result<Examined, CompileError> {
-    let refused = |what: &str, failure: Failure| CompileError::Refused(format!("{what}: {failure}"));
+pub async fn examine(engine: &Engine, wasm: &[u8]) -> Result<Examined, ChildError> {
+    let refused = |what: &str, failure: Failure| ChildError::Refused(format!("{what}: {failure}"));
     let compiled = engine.precompile(wasm);
-    let (code, component) = compiled.map_err(|error| CompileError::Refused(error.to_string()))?;
+    let (code, component) = compiled.map_err(|error| ChildError::Refused(error.to_string()))?;
     let identity = Identity {
         stream: "upload".to_owned(),
         processor: "describe".to_owned(),
@@ -89,7 +89,7 @@ pub async fn examine(engine: &Engine, wasm: &[u8]) -> Result<Examined, CompileEr
     let instance = Instance::new(engine, &component, &identity).await;
     let mut instance = instance.map_err(|failure| refused("no instance can be made", failure))?;
     let description = instance.describe().await.map_err(|failure| refused("`describe`", failure))?;
-    check(&description).map_err(CompileError::Refused)?;
+    check(&description).map_err(ChildError::Refused)?;
     check_imports(engine, &component, &description)?;
     Ok(Examined { code, component, description })
 }
@@ -105,10 +105,10 @@ fn check(description: &Description) -> Result<(), String> {
 }
 
 /// What a component imports and the operator must grant, it asks for in its description.
-fn check_imports(engine: &Engine, component: &Component, description: &Description) -> Result<(), CompileError> {
+fn check_imports(engine: &Engine, component: &Component, description: &Description) -> Result<(), ChildError> {
     let asks = description.capabilities.iter().any(|name| name == "http" || name.starts_with("http:"));
     match component.import_of(engine, "wasi:http/") {
-        Some(import) if !asks => Err(CompileError::Refused(format!(
+        Some(import) if !asks => Err(ChildError::Refused(format!(
             "the component imports {import} and does not ask for it: add the capability `http:HOST`, `http:{{KEY OF A PARAM}}` or \
              `http` to its description"
         ))),

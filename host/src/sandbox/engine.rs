@@ -1,11 +1,9 @@
 //! The engine: how guests are compiled and run, and the threads that run them.
 
-use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::Arc;
 
 use rillbox_gpu::Gpu;
 use thiserror::Error;
@@ -23,7 +21,7 @@ use super::imports;
 use super::limits::Limits;
 use super::pool::pool;
 use super::shaders::ShaderReader;
-use super::standing::Standing;
+use super::standing::{Offenders, Standing};
 use super::ticker::{Activity, Ticker};
 
 /// Stack of a guest's WebAssembly code.
@@ -38,21 +36,21 @@ const MOST_THREADS: usize = 32;
 
 /// Which of the guests' threads a task runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Priority {
     /// Those that have as much of the machine as everything else.
-    Front,
+    Foreground,
     /// Those for whoever took too much of it lately: what is left.
-    Behind,
+    Background,
 }
 
-/// How far the threads behind are from the others.
-const BEHIND: i32 = 15;
+/// Niceness of the background threads.
+const BACKGROUND_NICE: i32 = 15;
 
 /// Takes this thread's place.
-fn give_way(place: Place) {
+fn give_way(place: Priority) {
     // A thread has a niceness of its own on Linux alone. One that cannot give way has its share, as the others do.
-    if cfg!(target_os = "linux") && place == Place::Behind {
-        let _ = rustix::process::nice(BEHIND);
+    if cfg!(target_os = "linux") && place == Priority::Background {
+        let _ = rustix::process::nice(BACKGROUND_NICE);
     }
 }
 
@@ -86,7 +84,7 @@ struct Inner {
     /// Taken when they end.
     runtimes: Option<[Runtime; 2]>,
     /// Processors that took too much lately.
-    bad: Arc<Mutex<HashMap<String, Instant>>>,
+    offenders: Offenders,
     _ticker: Ticker,
 }
 
@@ -134,12 +132,12 @@ impl Engine {
         extend(&mut linker).map_err(|error| failed(&error))?;
         let threads = std::thread::available_parallelism().map_or(1, |cores| (THREADS * cores.get()).min(MOST_THREADS));
         let runtime = |place| {
-            let name = if place == Place::Front { "guest" } else { "guest-behind" };
+            let name = if place == Priority::Foreground { "guest" } else { "guest-behind" };
             let mut builder = Builder::new_multi_thread();
             builder.worker_threads(threads).thread_name(name).enable_time().on_thread_start(move || give_way(place));
             builder.build().map_err(|error| failed(&error))
         };
-        let runtimes = [runtime(Place::Front)?, runtime(Place::Behind)?];
+        let runtimes = [runtime(Priority::Foreground)?, runtime(Priority::Background)?];
         let places = [0, 1].map(|place| Runtime::handle(&runtimes[place]).clone());
         let ticker = Ticker::start(&engine).map_err(|error| failed(&error))?;
         let activity = ticker.activity();
@@ -152,7 +150,7 @@ impl Engine {
             activity,
             places,
             runtimes: Some(runtimes),
-            bad: Arc::default(),
+            offenders: Offenders::default(),
             _ticker: ticker,
         })))
     }
@@ -173,7 +171,7 @@ impl Engine {
     }
 
     /// Runs a task that owns an instance. It ends with the engine at the latest. What it logs is the current span's.
-    pub fn spawn<F>(&self, place: Place, task: F) -> JoinHandle<F::Output>
+    pub fn spawn<F>(&self, place: Priority, task: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
     {
@@ -182,12 +180,12 @@ impl Engine {
 
     /// The threads that are not behind.
     pub(super) fn front(&self) -> &Handle {
-        &self.0.places[Place::Front as usize]
+        &self.0.places[Priority::Foreground as usize]
     }
 
     /// What is known of the processor of this `name@version`.
     pub fn standing(&self, processor: &str) -> Standing {
-        Standing::new(processor, &self.0.bad)
+        Standing::new(processor, &self.0.offenders)
     }
 
     /// Tasks that own an instance or make one.

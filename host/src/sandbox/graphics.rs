@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rillbox_gpu::{Color, Device, Download, Error, Gpu, HUNG, Matrix, Planes, Program, Range, Workspace, limits};
+use rillbox_gpu::{
+    Color, Device, Download, Error, Gpu, HANG_TIMEOUT, Matrix, Planes, Program, Range, Workspace, limits,
+};
 use rillbox_media as media;
 use rillbox_media::Picture;
 use tokio::runtime::Handle;
@@ -138,7 +140,7 @@ impl Graphics {
     /// Why the device is gone.
     fn lost(&self) -> Failure {
         let blame = self.workspace.as_ref().is_some_and(Workspace::held_up_device);
-        if blame { Failure::Overrun(HUNG) } else { Failure::Lost }
+        if blame { Failure::Overrun(HANG_TIMEOUT) } else { Failure::Lost }
     }
 
     /// A call begins.

@@ -30,7 +30,7 @@ const UPDATE: Duration = Duration::from_millis(100);
 const STOP: Duration = Duration::from_millis(100);
 
 /// How late timers, and the turn of whoever waits for one, are on a busy machine.
-const LATE: Duration = Duration::from_millis(10);
+const TIMER_SLACK: Duration = Duration::from_millis(10);
 
 /// Whose instance it is, and what it may call.
 #[derive(Clone)]
@@ -335,7 +335,7 @@ async fn run<T>(
 /// How long a call may take in all. Timers are late on a busy machine, and a guest that runs is seen to be out of time at its next
 /// turn.
 fn wall(budget: Duration) -> Duration {
-    budget * 2 - LATE.min(budget)
+    budget * 2 - TIMER_SLACK.min(budget)
 }
 
 /// An error that says why an instance could not be made, unless its code is to blame: an export of another signature is told of

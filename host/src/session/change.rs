@@ -7,7 +7,7 @@ use serde_json::Value;
 use thiserror::Error;
 use tracing::Instrument;
 
-use super::happenings::Happening;
+use super::event::StreamEvent;
 use super::host::StartRejected;
 use super::live_params::Offer;
 use super::meters::Phase;
@@ -76,13 +76,13 @@ impl Streams {
             offer = self.offer(stream, request) => offer?,
             () = end(stream) => return Err(ChangeRejected::Ended),
         };
-        let (from, to) = (stream.processor(), offer.role.lease.id());
+        let (from, to) = (stream.processor(), offer.candidate.lease.id());
         let changed = || {
             self.hand_over(stream, &to);
             tracing::info!(from, to, "the stream's processor was changed");
-            stream.meters.tell(Happening::ProcessorChanged { from: from.clone(), to: to.clone() });
+            stream.meters.emit(StreamEvent::ProcessorChanged { from: from.clone(), to: to.clone() });
         };
-        stream.params.hand_over(offer, &stream.direction, changed).await?;
+        stream.params.hand_over(offer, &stream.supervisor, changed).await?;
         Ok(to)
     }
 
@@ -97,10 +97,10 @@ impl Streams {
         let identity = host
             .identity(&stream.id, stream.began, &lease, &params, &stream.meters.http)
             .map_err(StartRejected::from)?;
-        let role = host.start_role(lease, &identity, params.guest_json()).await?;
-        let sample = stream.direction.sample().await.ok_or(ChangeRejected::Ended)?;
-        let role = role.probe(sample).await.map_err(|why| ChangeRejected::not_taken(processor, why))?;
-        Ok(Offer { role, rules, given: request.params })
+        let candidate = host.start_candidate(lease, &identity, params.guest_json()).await?;
+        let last_frames = stream.supervisor.last_frames().await.ok_or(ChangeRejected::Ended)?;
+        let candidate = candidate.probe(last_frames).await.map_err(|why| ChangeRejected::not_taken(processor, why))?;
+        Ok(Offer { candidate, rules, given: request.params })
     }
 }
 

@@ -10,9 +10,9 @@ use thiserror::Error;
 
 use super::params::{Params, ParamsRejected, Rules};
 use super::pipeline::PipelineConfig;
-use super::processor::{Cast, Role, StartError};
+use super::processor::{Candidate, Instances, StartError};
 use super::stream::StreamTimes;
-use crate::egress::{self, Grants, NotGranted, Places};
+use crate::egress::{self, AllowedUrls, Grants, NotGranted};
 use crate::registry::{CompileError, Lease, NotFound, ParamsError, ParamsSchema, Registry};
 use crate::sandbox::{ChildCompiler, Engine, HttpAccess, HttpClient, HttpMeter, Identity, LoadError};
 
@@ -29,7 +29,7 @@ pub struct Host {
     /// What processors may call where they ask for it.
     pub grants: Grants,
     /// Where channels may be; anywhere, where there is none.
-    pub places: Option<Arc<Places>>,
+    pub places: Option<Arc<AllowedUrls>>,
     /// For streams that name no processor.
     pub default_processor: Option<String>,
     /// How input is decoded, before a stream's own params.
@@ -127,7 +127,7 @@ impl From<CompileError> for StartRejected {
 /// A stream whose processor has started; nothing flows yet.
 pub struct Prepared {
     /// The processor, and what keeps it from being deleted.
-    pub role: Role,
+    pub candidate: Candidate,
     /// When the processor's clock began.
     pub began: Instant,
     /// How its pipeline is made.
@@ -156,7 +156,7 @@ impl Host {
         let asked = params.check(&rules)?;
         let (began, http) = (Instant::now(), Arc::default());
         let identity = self.identity(id, began, &lease, &params, &http)?;
-        let role = self.start_role(lease, &identity, params.guest_json()).await?;
+        let candidate = self.start_candidate(lease, &identity, params.guest_json()).await?;
         let input = InputConfig { geometry: asked.geometry, max_framerate: asked.max_framerate, ..self.input };
         let pipeline = PipelineConfig {
             input,
@@ -166,7 +166,7 @@ impl Host {
             show_loading: asked.show_loading,
             data: None,
         };
-        Ok(Prepared { role, began, pipeline, params, rules, http })
+        Ok(Prepared { candidate, began, pipeline, params, rules, http })
     }
 
     /// What params of a stream with this processor may be.
@@ -189,17 +189,17 @@ impl Host {
     }
 
     /// Loads a processor, and starts the instances that it needs.
-    pub(super) async fn start_role(
+    pub(super) async fn start_candidate(
         &self,
         lease: Lease,
         identity: &Identity,
         params: String,
-    ) -> Result<Role, StartRejected> {
+    ) -> Result<Candidate, StartRejected> {
         let component = self.engine.load(&self.registry.code(&lease).await?)?;
-        let cast = Cast::start(&self.engine, &component, identity, &lease, &params)
+        let instances = Instances::start(&self.engine, &component, identity, &lease, &params)
             .await
             .map_err(|source| StartRejected::Processor { processor: lease.id(), source })?;
-        Ok(Role { cast, lease })
+        Ok(Candidate { instances, lease })
     }
 
     /// What a processor may call: what it asks for, all of which must have been granted.

@@ -8,12 +8,12 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::WeakSender;
 
 use super::change::ChangeRejected;
-use super::happenings::Happening;
+use super::event::StreamEvent;
 use super::host::StartRejected;
 use super::meters::Meters;
 use super::params::{HostParams, Params, ParamsRejected, Rules};
 use super::pipeline::{Pipeline, Source};
-use super::processor::{Direction, Handle, Role};
+use super::processor::{Candidate, ParamsHandle, SupervisorHandle};
 use crate::sandbox::Failure;
 
 /// Why params were not updated. Nothing has changed.
@@ -42,12 +42,12 @@ pub struct LiveParams {
 struct Current {
     params: Params,
     rules: Rules,
-    processors: Vec<Handle>,
+    processors: Vec<ParamsHandle>,
 }
 
 /// A processor that is ready to take over a stream.
 pub(super) struct Offer {
-    pub role: Role,
+    pub candidate: Candidate,
     pub rules: Rules,
     /// As in the request for it.
     pub given: Value,
@@ -88,7 +88,7 @@ impl LiveParams {
         }
         source.send(Source::Configure(host)).await.map_err(|_| UpdateRejected::Ended)?;
         current.params = merged;
-        self.meters.tell(Happening::ParamsUpdated(current.params.all().clone()));
+        self.meters.emit(StreamEvent::ParamsUpdated(current.params.all().clone()));
         Ok(())
     }
 
@@ -106,25 +106,25 @@ impl LiveParams {
     pub(super) async fn hand_over(
         &self,
         offer: Offer,
-        direction: &Direction,
+        supervisor: &SupervisorHandle,
         changed: impl FnOnce(),
     ) -> Result<(), ChangeRejected> {
-        let Offer { role, rules, given } = offer;
+        let Offer { candidate, rules, given } = offer;
         let mut current = self.current.lock().await;
-        let processor = role.lease.id();
+        let processor = candidate.lease.id();
         // They may have been updated while it started.
         let (params, host) = propose(&current.params, &given, &rules, &processor)?;
         let source = self.source.upgrade().ok_or(ChangeRejected::Ended)?;
-        let updated = role.update(&params.guest_json()).await;
-        let role = updated.map_err(|why| ChangeRejected::not_taken(processor, why))?;
-        let processors = direction.change(role).await.ok_or(ChangeRejected::Ended)?;
+        let updated = candidate.update(&params.guest_json()).await;
+        let candidate = updated.map_err(|why| ChangeRejected::not_taken(processor, why))?;
+        let processors = supervisor.change(candidate).await.ok_or(ChangeRejected::Ended)?;
         let before = std::mem::replace(&mut *current, Current { params, rules, processors }).params;
         if before.host() != Ok(host) {
             source.send(Source::Configure(host)).await.map_err(|_| ChangeRejected::Ended)?;
         }
         changed();
         if before != current.params {
-            self.meters.tell(Happening::ParamsUpdated(current.params.all().clone()));
+            self.meters.emit(StreamEvent::ParamsUpdated(current.params.all().clone()));
         }
         Ok(())
     }

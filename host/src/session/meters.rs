@@ -9,15 +9,15 @@ use rillbox_media::InputStats;
 use tokio::sync::{broadcast, watch};
 
 use super::channels::ChannelMeters;
-use super::happenings::{ErrorLimits, Happening, Origin, Told, clipped};
+use super::event::{ErrorLimits, Origin, StreamEvent, TimedEvent, clipped};
 use super::histogram::{GUEST_TIME, Histogram, LATENCY};
-use crate::sandbox::{ByKind, Done, HttpMeter, Kind, Refusals, Work};
+use crate::sandbox::{ByKind, Counter, Done, HttpMeter, Kind, Refusals, Work};
 
 /// Events that a condition remembers.
 const EVENTS: usize = 32;
 
-/// Happenings that wait for whoever listens; beyond it the oldest are lost to it.
-const TOLD: usize = 256;
+/// Events that wait for whoever listens; beyond it the oldest are lost to it.
+const EVENT_QUEUE: usize = 256;
 
 /// Values that a window keeps.
 const WINDOW: usize = 512;
@@ -82,7 +82,7 @@ pub struct Meters {
     ended: OnceLock<Instant>,
     condition: watch::Sender<Condition>,
     input: watch::Sender<InputStats>,
-    told: broadcast::Sender<Told>,
+    told: broadcast::Sender<TimedEvent>,
     error_limits: Mutex<ErrorLimits>,
     /// Of the control, events and data channels.
     pub channels: ChannelMeters,
@@ -173,7 +173,7 @@ impl Meters {
             ended: OnceLock::new(),
             condition: watch::Sender::new(condition),
             input: watch::Sender::default(),
-            told: broadcast::Sender::new(TOLD),
+            told: broadcast::Sender::new(EVENT_QUEUE),
             error_limits: Mutex::default(),
             channels: ChannelMeters::default(),
             http: Arc::default(),
@@ -261,7 +261,7 @@ impl Meters {
         });
     }
 
-    /// Ends the stream's life, with the reason, which [`Happening::Stopped`] has told before.
+    /// Ends the stream's life, with the reason, which [`StreamEvent::Stopped`] has told before.
     pub fn end(&self, phase: Phase, reason: String) {
         // A second end would change nothing.
         let _ = self.ended.set(Instant::now());
@@ -277,14 +277,14 @@ impl Meters {
     }
 
     /// Everything that is told from now on.
-    pub fn listen(&self) -> broadcast::Receiver<Told> {
+    pub fn listen(&self) -> broadcast::Receiver<TimedEvent> {
         self.told.subscribe()
     }
 
     /// Tells what happens; the host's own events are also remembered.
-    pub fn tell(&self, what: Happening) {
+    pub fn emit(&self, what: StreamEvent) {
         let time = SystemTime::now();
-        if !matches!(what, Happening::Emitted(..)) {
+        if !matches!(what, StreamEvent::Emitted(..)) {
             let event = Event { time, kind: what.kind().to_owned(), message: what.message() };
             self.condition.send_modify(|condition| {
                 if condition.events.len() >= EVENTS {
@@ -294,14 +294,14 @@ impl Meters {
             });
         }
         // Nobody may listen.
-        let _ = self.told.send(Told { time, what });
+        let _ = self.told.send(TimedEvent { time, what });
     }
 
     /// Tells of an error, unless one of the same origin was told a moment ago.
     pub fn error(&self, origin: Origin, message: String) {
         let passed = self.error_limits.lock().unwrap_or_else(PoisonError::into_inner).pass(origin);
         if let Some(suppressed) = passed {
-            self.tell(Happening::Error { message: clipped(message), suppressed });
+            self.emit(StreamEvent::Error { message: clipped(message), suppressed });
         }
     }
 
@@ -421,27 +421,6 @@ pub struct Snapshot {
     pub guest_time: [Duration; 2],
     /// Median, 99th percentile and largest of the times that the last overruns held up a frame.
     pub overrun: [Duration; 3],
-}
-
-/// A number that one stage writes and everybody reads.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Counts `n` more.
-    pub fn add(&self, n: u64) {
-        self.0.fetch_add(n, Relaxed);
-    }
-
-    /// Puts `n` in its place.
-    pub fn set(&self, n: u64) {
-        self.0.store(n, Relaxed);
-    }
-
-    /// The number.
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
 }
 
 /// What was refused to a processor, because it asked for more than it may have.

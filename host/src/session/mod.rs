@@ -9,9 +9,11 @@
 //! stream tells and is told besides pictures and sound goes over [`channels`] of its own.
 
 mod change;
+mod channel_check;
 mod channels;
+mod effort_control;
+mod event;
 mod frames;
-mod happenings;
 mod histogram;
 mod host;
 mod json;
@@ -21,9 +23,7 @@ mod meters;
 mod pace;
 mod params;
 mod pipeline;
-mod places;
 mod processor;
-mod strain;
 mod stream;
 mod streams;
 mod totals;
@@ -38,8 +38,8 @@ pub use live_params::{LiveParams, UpdateRejected};
 pub use meters::{Condition, Event, Meters, Phase, Snapshot};
 pub use params::{HostParams, Params, ParamsRejected};
 pub use pipeline::{Pipeline, PipelineConfig, PipelineError, Source};
-pub use processor::{Cast, Direction, NotTaken, Processor, Role, Sample, StartError};
+pub use processor::{Candidate, Instances, LastFrames, NotTaken, Processor, StartError, SupervisorHandle};
 pub use rillbox_trickle::ChannelUrl;
 pub use stream::{StreamConfig, StreamTimes};
 pub use streams::{Health, StartRequest, Stream, Streams, UnknownStream};
-pub use totals::{COUNTS, Census, Count, Totals};
+pub use totals::{COUNTS, Count, StreamsSnapshot, Totals};

@@ -12,14 +12,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 
+use super::effort_control::EffortControl;
+use super::event::Origin;
 use super::frames::{Item, Timed};
-use super::happenings::Origin;
 use super::loading::Loading;
 use super::meters::Meters;
 use super::pace::Pace;
 use super::params::HostParams;
-use super::processor::{Direction, Director, Handle, Inlet, Inlets, Role, Stage};
-use super::strain::Strain;
+use super::processor::{Candidate, Inlet, Inlets, LaneContext, ParamsHandle, Supervisor, SupervisorHandle};
 use crate::sandbox::{Engine, Failure};
 
 /// Pieces of bytes that wait to be decoded.
@@ -81,33 +81,34 @@ pub struct Pipeline {
     /// Where bytes come out.
     pub emitted: mpsc::Receiver<Emit>,
     /// Sends params to the processor's instances.
-    pub processors: Vec<Handle>,
+    pub processors: Vec<ParamsHandle>,
     /// Puts another processor in its place.
-    pub direction: Direction,
+    pub supervisor: SupervisorHandle,
     /// The stages; each gives an error when it ended early.
     pub stages: JoinSet<Result<(), PipelineError>>,
 }
 
 impl Pipeline {
     /// Starts the stages, on the runtime of sockets, on threads of their own, and on `engine`'s. What they log is the current span's.
-    pub fn start(config: PipelineConfig, engine: &Engine, role: Role, meters: &Arc<Meters>) -> Self {
+    pub fn start(config: PipelineConfig, engine: &Engine, candidate: Candidate, meters: &Arc<Meters>) -> Self {
         let (source, bytes) = mpsc::channel(SOURCE_QUEUE);
         let (items, to_encode) = mpsc::channel(ENCODE_QUEUE);
         let (emit, emitted) = mpsc::channel(EMIT_QUEUE);
         let (video, pictures) = mpsc::channel(FRAME_QUEUE);
         let (audio, samples) = mpsc::channel(AUDIO_QUEUE);
         let inlets = Inlets { video: Some(Inlet::new(pictures)), audio: Some(Inlet::new(samples)) };
-        let stage = Stage { items: items.clone(), data: config.data, live: config.live, meters: meters.clone() };
-        let (director, direction, processors) = Director::start(engine.clone(), stage, role, inlets);
+        let context =
+            LaneContext { items: items.clone(), data: config.data, live: config.live, meters: meters.clone() };
+        let (lanes, supervisor, processors) = Supervisor::start(engine.clone(), context, candidate, inlets);
         let mut stages = JoinSet::new();
         let span = Span::current();
-        stages.spawn(async { Ok(director.run().await?) }.instrument(span.clone()));
+        stages.spawn(async { Ok(lanes.run().await?) }.instrument(span.clone()));
         let outlets = Outlets {
             video,
             audio,
             items,
             pace: Pace::default(),
-            strain: config.live.then(|| Strain::new(Instant::now())),
+            effort_control: config.live.then(|| EffortControl::new(Instant::now())),
             effort: Effort::default(),
             refused: None,
             wanted: true,
@@ -125,12 +126,12 @@ impl Pipeline {
         let encoder = Encoder {
             output: Output::new(config.output),
             loading,
-            strain: config.live.then(|| Strain::new(Instant::now())),
+            effort_control: config.live.then(|| EffortControl::new(Instant::now())),
             emit,
             meters: meters.clone(),
         };
         stages.spawn_blocking(move || span.in_scope(|| Ok(encoder.run(to_encode)?)));
-        Self { source, emitted, processors, direction, stages }
+        Self { source, emitted, processors, supervisor, stages }
     }
 }
 
@@ -149,7 +150,7 @@ struct Outlets {
     items: mpsc::Sender<Item>,
     pace: Pace,
     /// Of live streams: files wait.
-    strain: Option<Strain>,
+    effort_control: Option<EffortControl>,
     /// What decoding is to be done with.
     effort: Effort,
     /// When it was last said that pictures are too large.
@@ -199,8 +200,8 @@ impl Outlets {
                 self.meters.inputs.mark();
                 self.meters.online();
                 let due = self.pace.due(arrived, frame.pts);
-                if let Some(strain) = &mut self.strain {
-                    let effort = strain.note(due.elapsed(), Instant::now());
+                if let Some(effort_control) = &mut self.effort_control {
+                    let effort = effort_control.note(due.elapsed(), Instant::now());
                     self.meters.frames_unfiltered.add(u64::from(effort == Effort::Reduced));
                     self.effort = effort;
                 }
@@ -236,7 +237,7 @@ struct Encoder {
     output: Output,
     loading: Loading,
     /// Of live streams: files wait.
-    strain: Option<Strain>,
+    effort_control: Option<EffortControl>,
     emit: mpsc::Sender<Emit>,
     meters: Arc<Meters>,
 }
@@ -291,8 +292,8 @@ impl Encoder {
             frame.picture = instead;
             self.meters.frames_loading.add(1);
         }
-        if let Some(strain) = &mut self.strain {
-            self.output.set_effort(strain.note(timed.due.elapsed(), Instant::now()));
+        if let Some(effort_control) = &mut self.effort_control {
+            self.output.set_effort(effort_control.note(timed.due.elapsed(), Instant::now()));
         }
         let left_out = self.output.out_of_order();
         self.output.video(&frame, &mut emit(&self.emit))?;

@@ -12,15 +12,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::channels::{LAST_WORDS, Taps};
+use super::channel_check;
+use super::channels::{ChannelInputs, LAST_WORDS};
 use super::host::{Host, StartRejected};
 use super::live_params::{LiveParams, UpdateRejected};
 use super::meters::{Meters, Phase};
 use super::pipeline::Pipeline;
-use super::places;
-use super::processor::Direction;
+use super::processor::SupervisorHandle;
 use super::stream::{self, StreamConfig};
-use super::totals::{ByProcessor, Census, Tenure};
+use super::totals::{ByProcessor, ProcessorSpan, StreamsSnapshot};
 
 /// Ended streams whose status can still be asked for.
 const REMEMBERED: usize = 64;
@@ -90,9 +90,9 @@ pub struct Stream {
     /// Its params, which may change.
     pub params: Arc<LiveParams>,
     /// Its processor, which may change.
-    tenure: Mutex<Tenure>,
+    processor_span: Mutex<ProcessorSpan>,
     /// Changes its processor.
-    pub(super) direction: Direction,
+    pub(super) supervisor: SupervisorHandle,
     /// Held by whoever changes it.
     pub(super) turn: tokio::sync::Mutex<()>,
     /// When the processor's clock began.
@@ -104,12 +104,12 @@ pub struct Stream {
 impl Stream {
     /// Its processor, as `NAME@VERSION`.
     pub fn processor(&self) -> String {
-        self.tenure().processor.clone()
+        self.processor_span().processor.clone()
     }
 
     /// Its processor, and what the stream had counted before it.
-    pub(super) fn tenure(&self) -> MutexGuard<'_, Tenure> {
-        self.tenure.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn processor_span(&self) -> MutexGuard<'_, ProcessorSpan> {
+        self.processor_span.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it has ended and released everything.
@@ -198,7 +198,7 @@ impl Streams {
         };
         let reservation = self.reserve(&id)?;
         if let Some(allowed) = &self.host.places {
-            places::check(allowed, &request).await?;
+            channel_check::check(allowed, &request).await?;
         }
         let span = tracing::info_span!("stream", id);
         let stop = reservation.stop.clone();
@@ -265,23 +265,23 @@ impl Streams {
     }
 
     /// What runs, and what has been counted.
-    pub fn census(&self) -> Census {
+    pub fn snapshot(&self) -> StreamsSnapshot {
         let entries = self.lock();
-        let mut census = Census {
+        let mut snapshot = StreamsSnapshot {
             starting: 0,
             running: Vec::new(),
             processors: self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         };
         for (_, entry) in entries.values() {
-            census.starting += usize::from(matches!(entry, Entry::Starting { .. }));
+            snapshot.starting += usize::from(matches!(entry, Entry::Starting { .. }));
             if let Some(stream) = entry.stream() {
-                census.processors.add_present(stream);
+                snapshot.processors.add_present(stream);
                 if !stream.is_over() {
-                    census.running.push(stream.clone());
+                    snapshot.running.push(stream.clone());
                 }
             }
         }
-        census
+        snapshot
     }
 
     /// Ends all streams, and waits while they drain.
@@ -346,17 +346,17 @@ impl Streams {
     /// Keeps what a stream counted that is over and no longer among the entries, which are locked.
     fn forget(&self, entry: Option<(u64, Entry)>) {
         if let Some(stream) = entry.as_ref().and_then(|(_, entry)| entry.stream()) {
-            self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).add_past(&stream.tenure(), stream);
+            self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).add_past(&stream.processor_span(), stream);
         }
     }
 
     /// Notes that a stream has another processor: what it has counted stays the old one's.
     pub(super) fn hand_over(&self, stream: &Stream, to: &str) {
         let _entries = self.lock();
-        let mut tenure = stream.tenure();
-        if tenure.processor != to {
-            self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).add_past(&tenure, stream);
-            *tenure = Tenure::next(to.to_owned(), stream);
+        let mut processor_span = stream.processor_span();
+        if processor_span.processor != to {
+            self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).add_past(&processor_span, stream);
+            *processor_span = ProcessorSpan::next(to.to_owned(), stream);
         }
     }
 
@@ -376,14 +376,14 @@ impl Streams {
             data: request.data,
             times: self.host.times,
         };
-        let (taps, data) = Taps::open(&config, &meters);
+        let (channel_inputs, data) = ChannelInputs::open(&config, &meters);
         prepared.pipeline.data = data;
-        let tenure = Mutex::new(Tenure::first(prepared.role.lease.id()));
-        let pipeline = Pipeline::start(prepared.pipeline, &self.host.engine, prepared.role, &meters);
+        let processor_span = Mutex::new(ProcessorSpan::first(prepared.candidate.lease.id()));
+        let pipeline = Pipeline::start(prepared.pipeline, &self.host.engine, prepared.candidate, &meters);
         let stream = Arc::new(Stream {
             id,
-            tenure,
-            direction: pipeline.direction.clone(),
+            processor_span,
+            supervisor: pipeline.supervisor.clone(),
             turn: tokio::sync::Mutex::default(),
             began: prepared.began,
             started: SystemTime::now(),
@@ -392,14 +392,14 @@ impl Streams {
             meters,
             stop,
         });
-        self.spawn(stream.clone(), pipeline, taps);
+        self.spawn(stream.clone(), pipeline, channel_inputs);
         Ok(stream)
     }
 
-    fn spawn(&self, stream: Arc<Stream>, pipeline: Pipeline, taps: Taps) {
+    fn spawn(&self, stream: Arc<Stream>, pipeline: Pipeline, channel_inputs: ChannelInputs) {
         tracing::info!(processor = stream.processor(), subscribe = %stream.config.subscribe, "stream started");
         let client = self.host.client.clone();
-        let run = stream::run(stream, client, pipeline, taps).in_current_span();
+        let run = stream::run(stream, client, pipeline, channel_inputs).in_current_span();
         self.tasks.spawn(run);
     }
 

@@ -148,13 +148,13 @@ impl Default for Totals {
 
 /// Which processor a stream has, and what the stream had counted before it.
 #[derive(Clone, Debug)]
-pub(super) struct Tenure {
+pub(super) struct ProcessorSpan {
     /// `NAME@VERSION`.
     pub processor: String,
     before: Totals,
 }
 
-impl Tenure {
+impl ProcessorSpan {
     /// Of a stream's first processor.
     pub fn first(processor: String) -> Self {
         Self { processor, before: Totals::default() }
@@ -177,15 +177,15 @@ pub struct ByProcessor(BTreeMap<String, Totals>);
 impl ByProcessor {
     /// Adds what a stream counted with a processor that it has no more, or while it was known. The processor must be one of the
     /// first, or it is counted among others.
-    pub(super) fn add_past(&mut self, tenure: &Tenure, stream: &Stream) {
-        let known = self.0.len() < PROCESSORS || self.0.contains_key(&tenure.processor);
-        self.add(if known { &tenure.processor } else { OTHERS }, &tenure.totals(stream));
+    pub(super) fn add_past(&mut self, processor_span: &ProcessorSpan, stream: &Stream) {
+        let known = self.0.len() < PROCESSORS || self.0.contains_key(&processor_span.processor);
+        self.add(if known { &processor_span.processor } else { OTHERS }, &processor_span.totals(stream));
     }
 
     /// Adds a stream that is still known by its id: there are only so many.
     pub(super) fn add_present(&mut self, stream: &Stream) {
-        let tenure = stream.tenure();
-        self.add(&tenure.processor, &tenure.totals(stream));
+        let processor_span = stream.processor_span();
+        self.add(&processor_span.processor, &processor_span.totals(stream));
     }
 
     fn add(&mut self, processor: &str, totals: &Totals) {
@@ -199,7 +199,7 @@ impl ByProcessor {
 }
 
 /// All streams of a host at one moment.
-pub struct Census {
+pub struct StreamsSnapshot {
     /// Streams whose processor is starting.
     pub starting: usize,
     /// Streams that are not over.

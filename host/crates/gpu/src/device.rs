@@ -53,11 +53,6 @@ impl Gpu {
         }))
     }
 
-    /// What was chosen.
-    pub fn choice(&self) -> Choice {
-        self.0.choice
-    }
-
     /// The device. It is opened if it is not, or was lost, which takes a fraction of a second.
     pub fn open(&self) -> Result<Arc<Device>, Error> {
         let _opening = self.0.opening.lock().unwrap_or_else(PoisonError::into_inner);
@@ -148,13 +143,13 @@ pub struct Device {
 }
 
 /// A device that is with the commands of one submission for so long does not answer any more.
-pub const HUNG: Duration = Duration::from_secs(2);
+pub const HANG_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Bindings of one kind that a device is asked for.
 const BINDINGS: u32 = limits::BINDINGS as u32 + 1;
 
 /// How often it is seen whether it goes on.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Device {
     fn open(choice: Choice) -> Result<Self, Error> {
@@ -251,8 +246,8 @@ impl Device {
         }
         let device = self.clone();
         let watcher = std::thread::Builder::new().name("gpu-watch".to_owned()).spawn(move || {
-            while matches!(late.done(LOOK), Err(Error::Late)) {
-                let Some(culprit) = device.submitter.held_for(HUNG) else { continue };
+            while matches!(late.done(POLL_INTERVAL), Err(Error::Late)) {
+                let Some(culprit) = device.submitter.held_for(HANG_TIMEOUT) else { continue };
                 // The first reason stays.
                 let _ = device.culprit.set(culprit);
                 if device.lost.set("it does not answer".to_owned()).is_ok() {
@@ -272,7 +267,7 @@ impl Device {
 
     /// Waits until the device has nothing left to do, or no longer is one.
     fn come_to_rest(&self) {
-        let wait = || wgpu::PollType::Wait { submission_index: None, timeout: Some(HUNG) };
+        let wait = || wgpu::PollType::Wait { submission_index: None, timeout: Some(HANG_TIMEOUT) };
         while matches!(self.device.poll(wait()), Err(wgpu::PollError::Timeout)) {}
     }
 

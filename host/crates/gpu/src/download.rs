@@ -37,7 +37,7 @@ impl Progress {
 }
 
 /// How often whoever waits looks whether there still is a device.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Room for the times of so many passes.
 pub(crate) const TIMED: usize = 32;
@@ -89,7 +89,7 @@ impl Transfer {
                 return Err(Error::Late);
             }
             // Nobody tells of a device that is gone.
-            let waited = changed.wait_timeout(ended, left.min(LOOK));
+            let waited = changed.wait_timeout(ended, left.min(POLL_INTERVAL));
             ended = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }

@@ -26,7 +26,7 @@ mod workspace;
 
 pub use choice::{Choice, ParseChoiceError};
 pub use color::{Color, Matrix, Range};
-pub use device::{Device, Gpu, HUNG, Info};
+pub use device::{Device, Gpu, HANG_TIMEOUT, Info};
 pub use download::{Bytes, Download};
 pub use error::Error;
 pub use planes::{Planes, PlanesLayout};

@@ -17,7 +17,7 @@ use super::error::ApiError;
 use super::status::state;
 use super::system::VERSION;
 use super::{App, Shared};
-use crate::session::{ByKind, COUNTS, Census, Done, Phase, Stream, Streams, Totals, Work};
+use crate::session::{ByKind, COUNTS, Done, Phase, Stream, Streams, StreamsSnapshot, Totals, Work};
 use crate::telemetry::Usage;
 
 /// A counter's name, what it counts, and where it is.
@@ -49,20 +49,20 @@ async fn metrics(State(streams): App) -> Result<Response, ApiError> {
 
 /// Everything at this moment.
 fn families(streams: &Streams) -> Vec<MetricFamily> {
-    let census = streams.census();
-    let mut families = host(streams, &census);
+    let snapshot = streams.snapshot();
+    let mut families = host(streams, &snapshot);
     families.extend(gpu(streams));
     families.extend(Usage::now().iter().flat_map(process));
-    families.extend(of_streams(&census));
-    families.extend(of_processors(&census));
+    families.extend(of_streams(&snapshot));
+    families.extend(of_processors(&snapshot));
     // The format has no empty ones.
     families.retain(|family| !family.get_metric().is_empty());
     families
 }
 
-fn host(streams: &Streams, census: &Census) -> Vec<MetricFamily> {
-    let phases: Vec<_> = census.running.iter().map(|stream| stream.meters.condition().borrow().phase).collect();
-    let mut states = vec![gauge(&[("state", "STARTING")], census.starting as f64)];
+fn host(streams: &Streams, snapshot: &StreamsSnapshot) -> Vec<MetricFamily> {
+    let phases: Vec<_> = snapshot.running.iter().map(|stream| stream.meters.condition().borrow().phase).collect();
+    let mut states = vec![gauge(&[("state", "STARTING")], snapshot.starting as f64)];
     for phase in [Phase::Connecting, Phase::Online, Phase::Degraded, Phase::Draining] {
         let count = phases.iter().filter(|other| **other == phase).count();
         states.push(gauge(&[("state", state(phase))], count as f64));
@@ -143,13 +143,13 @@ fn labels<'a>(stream: &'a Stream, processor: &'a str) -> Vec<(&'static str, &'a 
     vec![("stream", &stream.id), ("processor", processor)]
 }
 
-fn of_streams(census: &Census) -> Vec<MetricFamily> {
+fn of_streams(snapshot: &StreamsSnapshot) -> Vec<MetricFamily> {
     // Their processors may be changed meanwhile.
-    let processors: Vec<_> = census.running.iter().map(|stream| stream.processor()).collect();
+    let processors: Vec<_> = snapshot.running.iter().map(|stream| stream.processor()).collect();
     let row = |stream, processor| Row { labels: labels(stream, processor), totals: Totals::of(&stream.meters) };
-    let rows: Vec<_> = census.running.iter().zip(&processors).map(|(stream, name)| row(stream, name)).collect();
+    let rows: Vec<_> = snapshot.running.iter().zip(&processors).map(|(stream, name)| row(stream, name)).collect();
     let mut families = of_totals("stream", &rows);
-    let streams = || census.running.iter().zip(&rows);
+    let streams = || snapshot.running.iter().zip(&rows);
     let memory = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.guest_memory() as f64));
     families.push(gauges("rillbox_stream_guest_memory_bytes", "Memory of the processor's instances.", memory));
     let gpu = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.guest_gpu_memory() as f64));
@@ -159,18 +159,20 @@ fn of_streams(census: &Census) -> Vec<MetricFamily> {
     families
 }
 
-fn of_processors(census: &Census) -> Vec<MetricFamily> {
+fn of_processors(snapshot: &StreamsSnapshot) -> Vec<MetricFamily> {
     let row =
         |(processor, totals): (_, &Totals)| Row { labels: vec![("processor", processor)], totals: totals.clone() };
-    let rows: Vec<_> = census.processors.iter().map(row).collect();
+    let rows: Vec<_> = snapshot.processors.iter().map(row).collect();
     let mut families = of_totals("processor", &rows);
     for (name, help, count) in STREAM_COUNTS {
         let samples = rows.iter().map(|row| counter(&row.labels, count(&row.totals) as f64));
         families.push(counters(format!("rillbox_processor_{name}_total"), help, samples));
     }
-    let of = |processor| census.running.iter().filter(move |stream| stream.processor() == processor);
-    let running =
-        census.processors.iter().map(|(processor, _)| gauge(&[("processor", processor)], of(processor).count() as f64));
+    let of = |processor| snapshot.running.iter().filter(move |stream| stream.processor() == processor);
+    let running = snapshot
+        .processors
+        .iter()
+        .map(|(processor, _)| gauge(&[("processor", processor)], of(processor).count() as f64));
     families.push(gauges("rillbox_processor_streams", "Streams that run.", running));
     families
 }

@@ -5,34 +5,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub struct Tally(AtomicU64);
-
-impl Tally {
-    pub(super) fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
-    }
-
-    /// The number.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+use crate::sandbox::Counter;
 
 /// The requests of one stream's processor.
 #[derive(Debug, Default)]
 pub struct HttpMeter {
     /// Requests that were let through.
-    pub sent: Tally,
+    pub sent: Counter,
     /// Requests that were not: host, address, method, size or number.
-    pub refused: Tally,
+    pub refused: Counter,
     /// Requests that were let through and got no whole answer.
-    pub failed: Tally,
+    pub failed: Counter,
     /// Bytes of bodies sent.
-    pub bytes_sent: Tally,
+    pub bytes_sent: Counter,
     /// Bytes of bodies received.
-    pub bytes_received: Tally,
+    pub bytes_received: Counter,
     in_flight: AtomicU64,
     last_refusal: Mutex<Option<String>>,
 }

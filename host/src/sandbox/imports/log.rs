@@ -12,7 +12,7 @@ use crate::sandbox::rate::Rate;
 const MAX_LINE: usize = 8 << 10;
 
 /// Bytes that a line costs besides its text: its time, level, stream and processor are written too.
-const FRAME: usize = 200;
+const OVERHEAD: usize = 200;
 
 /// Writes lines with the names of their stream and processor, so many bytes a second, whether they were logged or printed.
 pub struct GuestLog {
@@ -59,7 +59,7 @@ impl GuestLog {
 
     /// The message as it is written, if it and its fields pass. Escaping is only worth it where they may.
     fn passed(&mut self, message: &str, fields: &str) -> Option<String> {
-        let frames = if self.dropped > 0 { 2 * FRAME } else { FRAME };
+        let frames = if self.dropped > 0 { 2 * OVERHEAD } else { OVERHEAD };
         if !self.rate.has(frames + message.len() + fields.len()) {
             return None;
         }

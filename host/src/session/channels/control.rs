@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use super::meter::ControlMeter;
-use crate::session::happenings::{Origin, clipped};
+use crate::session::event::{Origin, clipped};
 use crate::session::json::check_values;
 use crate::session::live_params::{LiveParams, UpdateRejected};
 use crate::session::meters::Meters;
@@ -24,7 +24,7 @@ const MAX_MESSAGES: usize = 64;
 const STALL: Duration = Duration::from_secs(2);
 
 /// Segments in a row that may be empty before the next is asked for with a pause.
-const EMPTY: u32 = 5;
+const MAX_EMPTY: u32 = 5;
 
 /// Names the stream in bodies that a gateway passes on; no param.
 const STREAM_KEY: &str = "gateway_request_id";
@@ -80,7 +80,7 @@ impl Control {
                 self.failing = false;
                 self.meter().segments.add(1);
                 self.empty = if bytes.is_empty() { self.empty + 1 } else { 0 };
-                if self.empty > EMPTY {
+                if self.empty > MAX_EMPTY {
                     self.backoff.pause().await;
                 } else {
                     self.backoff.reset();

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::session::happenings::Origin;
+use crate::session::event::Origin;
 use crate::session::meters::Meters;
 
 /// Time between two segments with values.
@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_secs(25);
 const MAX_SEGMENT: usize = 60 << 10;
 
 /// Bytes around each value: a bracket or comma before it, and the bracket and newline at the end.
-const FRAME: usize = 3;
+const OVERHEAD: usize = 3;
 
 /// Bytes of values that wait while the server takes none; beyond it the oldest are dropped.
 const MAX_WAITING: usize = 1 << 20;
@@ -78,7 +78,7 @@ struct Waiting {
 
 impl Waiting {
     fn push(&mut self, value: String) {
-        if value.len() > MAX_SEGMENT - FRAME {
+        if value.len() > MAX_SEGMENT - OVERHEAD {
             self.drop_one("a value that was published is larger than a segment");
             return;
         }
@@ -95,7 +95,7 @@ impl Waiting {
     /// An array of the oldest values, as many as fit.
     fn segment(&mut self) -> Bytes {
         let mut text = String::new();
-        while let Some(value) = self.values.pop_front_if(|value| text.len() + value.len() + FRAME <= MAX_SEGMENT) {
+        while let Some(value) = self.values.pop_front_if(|value| text.len() + value.len() + OVERHEAD <= MAX_SEGMENT) {
             self.bytes -= value.len();
             text.push(if text.is_empty() { '[' } else { ',' });
             text.push_str(&value);
@@ -203,7 +203,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_value_larger_than_a_segment_is_dropped_and_counted() {
         let mut rig = Rig::new();
-        let most = "9".repeat(MAX_SEGMENT - FRAME);
+        let most = "9".repeat(MAX_SEGMENT - OVERHEAD);
         rig.publish(&format!("{most}9")).await;
         rig.publish(&most).await;
         assert_eq!(rig.segment().await.0, format!("[{most}]\n"));

@@ -10,7 +10,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::report::Report;
-use crate::session::happenings::{Happening, Told};
+use crate::session::event::{StreamEvent, TimedEvent};
 use crate::session::meters::Meters;
 
 /// Time between two reports: a gateway takes a stream without an event for 30 s to be lost.
@@ -25,14 +25,14 @@ const LAST: usize = 8;
 
 /// The task that makes events. Ends when it has handed on that the stream stopped.
 pub struct Events {
-    told: broadcast::Receiver<Told>,
+    told: broadcast::Receiver<TimedEvent>,
     report: Report,
     outbox: mpsc::Sender<Bytes>,
     waiting: Waiting,
 }
 
 impl Events {
-    pub fn new(told: broadcast::Receiver<Told>, report: Report, outbox: mpsc::Sender<Bytes>) -> Self {
+    pub fn new(told: broadcast::Receiver<TimedEvent>, report: Report, outbox: mpsc::Sender<Bytes>) -> Self {
         let meters = report.meters().clone();
         Self { told, report, outbox, waiting: Waiting { events: VecDeque::new(), bytes: 0, meters } }
     }
@@ -49,7 +49,7 @@ impl Events {
                 told = self.told.recv() => match told {
                     Ok(told) => {
                         self.waiting.push(self.report.event(&told), is_essential(&told.what));
-                        if matches!(told.what, Happening::Stopped { .. }) {
+                        if matches!(told.what, StreamEvent::Stopped { .. }) {
                             break;
                         }
                     }
@@ -72,8 +72,8 @@ impl Events {
 }
 
 /// Whether nothing later makes up for its loss.
-fn is_essential(what: &Happening) -> bool {
-    !matches!(what, Happening::Emitted(..))
+fn is_essential(what: &StreamEvent) -> bool {
+    !matches!(what, StreamEvent::Emitted(..))
 }
 
 /// Events in their order. Those that are left when it is dropped count as dropped too.
@@ -150,7 +150,7 @@ mod tests {
         }
 
         fn stop(&self) {
-            self.meters.tell(Happening::Stopped { failed: false, reason: "stopped".to_owned() });
+            self.meters.emit(StreamEvent::Stopped { failed: false, reason: "stopped".to_owned() });
         }
 
         /// Everything that is left, by type.
@@ -165,8 +165,8 @@ mod tests {
         }
     }
 
-    fn emitted(bytes: usize) -> Happening {
-        Happening::Emitted("mood".to_owned(), Map::from_iter([("text".to_owned(), "x".repeat(bytes).into())]))
+    fn emitted(bytes: usize) -> StreamEvent {
+        StreamEvent::Emitted("mood".to_owned(), Map::from_iter([("text".to_owned(), "x".repeat(bytes).into())]))
     }
 
     /// Catches a stream that a gateway takes to be lost because nothing happens in it, and the shapes that it knows.
@@ -198,11 +198,11 @@ mod tests {
         let mut rig = Rig::new();
         rig.next().await;
         rig.next().await;
-        rig.meters.tell(Happening::ParamsUpdated(Map::from_iter([("gain".to_owned(), 2.into())])));
+        rig.meters.emit(StreamEvent::ParamsUpdated(Map::from_iter([("gain".to_owned(), 2.into())])));
         assert_eq!(rig.next().await.0["event"]["params"], json!({ "gain": 2 }));
         let (first, _) = (rig.next().await.0, rig.next().await);
         assert_eq!(first["event"]["inference_status"]["last_params"], json!({ "gain": 2 }));
-        rig.meters.tell(Happening::ParamsUpdated(Map::from_iter([("text".to_owned(), "x".repeat(1 << 20).into())])));
+        rig.meters.emit(StreamEvent::ParamsUpdated(Map::from_iter([("text".to_owned(), "x".repeat(1 << 20).into())])));
         assert_eq!(rig.next().await.0["event"]["params"], Value::Null);
         let second = rig.next().await.0;
         assert_eq!(second["event"]["inference_status"]["last_params"], Value::Null);
@@ -219,7 +219,7 @@ mod tests {
         rig.next().await;
         let fields = json!({ "stream_id": "another", "type": "status", "level": 3 });
         let Value::Object(fields) = fields else { unreachable!() };
-        rig.meters.tell(Happening::Emitted("mood".to_owned(), fields));
+        rig.meters.emit(StreamEvent::Emitted("mood".to_owned(), fields));
         let event = rig.next().await.0["event"].clone();
         assert_eq!((&event["type"], &event["stream_id"], &event["level"]), (&json!("mood"), &json!("one"), &json!(3)));
     }
@@ -229,12 +229,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_server_that_takes_nothing_costs_what_matters_least() {
         let rig = Rig::new();
-        rig.meters.tell(Happening::FirstSegmentReceived);
+        rig.meters.emit(StreamEvent::FirstSegmentReceived);
         for _ in 0..100 {
-            rig.meters.tell(emitted(100_000));
+            rig.meters.emit(emitted(100_000));
             tokio::task::yield_now().await;
         }
-        rig.meters.error(crate::session::happenings::Origin::Input, "lost".to_owned());
+        rig.meters.error(crate::session::event::Origin::Input, "lost".to_owned());
         rig.stop();
         let meters = rig.meters.clone();
         let kinds = rig.rest().await;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::meter::FeedMeter;
-use crate::session::happenings::Origin;
+use crate::session::event::Origin;
 use crate::session::meters::Meters;
 use crate::session::stream::causes;
 

@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-use crate::session::meters::Counter;
+use crate::sandbox::Counter;
 
 /// Counters of a stream's control, events and data channels.
 #[derive(Debug, Default)]

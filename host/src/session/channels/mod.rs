@@ -2,7 +2,7 @@
 //! on the events channel, and what its processor publishes on the data channel.
 //!
 //! ```text
-//! happenings, status, heartbeat ─▶ events ─▶ feed ─▶ events_url
+//! event, status, heartbeat ─▶ events ─▶ feed ─▶ events_url
 //! the processor's values ────────▶ data ───▶ feed ─▶ data_url
 //! control_url ─▶ control ─▶ params
 //! ```
@@ -34,7 +34,7 @@ use self::events::Events;
 use self::feed::Feed;
 pub use self::meter::{ChannelMeters, ControlMeter, FeedMeter};
 use self::report::Report;
-use super::happenings::{Origin, Told};
+use super::event::{Origin, TimedEvent};
 use super::meters::Meters;
 use super::stream::StreamConfig;
 use super::streams::Stream;
@@ -47,12 +47,12 @@ pub const LAST_WORDS: Duration = Duration::from_secs(2);
 const VALUES: usize = 4096;
 
 /// What the channels take from a stream from its first moment on.
-pub struct Taps {
-    told: Option<broadcast::Receiver<Told>>,
+pub struct ChannelInputs {
+    told: Option<broadcast::Receiver<TimedEvent>>,
     values: Option<mpsc::Receiver<String>>,
 }
 
-impl Taps {
+impl ChannelInputs {
     /// Those that a stream of this configuration needs, and where its processor puts values.
     pub fn open(config: &StreamConfig, meters: &Meters) -> (Self, Option<mpsc::Sender<String>>) {
         let told = config.events.as_ref().map(|_| meters.listen());
@@ -70,7 +70,7 @@ pub struct Channels {
 
 impl Channels {
     /// Starts those that the stream has.
-    pub fn start(stream: &Stream, client: &Client, taps: Taps) -> Self {
+    pub fn start(stream: &Stream, client: &Client, channel_inputs: ChannelInputs) -> Self {
         let mut channels = Self { tasks: JoinSet::new(), over: CancellationToken::new() };
         let (config, meters) = (&stream.config, &stream.meters);
         if let Some(url) = &config.control {
@@ -81,11 +81,11 @@ impl Channels {
                 let _ = over.run_until_cancelled(control.run()).await;
             });
         }
-        if let (Some(url), Some(told)) = (&config.events, taps.told) {
+        if let (Some(url), Some(told)) = (&config.events, channel_inputs.told) {
             let outbox = channels.feed(stream, client, url, Origin::Events, "application/json");
             channels.spawn(Events::new(told, Report::new(stream), outbox).run());
         }
-        if let (Some(url), Some(values)) = (&config.data, taps.values) {
+        if let (Some(url), Some(values)) = (&config.data, channel_inputs.values) {
             let outbox = channels.feed(stream, client, url, Origin::Data, "application/jsonl");
             channels.spawn(Data::new(values, outbox, meters.clone()).run());
         }

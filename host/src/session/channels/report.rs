@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use crate::session::happenings::{Happening, Told};
+use crate::session::event::{StreamEvent, TimedEvent};
 use crate::session::meters::{Meters, Phase};
 use crate::session::streams::Stream;
 
@@ -195,29 +195,29 @@ impl Report {
     }
 
     /// What was told.
-    pub fn event(&mut self, told: &Told) -> Bytes {
+    pub fn event(&mut self, told: &TimedEvent) -> Bytes {
         let (what, time) = (&told.what, told.time);
         match what {
-            Happening::FirstSegmentReceived | Happening::FirstSegmentSent => self.wrap(TRACE, told, Nothing {}),
-            Happening::ParamsUpdated(params) => {
+            StreamEvent::FirstSegmentReceived | StreamEvent::FirstSegmentSent => self.wrap(TRACE, told, Nothing {}),
+            StreamEvent::ParamsUpdated(params) => {
                 self.params.update(time, params);
                 self.wrap(EVENTS, told, ParamsUpdated { params: self.params.unreported.as_ref() })
             }
-            Happening::ProcessorChanged { from, to } => {
+            StreamEvent::ProcessorChanged { from, to } => {
                 self.facts.processor.clone_from(to);
                 self.wrap(EVENTS, told, ProcessorChanged { from, to })
             }
-            Happening::Error { message, suppressed } => {
+            StreamEvent::Error { message, suppressed } => {
                 self.last_error = Some((time, message.clone()));
                 let pipeline = self.facts.processor.as_str();
                 self.wrap(EVENTS, told, Error { pipeline, message, time: millis(time), suppressed: *suppressed })
             }
-            Happening::Stopped { failed, reason } => {
+            StreamEvent::Stopped { failed, reason } => {
                 let state = if *failed { "ERROR" } else { "OFFLINE" };
                 self.wrap(EVENTS, told, Stopped { state, reason })
             }
             // The host's own fields stand against the processor's of the same name.
-            Happening::Emitted(_, fields) => {
+            StreamEvent::Emitted(_, fields) => {
                 let own = ["type", "timestamp", "stream_id", "request_id"];
                 let others = |(key, _): &(&String, &Value)| !own.contains(&key.as_str());
                 let fields: Map<_, _> =
@@ -296,7 +296,7 @@ impl Report {
         }
     }
 
-    fn wrap(&self, queue: &'static str, told: &Told, fields: impl Serialize) -> Bytes {
+    fn wrap(&self, queue: &'static str, told: &TimedEvent, fields: impl Serialize) -> Bytes {
         self.common(queue, told.what.kind(), told.time, fields)
     }
 

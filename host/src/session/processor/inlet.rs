@@ -21,7 +21,7 @@ pub(in crate::session) struct Inlets {
 
 /// The last frame of each kind that came by: what a candidate is tried with.
 #[derive(Clone, Debug, Default)]
-pub struct Sample {
+pub struct LastFrames {
     pub(super) video: Option<VideoFrame>,
     pub(super) audio: Option<AudioFrame>,
 }
@@ -54,15 +54,15 @@ impl Inlets {
     }
 
     /// The last frame of each of these tracks.
-    pub(super) fn sample(&self) -> Sample {
-        Sample {
+    pub(super) fn last_frames(&self) -> LastFrames {
+        LastFrames {
             video: self.video.as_ref().and_then(|inlet| inlet.last.clone()),
             audio: self.audio.as_ref().and_then(|inlet| inlet.last.clone()),
         }
     }
 }
 
-impl Sample {
+impl LastFrames {
     /// This, and from `other` what is missing.
     pub(super) fn or(self, other: Self) -> Self {
         Self { video: self.video.or(other.video), audio: self.audio.or(other.audio) }

@@ -7,12 +7,12 @@ use rillbox_media::{AudioFrame, VideoFrame};
 use tokio::sync::{mpsc, oneshot};
 
 use super::debt::Debt;
-use super::inlet::{Inlet, Inlets, Sample};
+use super::inlet::{Inlet, Inlets, LastFrames};
 use super::lateness::Lateness;
 use super::slot::Slot;
-use crate::sandbox::{Failure, GuestOutput, Place, VideoResult};
+use crate::sandbox::{Failure, GuestOutput, Priority, VideoResult};
+use crate::session::event::StreamEvent;
 use crate::session::frames::{Item, Timed};
-use crate::session::happenings::Happening;
 use crate::session::meters::Meters;
 
 /// Orders that wait while a call runs.
@@ -20,7 +20,7 @@ pub(super) const ORDERS: usize = 8;
 
 /// What all lanes of a stream share.
 #[derive(Clone)]
-pub(in crate::session) struct Stage {
+pub(in crate::session) struct LaneContext {
     /// To the encoder.
     pub items: mpsc::Sender<Item>,
     /// Values for the data channel, where the stream has one.
@@ -30,10 +30,16 @@ pub(in crate::session) struct Stage {
     pub meters: Arc<Meters>,
 }
 
-impl Stage {
+impl LaneContext {
     async fn send(&self, item: Item) {
         // The encoder is gone only when the stream is being taken down.
         let _ = self.items.send(item).await;
+    }
+
+    /// Passes a frame by its processor.
+    async fn bypass(&self, item: Item) {
+        self.meters.frames_skipped.add(1);
+        self.send(item).await;
     }
 
     /// Never waits: the data channel must not hold up frames.
@@ -51,16 +57,16 @@ pub(super) enum Order {
     /// Give the processor new params, and say whether it took them.
     Update { params: String, taken: oneshot::Sender<Result<(), Failure>> },
     /// Give copies of the last frames.
-    Sample(oneshot::Sender<Sample>),
+    LastFrames(oneshot::Sender<LastFrames>),
     /// Give the inlets back, and end.
     Leave(oneshot::Sender<Inlets>),
 }
 
 /// Sends updates of params to a processor at work.
 #[derive(Clone)]
-pub struct Handle(pub(super) mpsc::Sender<Order>);
+pub struct ParamsHandle(pub(super) mpsc::Sender<Order>);
 
-impl Handle {
+impl ParamsHandle {
     /// Gives it new params; `None` when it has no stream any more.
     pub async fn update(&self, params: String) -> Option<Result<(), Failure>> {
         let (taken, answer) = oneshot::channel();
@@ -74,7 +80,7 @@ pub(super) struct Lane {
     pub inlets: Inlets,
     /// Without one, frames pass by.
     pub slot: Option<Slot>,
-    pub stage: Stage,
+    pub context: LaneContext,
     debt: Debt,
     lateness: Lateness,
 }
@@ -83,19 +89,19 @@ pub(super) struct Lane {
 pub(super) type Moved = Box<(Lane, mpsc::Receiver<Order>)>;
 
 impl Lane {
-    pub fn new(inlets: Inlets, slot: Option<Slot>, stage: Stage) -> Self {
-        Self { inlets, slot, stage, debt: Debt::default(), lateness: Lateness::new() }
+    pub fn new(inlets: Inlets, slot: Option<Slot>, context: LaneContext) -> Self {
+        Self { inlets, slot, context, debt: Debt::default(), lateness: Lateness::new() }
     }
 
     /// Where it is to run from now on.
-    pub fn place(&self) -> Place {
-        self.slot.as_ref().map_or(Place::Front, |slot| slot.load.place(Instant::now()))
+    pub fn priority(&self) -> Priority {
+        self.slot.as_ref().map_or(Priority::Foreground, |slot| slot.load.priority(Instant::now()))
     }
 
-    /// Ends when its tracks have, when it is told to leave, or when it is to run in another place.
-    pub async fn run(mut self, place: Place, mut orders: mpsc::Receiver<Order>) -> Option<Moved> {
+    /// Ends when its tracks have, when it is told to leave, or when it is to run in another priority.
+    pub async fn run(mut self, priority: Priority, mut orders: mpsc::Receiver<Order>) -> Option<Moved> {
         while self.inlets.are_open() {
-            if self.place() != place {
+            if self.priority() != priority {
                 return Some(Box::new((self, orders)));
             }
             let Inlets { video, audio } = &mut self.inlets;
@@ -121,7 +127,7 @@ impl Lane {
                 // Nobody waits for the answer any more: the update stands all the same.
                 let _ = taken.send(result);
             }
-            Order::Sample(to) => drop(to.send(self.inlets.sample())),
+            Order::LastFrames(to) => drop(to.send(self.inlets.last_frames())),
             Order::Leave(to) => drop(to.send(std::mem::take(&mut self.inlets))),
         }
     }
@@ -139,25 +145,23 @@ impl Lane {
 
     async fn video(&mut self, timed: Timed<VideoFrame>) {
         let Some(slot) = &mut self.slot else {
-            return self.stage.send(Item::Video(timed)).await;
+            return self.context.send(Item::Video(timed)).await;
         };
         // Each picture is counted, be it dropped for another reason.
-        let owed = self.debt.covers_picture(timed.frame.pts) && self.stage.live;
-        if self.stage.live && self.lateness.drops(timed.due) {
-            return self.stage.meters.frames_dropped.add(1);
+        let owed = self.debt.covers_picture(timed.frame.pts) && self.context.live;
+        if self.context.live && self.lateness.drops(timed.due) {
+            return self.context.meters.frames_dropped.add(1);
         }
         if owed {
-            self.stage.meters.frames_skipped.add(1);
-            return self.stage.send(Item::Video(timed)).await;
+            return self.context.bypass(Item::Video(timed)).await;
         }
         let Some(instance) = slot.instance().await else {
-            self.stage.meters.frames_skipped.add(1);
-            return self.stage.send(Item::Video(timed)).await;
+            return self.context.bypass(Item::Video(timed)).await;
         };
         let began = Instant::now();
         let result = instance.video(&timed.frame).await;
         let (took, ran) = (began.elapsed(), instance.ran());
-        self.stage.meters.guest_time(took);
+        self.context.meters.guest_time(took);
         slot.load.ran(ran, Instant::now());
         self.take_output();
         let item = match result {
@@ -171,22 +175,20 @@ impl Lane {
             }
         };
         if matches!(item, Item::Withheld(_)) {
-            self.stage.meters.frames_withheld.add(1);
+            self.context.meters.frames_withheld.add(1);
         }
-        self.stage.send(item).await;
+        self.context.send(item).await;
     }
 
     async fn audio(&mut self, timed: Timed<AudioFrame>) {
         let Some(slot) = &mut self.slot else {
-            return self.stage.send(Item::Audio(timed)).await;
+            return self.context.send(Item::Audio(timed)).await;
         };
-        if self.debt.covers_samples(&timed.frame) && self.stage.live {
-            self.stage.meters.frames_skipped.add(1);
-            return self.stage.send(Item::Audio(timed)).await;
+        if self.debt.covers_samples(&timed.frame) && self.context.live {
+            return self.context.bypass(Item::Audio(timed)).await;
         }
         let Some(instance) = slot.instance().await else {
-            self.stage.meters.frames_skipped.add(1);
-            return self.stage.send(Item::Audio(timed)).await;
+            return self.context.bypass(Item::Audio(timed)).await;
         };
         let began = Instant::now();
         let result = instance.audio(timed.frame.clone()).await;
@@ -204,7 +206,7 @@ impl Lane {
             }
         };
         for frame in frames {
-            self.stage.send(Item::Audio(Timed { frame, arrived: timed.arrived, due: timed.due })).await;
+            self.context.send(Item::Audio(Timed { frame, arrived: timed.arrived, due: timed.due })).await;
         }
     }
 
@@ -218,7 +220,7 @@ impl Lane {
     fn failed(&mut self, failure: &Failure, took: Duration, ran: Duration) {
         if failure.is_late() {
             self.debt.overrun(ran);
-            self.stage.meters.overrun(took);
+            self.context.meters.overrun(took);
         }
         if let Some(slot) = &mut self.slot {
             slot.failed(failure);
@@ -228,10 +230,10 @@ impl Lane {
     fn take_output(&mut self) {
         let Some(slot) = &mut self.slot else { return };
         for output in slot.take_output() {
-            self.stage.meters.guest_outputs.add(1);
+            self.context.meters.guest_outputs.add(1);
             match output {
-                GuestOutput::Data(value) => self.stage.publish(value),
-                GuestOutput::Event(name, fields) => self.stage.meters.tell(Happening::Emitted(name, fields)),
+                GuestOutput::Data(value) => self.context.publish(value),
+                GuestOutput::Event(name, fields) => self.context.meters.emit(StreamEvent::Emitted(name, fields)),
             }
         }
     }

@@ -3,16 +3,16 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sandbox::{Place, Standing};
+use crate::sandbox::{Priority, Standing};
 
 /// Running time is looked at over so long a time.
 const WINDOW: Duration = Duration::from_millis(200);
 
 /// More of it than this is half of a core.
-const MUCH: Duration = Duration::from_millis(100);
+const HALF_A_CORE: Duration = Duration::from_millis(100);
 
 /// Whoever took more, or overran, is behind for so long.
-const BEHIND: Duration = Duration::from_secs(5);
+const BACKGROUND_FOR: Duration = Duration::from_secs(5);
 
 /// The running time of one lane's calls.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) struct Load {
 impl Load {
     /// Of a lane that begins at `now`, behind if its processor did not behave elsewhere.
     pub fn new(standing: Standing, now: Instant) -> Self {
-        let behind = if standing.place(now) == Place::Behind { now + BEHIND } else { now };
+        let behind = if standing.priority(now) == Priority::Background { now + BACKGROUND_FOR } else { now };
         Self { standing, window: now, ran: Duration::ZERO, behind }
     }
 
@@ -35,12 +35,12 @@ impl Load {
     pub fn ran(&mut self, time: Duration, now: Instant) {
         if now.duration_since(self.window) >= WINDOW {
             (self.window, self.ran) = (now, Duration::ZERO);
-            if now >= self.behind + BEHIND {
-                self.standing.behaved(BEHIND, now);
+            if now >= self.behind + BACKGROUND_FOR {
+                self.standing.behaved(BACKGROUND_FOR, now);
             }
         }
         self.ran += time;
-        if self.ran > MUCH {
+        if self.ran > HALF_A_CORE {
             self.overran(now);
         }
     }
@@ -49,19 +49,19 @@ impl Load {
     /// none of them gets enough to overrun. Whoever needs little, and did not get even that, is not to blame.
     pub fn starved(&mut self, ran: Duration, budget: Duration, now: Instant) {
         if ran >= budget / 4 {
-            self.behind = now + BEHIND;
+            self.behind = now + BACKGROUND_FOR;
         }
     }
 
     /// A call did not end in its time.
     pub fn overran(&mut self, now: Instant) {
-        self.behind = now + BEHIND;
+        self.behind = now + BACKGROUND_FOR;
         self.standing.took_much(now);
     }
 
     /// Where the lane is to run.
-    pub fn place(&self, now: Instant) -> Place {
-        if self.behind > now { Place::Behind } else { Place::Front }
+    pub fn priority(&self, now: Instant) -> Priority {
+        if self.behind > now { Priority::Background } else { Priority::Foreground }
     }
 }
 
@@ -80,23 +80,23 @@ mod tests {
                 now += Duration::from_millis(40);
                 load.ran(Duration::from_millis(ran), now);
             }
-            load.place(now)
+            load.priority(now)
         };
-        assert_eq!(play(15, 250), Place::Front);
-        assert_eq!(play(35, 25), Place::Behind);
-        assert_eq!(play(15, 100), Place::Behind);
-        assert_eq!(play(15, 50), Place::Front);
+        assert_eq!(play(15, 250), Priority::Foreground);
+        assert_eq!(play(35, 25), Priority::Background);
+        assert_eq!(play(15, 100), Priority::Background);
+        assert_eq!(play(15, 50), Priority::Foreground);
         load.overran(now);
-        assert_eq!(load.place(now), Place::Behind);
-        assert_eq!(Load::new(standing.clone(), now).place(now), Place::Behind);
-        load.starved(Duration::from_millis(5), Duration::from_millis(40), now + 3 * BEHIND);
-        assert_eq!(load.place(now + 3 * BEHIND), Place::Front);
-        load.starved(Duration::from_millis(20), Duration::from_millis(40), now + 3 * BEHIND);
-        assert_eq!(load.place(now + 3 * BEHIND), Place::Behind);
+        assert_eq!(load.priority(now), Priority::Background);
+        assert_eq!(Load::new(standing.clone(), now).priority(now), Priority::Background);
+        load.starved(Duration::from_millis(5), Duration::from_millis(40), now + 3 * BACKGROUND_FOR);
+        assert_eq!(load.priority(now + 3 * BACKGROUND_FOR), Priority::Foreground);
+        load.starved(Duration::from_millis(20), Duration::from_millis(40), now + 3 * BACKGROUND_FOR);
+        assert_eq!(load.priority(now + 3 * BACKGROUND_FOR), Priority::Background);
         for _ in 0..700 {
             now += Duration::from_millis(40);
             load.ran(Duration::from_millis(15), now);
         }
-        assert_eq!(Load::new(standing, now).place(now), Place::Front);
+        assert_eq!(Load::new(standing, now).priority(now), Priority::Foreground);
     }
 }

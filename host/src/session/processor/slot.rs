@@ -9,7 +9,7 @@ use super::load::Load;
 use super::recovery::{Recovery, Verdict};
 use super::started::{Making, Processor, Recipe, StartError};
 use crate::sandbox::{Failure, GuestOutput, Instance};
-use crate::session::happenings::{Happening, Origin, clipped};
+use crate::session::event::{Origin, StreamEvent, clipped};
 use crate::session::meters::Meters;
 
 /// How long frames wait, all of them together, for an instance in the place of a broken one.
@@ -223,7 +223,7 @@ impl Slot {
                 self.state = State::Quarantined;
                 self.meters.quarantine(true);
                 let message = clipped(format!("the processor is in quarantine; its last failure: {failure}"));
-                self.meters.tell(Happening::Error { message, suppressed: 0 });
+                self.meters.emit(StreamEvent::Error { message, suppressed: 0 });
             }
         }
         self.weigh();
@@ -232,7 +232,7 @@ impl Slot {
     fn replace(&mut self) {
         self.meters.guest_restarts.mark();
         let now = Instant::now();
-        let making = self.recipe.spawn(self.load.place(now), &self.taken);
+        let making = self.recipe.spawn(self.load.priority(now), &self.taken);
         self.state = State::Replacing(Replacement { making, awaited: now + REPLACEMENT_WAIT });
     }
 }

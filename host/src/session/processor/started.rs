@@ -6,8 +6,8 @@ use thiserror::Error;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::inlet::Sample;
-use crate::sandbox::{Component, Engine, Failure, Identity, Instance, Place, Standing, VideoResult};
+use super::inlet::LastFrames;
+use crate::sandbox::{Component, Engine, Failure, Identity, Instance, Priority, Standing, VideoResult};
 
 /// Why a processor did not start.
 #[derive(Debug, Error)]
@@ -65,20 +65,20 @@ impl Recipe {
         Ok(instance)
     }
 
-    /// Has one made in that place. Whatever it loads or works out that takes long goes on behind, so that it is no way to take a
+    /// Has one made in that priority. Whatever it loads or works out that takes long goes on behind, so that it is no way to take a
     /// core from others' frames.
-    pub fn spawn(&self, place: Place, params: &str) -> Making {
+    pub fn spawn(&self, priority: Priority, params: &str) -> Making {
         let making = Box::pin(self.clone().make(params.to_owned()));
-        if place == Place::Behind {
-            return AbortOnDropHandle::new(self.engine.spawn(place, making));
+        if priority == Priority::Background {
+            return AbortOnDropHandle::new(self.engine.spawn(priority, making));
         }
         let engine = self.engine.clone();
-        AbortOnDropHandle::new(self.engine.spawn(place, async move {
+        AbortOnDropHandle::new(self.engine.spawn(priority, async move {
             let mut making = making;
             match timeout(IN_FRONT, &mut making).await {
                 Ok(made) => made,
                 Err(_) => {
-                    let behind = AbortOnDropHandle::new(engine.spawn(Place::Behind, making));
+                    let behind = AbortOnDropHandle::new(engine.spawn(Priority::Background, making));
                     behind.await.unwrap_or(Err(StartError::Down))
                 }
             }
@@ -107,21 +107,21 @@ impl Processor {
     ) -> Result<Self, StartError> {
         let (engine, component, identity) = (engine.clone(), component.clone(), identity.clone());
         let recipe = Box::new(Recipe { engine, component, identity });
-        let place = recipe.standing().place(Instant::now());
-        let instance = recipe.spawn(place, &params).await.map_err(|_| StartError::Down)??;
+        let priority = recipe.standing().priority(Instant::now());
+        let instance = recipe.spawn(priority, &params).await.map_err(|_| StartError::Down)??;
         Ok(Self { recipe, instance: Box::new(instance), params })
     }
 
     /// Gives it frames whose results nobody sees, and throws away what it publishes over them.
-    pub(super) async fn probe(mut self, sample: Sample) -> Result<Self, NotTaken> {
+    pub(super) async fn probe(mut self, last_frames: LastFrames) -> Result<Self, NotTaken> {
         on_guests_threads(&self.recipe.clone(), async move {
-            if let Some(picture) = sample.video
+            if let Some(picture) = last_frames.video
                 && let VideoResult::Pending(pending) = self.instance.video(&picture).await?
             {
                 // Guests' threads are not held up by what one of them waits for.
                 tokio::task::block_in_place(|| pending.picture())?;
             }
-            if let Some(samples) = sample.audio {
+            if let Some(samples) = last_frames.audio {
                 self.instance.audio(samples).await?;
             }
             drop(self.instance.take_output());
@@ -149,7 +149,7 @@ async fn on_guests_threads(
     recipe: &Recipe,
     work: impl Future<Output = Result<Processor, Failure>> + Send + 'static,
 ) -> Result<Processor, NotTaken> {
-    let place = recipe.standing().place(Instant::now());
-    let task = AbortOnDropHandle::new(recipe.engine.spawn(place, work));
+    let priority = recipe.standing().priority(Instant::now());
+    let task = AbortOnDropHandle::new(recipe.engine.spawn(priority, work));
     Ok(task.await.map_err(|_| NotTaken::Down)??)
 }

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::publication::Publication;
 use self::subscription::Subscription;
-use super::channels::{Channels, LAST_WORDS, Taps};
-use super::happenings::Happening;
+use super::channels::{ChannelInputs, Channels, LAST_WORDS};
+use super::event::StreamEvent;
 use super::meters::{Meters, Phase};
 use super::pipeline::{Pipeline, PipelineError};
 use super::streams::Stream;
@@ -73,10 +73,10 @@ impl Ending {
 
 /// Runs a stream to its end; cancelling its `stop` ends its input, and what is under way still goes out. The condition in
 /// its `meters` says at last why it ended, after everything has been released, the processor too.
-pub async fn run(stream: Arc<Stream>, client: Client, pipeline: Pipeline, taps: Taps) {
+pub async fn run(stream: Arc<Stream>, client: Client, pipeline: Pipeline, channel_inputs: ChannelInputs) {
     let Pipeline { source, emitted, mut stages, .. } = pipeline;
     let (config, meters) = (stream.config.clone(), &stream.meters);
-    let channels = Channels::start(&stream, &client, taps);
+    let channels = Channels::start(&stream, &client, channel_inputs);
     let mut ends: JoinSet<Ending> = JoinSet::new();
     let times = config.times;
     let subscription = Subscription::new(client.clone(), config.subscribe, source, meters.clone(), times.input);
@@ -97,7 +97,7 @@ pub async fn run(stream: Arc<Stream>, client: Client, pipeline: Pipeline, taps: 
     let _ = timeout(LAST_WORDS, async { while ends.join_next().await.is_some() {} }).await;
     ends.shutdown().await;
     stages.shutdown().await;
-    meters.tell(Happening::Stopped { failed: ending.phase == Phase::Failed, reason: ending.reason.clone() });
+    meters.emit(StreamEvent::Stopped { failed: ending.phase == Phase::Failed, reason: ending.reason.clone() });
     channels.end().await;
     match ending.phase {
         Phase::Failed => tracing::warn!(reason = ending.reason, "stream failed"),

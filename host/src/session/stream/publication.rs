@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ending, UNREACHABLE};
-use crate::session::happenings::{Happening, Origin};
+use crate::session::event::{Origin, StreamEvent};
 use crate::session::meters::Meters;
 
 /// How often publishing is looked at while nothing is produced.
@@ -128,7 +128,7 @@ impl Publication {
 
     fn count(&self, stats: PublisherStats) {
         if stats.segments > 0 && self.meters.segments_out.get() == 0 {
-            self.meters.tell(Happening::FirstSegmentSent);
+            self.meters.emit(StreamEvent::FirstSegmentSent);
         }
         self.meters.segments_out.set(stats.segments);
         self.meters.segments_skipped.set(stats.skipped);

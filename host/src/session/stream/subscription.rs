@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Ending, UNREACHABLE, causes};
-use crate::session::happenings::{Happening, Origin};
+use crate::session::event::{Origin, StreamEvent};
 use crate::session::meters::Meters;
 use crate::session::pipeline::Source;
 
@@ -20,7 +20,7 @@ const STALL: Duration = Duration::from_secs(2);
 const HELD: Duration = Duration::from_secs(10);
 
 /// Segments in a row that may be empty or break off before the next is asked for with a pause.
-const POOR: u32 = 5;
+const MAX_POOR: u32 = 5;
 
 pub(super) struct Subscription {
     subscriber: Subscriber,
@@ -89,7 +89,7 @@ impl Subscription {
             Ok(Ok(segment)) => {
                 self.begun = true;
                 self.read(segment).await?;
-                if self.poor <= POOR {
+                if self.poor <= MAX_POOR {
                     self.backoff.reset();
                 } else {
                     self.backoff.pause().await;
@@ -143,7 +143,7 @@ impl Subscription {
                 Piece::BrokenOff => break false,
             };
             if !std::mem::replace(&mut self.fed, true) {
-                self.meters.tell(Happening::FirstSegmentReceived);
+                self.meters.emit(StreamEvent::FirstSegmentReceived);
             }
             (is_empty, self.failing) = (false, None);
             self.hand_on(source).await?;

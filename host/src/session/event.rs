@@ -13,7 +13,7 @@ const ERROR_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Happening {
+pub enum StreamEvent {
     /// The first bytes of input came.
     FirstSegmentReceived,
     /// The output's server has the first segment whole.
@@ -45,16 +45,16 @@ pub enum Happening {
     Emitted(String, Map<String, Value>),
 }
 
-/// A happening and its time.
+/// A event and its time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
+pub struct TimedEvent {
     /// When.
     pub time: SystemTime,
     /// What.
-    pub what: Happening,
+    pub what: StreamEvent,
 }
 
-impl Happening {
+impl StreamEvent {
     /// Its kind, in PyTrickle's words where it has one.
     pub fn kind(&self) -> &str {
         match self {

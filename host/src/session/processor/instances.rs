@@ -1,12 +1,12 @@
-//! Who plays which part: the started instances of one processor, by the tracks that they take.
+//! The started instances of one processor, by the tracks that they take.
 
-use super::inlet::Sample;
+use super::inlet::LastFrames;
 use super::started::{NotTaken, Processor, StartError};
 use crate::registry::{Isolation, Lease, Manifest};
 use crate::sandbox::{Component, Engine, Identity};
 
 /// Instances by the tracks that they take; a track without one passes by.
-pub enum Cast {
+pub enum Instances {
     /// One for both tracks.
     Shared(Processor),
     /// One for each track, or for one of them alone.
@@ -18,7 +18,7 @@ pub enum Cast {
     },
 }
 
-impl Cast {
+impl Instances {
     /// Starts the instances that a processor of this description needs.
     pub async fn start(
         engine: &Engine,
@@ -57,7 +57,7 @@ impl Cast {
 /// What instances go through before they are taken.
 enum Trial<'a> {
     /// A frame of each kind that they take.
-    Probe(Sample),
+    Probe(LastFrames),
     /// Other params.
     Update(&'a str),
 }
@@ -66,9 +66,9 @@ impl Trial<'_> {
     /// Of an instance that takes pictures or sound.
     async fn of(&self, processor: Processor, [video, audio]: [bool; 2]) -> Result<Processor, NotTaken> {
         match self {
-            Self::Probe(sample) => {
-                let Sample { video: picture, audio: samples } = sample.clone();
-                processor.probe(Sample { video: picture.filter(|_| video), audio: samples.filter(|_| audio) }).await
+            Self::Probe(last_frames) => {
+                let LastFrames { video: picture, audio: samples } = last_frames.clone();
+                processor.probe(LastFrames { video: picture.filter(|_| video), audio: samples.filter(|_| audio) }).await
             }
             Self::Update(params) => processor.update((*params).to_owned()).await,
         }
@@ -76,21 +76,21 @@ impl Trial<'_> {
 }
 
 /// A processor that is ready to take over a stream's frames.
-pub struct Role {
+pub struct Candidate {
     /// Its instances.
-    pub cast: Cast,
+    pub instances: Instances,
     /// Keeps it from being deleted.
     pub lease: Lease,
 }
 
-impl Role {
+impl Candidate {
     /// Gives each instance a frame of each kind that it takes; nobody sees the results.
-    pub(in crate::session) async fn probe(self, sample: Sample) -> Result<Self, NotTaken> {
-        Ok(Self { cast: self.cast.tried(&Trial::Probe(sample)).await?, lease: self.lease })
+    pub(in crate::session) async fn probe(self, last_frames: LastFrames) -> Result<Self, NotTaken> {
+        Ok(Self { instances: self.instances.tried(&Trial::Probe(last_frames)).await?, lease: self.lease })
     }
 
     /// Gives each instance other params than it was started with.
     pub(in crate::session) async fn update(self, params: &str) -> Result<Self, NotTaken> {
-        Ok(Self { cast: self.cast.tried(&Trial::Update(params)).await?, lease: self.lease })
+        Ok(Self { instances: self.instances.tried(&Trial::Update(params)).await?, lease: self.lease })
     }
 }

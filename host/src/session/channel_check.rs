@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::host::StartRejected;
 use super::streams::StartRequest;
-use crate::egress::{Host, Places};
+use crate::egress::{AllowedUrls, Host};
 
 /// Longest that a start waits for names to be looked up. Connections are checked in any case.
 const LOOK_UP: Duration = Duration::from_secs(2);
@@ -18,7 +18,7 @@ const LOOK_UP: Duration = Duration::from_secs(2);
 static LOOK_UPS: Semaphore = Semaphore::const_new(16);
 
 /// Checks all channels of a request.
-pub async fn check(places: &Places, request: &StartRequest) -> Result<(), StartRejected> {
+pub async fn check(places: &AllowedUrls, request: &StartRequest) -> Result<(), StartRejected> {
     for (field, url) in request.channels() {
         let url = url.to_string();
         let refused = |reason| StartRejected::Place { field, url: url.clone(), reason };

@@ -16,7 +16,7 @@ use super::storage::{Inserted, Storage};
 use super::{ChooseError, DeleteError, Manifest, OpenError, StorageError, UploadError};
 
 /// Processors, where they are kept, and their compiled code.
-pub struct Shelf {
+pub struct Catalog {
     storage: Storage,
     cache: Arc<Cache>,
     index: RwLock<Index>,
@@ -25,7 +25,7 @@ pub struct Shelf {
 }
 
 /// A component that has been compiled, on its way in.
-pub struct Candidate {
+pub struct Upload {
     /// What it said of itself.
     pub manifest: Manifest,
     /// Its bytes.
@@ -36,7 +36,7 @@ pub struct Candidate {
     pub code: PathBuf,
 }
 
-impl Shelf {
+impl Catalog {
     /// Reads what is stored, and removes what belongs to nothing.
     pub async fn open(directory: &Directory, compatibility: String) -> Result<Self, OpenError> {
         let (storage, cache) = (Storage::local(directory)?, Cache::open(directory, compatibility)?);
@@ -78,8 +78,8 @@ impl Shelf {
     }
 
     /// Stores a component. The same one again changes nothing.
-    pub async fn insert(&self, candidate: Candidate) -> Result<Arc<Manifest>, UploadError> {
-        let Candidate { manifest, component, scratch, code } = candidate;
+    pub async fn insert(&self, upload: Upload) -> Result<Arc<Manifest>, UploadError> {
+        let Upload { manifest, component, scratch, code } = upload;
         let _changing = self.changing.lock().await;
         if let Ok(present) = self.index().find(&manifest.id()) {
             return if present.sha256 == manifest.sha256 {

@@ -8,7 +8,7 @@ use super::rule::{Rule, RuleError};
 
 /// Channels that streams may use: what any of the operator's patterns fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct AllowedUrls {
     patterns: Vec<Pattern>,
     /// All patterns' hosts, for connections, which know no paths.
     hosts: Policy,
@@ -24,7 +24,7 @@ struct Pattern {
     path: Option<String>,
 }
 
-impl Places {
+impl AllowedUrls {
     /// Reads patterns. One with a scheme may have a path; one without is a rule for hosts.
     pub fn parse(patterns: &[String]) -> Result<Self, RuleError> {
         Ok(Self::new(patterns.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?))
@@ -113,8 +113,8 @@ fn pattern(text: &str) -> Result<Pattern, RuleError> {
 mod tests {
     use super::*;
 
-    fn places(patterns: &[&str]) -> Places {
-        Places::parse(&patterns.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+    fn places(patterns: &[&str]) -> AllowedUrls {
+        AllowedUrls::parse(&patterns.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_hosts_own_channels_are_among_the_public_ones() {
-        let places = Places::public_and(Some("127.0.0.1:3389".parse().unwrap()));
+        let places = AllowedUrls::public_and(Some("127.0.0.1:3389".parse().unwrap()));
         for url in ["http://localhost:3389/a", "http://127.0.0.1:3389/a", "https://orch.example:8935/a"] {
             assert!(places.check(url).is_ok(), "{url}");
         }
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn what_is_no_pattern_is_refused() {
         for text in ["", "ftp://a.example", "http://", "http://a b/", "a.example/path"] {
-            assert!(Places::parse(&[text.to_owned()]).is_err(), "{text}");
+            assert!(AllowedUrls::parse(&[text.to_owned()]).is_err(), "{text}");
         }
     }
 }

@@ -13,7 +13,7 @@ use rillbox_media::Effort;
 const WINDOW: Duration = Duration::from_millis(500);
 
 /// A picture that is late by more than this is one that the host was too slow for.
-const LATE: Duration = Duration::from_millis(80);
+const LATE_BY: Duration = Duration::from_millis(80);
 
 /// So many in a hundred of these within a window are too many.
 const TOO_MANY: u32 = 30;
@@ -24,7 +24,7 @@ const MAX_CALM: Duration = Duration::from_secs(320);
 
 /// The measure of one stage of a stream.
 #[derive(Debug)]
-pub(super) struct Strain {
+pub(super) struct EffortControl {
     effort: Effort,
     window: Instant,
     pictures: u32,
@@ -34,7 +34,7 @@ pub(super) struct Strain {
     calm: Duration,
 }
 
-impl Strain {
+impl EffortControl {
     /// A stream that begins now, at full effort.
     pub fn new(now: Instant) -> Self {
         Self { effort: Effort::Full, window: now, pictures: 0, late: 0, since: now, calm: CALM }
@@ -43,7 +43,7 @@ impl Strain {
     /// Notes a picture that was `late` in this stage, and gives the effort for the next.
     pub fn note(&mut self, late: Duration, now: Instant) -> Effort {
         self.pictures += 1;
-        self.late += u32::from(late > LATE);
+        self.late += u32::from(late > LATE_BY);
         if now.duration_since(self.window) >= WINDOW {
             self.judge(now);
         }
@@ -81,11 +81,11 @@ mod tests {
     const FRAME: Duration = Duration::from_millis(40);
 
     /// Plays pictures of one lateness, and gives when effort became what is waited for.
-    fn until(strain: &mut Strain, now: &mut Instant, late: u64, wanted: Effort) -> Duration {
+    fn until(effort_control: &mut EffortControl, now: &mut Instant, late: u64, wanted: Effort) -> Duration {
         let began = *now;
         for _ in 0..20_000 {
             *now += FRAME;
-            if strain.note(Duration::from_millis(late), *now) == wanted {
+            if effort_control.note(Duration::from_millis(late), *now) == wanted {
                 return *now - began;
             }
         }
@@ -95,41 +95,41 @@ mod tests {
     #[test]
     fn late_pictures_reduce_effort_within_a_second_and_punctual_ones_do_not() {
         let mut now = Instant::now();
-        let mut strain = Strain::new(now);
+        let mut effort_control = EffortControl::new(now);
         for index in 0..1_000 {
             now += FRAME;
             // One in five, as a busy moment makes them.
             let late = if index % 5 == 0 { 200 } else { 10 };
-            assert_eq!(strain.note(Duration::from_millis(late), now), Effort::Full);
+            assert_eq!(effort_control.note(Duration::from_millis(late), now), Effort::Full);
         }
-        assert!(until(&mut strain, &mut now, 120, Effort::Reduced) <= Duration::from_secs(1));
+        assert!(until(&mut effort_control, &mut now, 120, Effort::Reduced) <= Duration::from_secs(1));
     }
 
     #[test]
     fn each_trial_that_fails_puts_off_the_next_until_one_has_lasted() {
         let mut now = Instant::now();
-        let mut strain = Strain::new(now);
+        let mut effort_control = EffortControl::new(now);
         for calm in [20, 40, 80, 160, 320, 320] {
-            until(&mut strain, &mut now, 120, Effort::Reduced);
-            let waited = until(&mut strain, &mut now, 10, Effort::Full);
+            until(&mut effort_control, &mut now, 120, Effort::Reduced);
+            let waited = until(&mut effort_control, &mut now, 10, Effort::Full);
             assert!(waited.abs_diff(Duration::from_secs(calm)) < Duration::from_secs(1), "{waited:?}, not {calm} s");
         }
         for _ in 0..(2 * 321 * 25) {
             now += FRAME;
-            strain.note(Duration::ZERO, now);
+            effort_control.note(Duration::ZERO, now);
         }
-        until(&mut strain, &mut now, 120, Effort::Reduced);
-        assert!(until(&mut strain, &mut now, 10, Effort::Full) < Duration::from_secs(21));
+        until(&mut effort_control, &mut now, 120, Effort::Reduced);
+        assert!(until(&mut effort_control, &mut now, 10, Effort::Full) < Duration::from_secs(21));
     }
 
     #[test]
     fn a_host_that_is_late_even_so_keeps_its_effort_low() {
         let mut now = Instant::now();
-        let mut strain = Strain::new(now);
-        until(&mut strain, &mut now, 120, Effort::Reduced);
+        let mut effort_control = EffortControl::new(now);
+        until(&mut effort_control, &mut now, 120, Effort::Reduced);
         for _ in 0..2_000 {
             now += FRAME;
-            assert_eq!(strain.note(Duration::from_millis(120), now), Effort::Reduced);
+            assert_eq!(effort_control.note(Duration::from_millis(120), now), Effort::Reduced);
         }
     }
 }
