@@ -123,21 +123,26 @@ async fn what_is_given_back_on_the_gpu_can_be_taken_again() {
     assert!(host.peak_memory() < 700 << 20, "{}", host.peak_memory());
 }
 
-/// Catches shaders that are never done, and a stream that waits for them. A neighbour on the same device loses nothing.
+/// Catches shaders that are never done, a stream that waits for them, and neighbours that lose pictures or are blamed: one that has
+/// nothing to do with the device, and one that waits for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shader_without_end_costs_its_own_frames_alone() {
     let host = Host::start_with(&["--device", "gpu:0", "--frame-budget", "100"]);
     host.upload("shaders", &hostile("shaders")).await;
-    host.upload("green", &guest("green")).await;
+    for name in ["green", "blur-shader"] {
+        host.upload(name, &guest(name)).await;
+    }
     let segments = media::small_segments("320x180", 2);
     let good = host.run("good", "green", json!({}), &segments);
+    let waits = host.run("waits", "blur-shader", json!({}), &segments);
     let bad = host.run("endless", "shaders", json!({ "what": "endless" }), &segments);
-    let ((of_good, good), (of_bad, bad)) = tokio::join!(good, bad);
-    for (received, status) in [(of_good, &good), (of_bad, &bad)] {
+    let ((of_good, good), (of_waits, waits), (of_bad, bad)) = tokio::join!(good, waits, bad);
+    for (received, status) in [(of_good, &good), (of_waits, &waits), (of_bad, &bad)] {
         assert_eq!(media::pts(&received.concat(), "v"), media::pts(&segments.concat(), "v"), "{status}");
     }
     assert!(bad["errors"]["overruns"].as_u64() >= Some(1), "{bad}");
     assert_eq!(good["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{good}");
+    assert_eq!((&waits["errors"]["traps"], &waits["errors"]["overruns"]), (&json!(0), &json!(0)), "{waits}");
     assert_eq!(host.panics(), Vec::<String>::new());
     host.guests_are_gone().await;
     // Whoever comes next has a device that works, be it the same or another, and is not taken for the one that was stopped. In software,

@@ -1,10 +1,10 @@
 //! The operations, one family a file. `wit/tensor.wit` says what each means.
 
+mod binary;
 mod cast;
 mod choose;
 mod color;
 mod convolution;
-mod elementwise;
 mod gather;
 mod layout;
 mod matmul;
@@ -16,13 +16,15 @@ mod resize;
 mod tests;
 #[cfg(test)]
 mod types_tests;
+mod unary;
 
+pub use binary::Binary;
 pub use convolution::Convolution;
-pub use elementwise::{Binary, Unary};
 pub use layout::{PadMode, Span};
 pub use pool::{Pooling, Window};
 pub use reduce::{ArgReduction, Reduction};
 pub use resize::ResizeMethod;
+pub use unary::Unary;
 
 use crate::error::{Error, invalid};
 use crate::tensor::bytes;

@@ -4,7 +4,7 @@ use burn_backend::IntDType;
 use burn_backend::ops::{FloatTensorOps, IntTensorOps};
 use burn_flex::Flex;
 
-use super::elementwise::Whole;
+use super::binary::Whole;
 use super::wide;
 use crate::cost::Work;
 use crate::error::{Error, invalid};

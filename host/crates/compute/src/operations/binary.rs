@@ -1,4 +1,4 @@
-//! What is done to each element, or to each pair.
+//! What is done to each pair of elements, after broadcasting.
 
 use std::iter::repeat_n;
 
@@ -11,41 +11,6 @@ use crate::shape::{Runs, broadcast};
 use crate::simd::widest;
 use crate::tensor::{Typed, bytes};
 use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor};
-
-/// Of each element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "wit/tensor.wit defines each")]
-pub enum Unary {
-    Neg,
-    Abs,
-    Sign,
-    Reciprocal,
-    Exp,
-    Log,
-    Sqrt,
-    Sin,
-    Cos,
-    Tan,
-    Asin,
-    Acos,
-    Atan,
-    Sinh,
-    Cosh,
-    Floor,
-    Ceil,
-    Round,
-    Erf,
-    Relu,
-    Sigmoid,
-    Tanh,
-    Softplus,
-    Gelu,
-    Silu,
-    HardSigmoid,
-    HardSwish,
-    IsNan,
-    Not,
-}
 
 /// Of two elements, after broadcasting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,122 +43,7 @@ impl Binary {
     }
 }
 
-impl Unary {
-    const fn work(self) -> Work {
-        match self {
-            Self::Neg | Self::Abs | Self::Sign | Self::Reciprocal | Self::Relu | Self::IsNan | Self::Not => {
-                Work::Element
-            }
-            _ => Work::Function,
-        }
-    }
-
-    #[inline(always)]
-    fn of(self, x: f32) -> f32 {
-        match self {
-            Self::Neg => -x,
-            Self::Abs => x.abs(),
-            Self::Sign if x.is_nan() => x,
-            // Of 0 it is 0, which `signum` does not give.
-            Self::Sign => f32::from(x > 0.0) - f32::from(x < 0.0),
-            Self::Reciprocal => x.recip(),
-            Self::Exp => x.exp(),
-            Self::Log => x.ln(),
-            Self::Sqrt => x.sqrt(),
-            Self::Sin => x.sin(),
-            Self::Cos => x.cos(),
-            Self::Tan => x.tan(),
-            Self::Asin => x.asin(),
-            Self::Acos => x.acos(),
-            Self::Atan => x.atan(),
-            Self::Sinh => x.sinh(),
-            Self::Cosh => x.cosh(),
-            Self::Floor => x.floor(),
-            Self::Ceil => x.ceil(),
-            Self::Round => x.round_ties_even(),
-            Self::Erf => libm::erff(x),
-            // Of NaN it is NaN, which `max` does not give.
-            Self::Relu => {
-                if x < 0.0 {
-                    0.0
-                } else {
-                    x
-                }
-            }
-            Self::Sigmoid => sigmoid(x),
-            Self::Tanh => x.tanh(),
-            Self::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
-            Self::Gelu => 0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2)),
-            Self::Silu => x * sigmoid(x),
-            Self::HardSigmoid => hard_sigmoid(x),
-            Self::HardSwish => x * hard_sigmoid(x),
-            Self::IsNan | Self::Not => x,
-        }
-    }
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
-}
-
-fn hard_sigmoid(x: f32) -> f32 {
-    (x / 6.0 + 0.5).clamp(0.0, 1.0)
-}
-
 impl Tensor {
-    /// One operation on each element.
-    pub fn unary(&self, operation: Unary, allowance: &mut dyn Allowance) -> Result<Self, Error> {
-        let element = self.element();
-        let allowed = match operation {
-            Unary::Not => element == ElementType::Boolean,
-            Unary::Neg | Unary::Abs | Unary::Sign => !matches!(element, ElementType::U8 | ElementType::Boolean),
-            _ => element.is_float(),
-        };
-        if !allowed {
-            return invalid(format!("{operation:?} of {element}"));
-        }
-        let cost = Cost::new(bytes(element, self.len()), operation.work(), self.len() as u64);
-        let result = if operation == Unary::IsNan { ElementType::Boolean } else { element };
-        let task =
-            Task { operation: Operation::Unary(operation), tensors: &[self], element: result, shape: self.shape() };
-        if let Some(made) = allowance.begin(cost, &task)? {
-            return Ok(made);
-        }
-        Ok(match (operation, element) {
-            (Unary::Not, _) => {
-                Self::of_booleans(self.shape(), self.elements::<u8>().iter().map(|bit| bit ^ 1).collect())
-            }
-            (Unary::IsNan, ElementType::F32) => self.marked(|x: f32| x.is_nan()),
-            (Unary::IsNan, _) => self.marked(f16::is_nan),
-            (_, ElementType::F32) => self.floats(operation),
-            (_, ElementType::F16) => self.mapped(|x: f16| f16::from_f32(operation.of(x.to_f32()))),
-            (Unary::Abs, ElementType::I32) => self.mapped(i32::wrapping_abs),
-            (Unary::Abs, _) => self.mapped(i64::wrapping_abs),
-            (Unary::Sign, ElementType::I32) => self.mapped(i32::signum),
-            (Unary::Sign, _) => self.mapped(i64::signum),
-            (_, ElementType::I32) => self.mapped(i32::wrapping_neg),
-            _ => self.mapped(i64::wrapping_neg),
-        })
-    }
-
-    /// A loop for each operation that is worth it: what is asked once a loop is not asked for each element.
-    fn floats(&self, operation: Unary) -> Self {
-        match operation {
-            Unary::Neg => self.mapped(|x: f32| Unary::Neg.of(x)),
-            Unary::Abs => self.mapped(|x: f32| Unary::Abs.of(x)),
-            Unary::Sign => self.mapped(|x: f32| Unary::Sign.of(x)),
-            Unary::Reciprocal => self.mapped(|x: f32| Unary::Reciprocal.of(x)),
-            Unary::Sqrt => self.mapped(|x: f32| Unary::Sqrt.of(x)),
-            Unary::Floor => self.mapped(|x: f32| Unary::Floor.of(x)),
-            Unary::Ceil => self.mapped(|x: f32| Unary::Ceil.of(x)),
-            Unary::Round => self.mapped(|x: f32| Unary::Round.of(x)),
-            Unary::Relu => self.mapped(|x: f32| Unary::Relu.of(x)),
-            Unary::HardSigmoid => self.mapped(|x: f32| Unary::HardSigmoid.of(x)),
-            Unary::HardSwish => self.mapped(|x: f32| Unary::HardSwish.of(x)),
-            _ => self.mapped(|x: f32| operation.of(x)),
-        }
-    }
-
     /// One operation on each pair.
     pub fn binary(&self, operation: Binary, right: &Self, allowance: &mut dyn Allowance) -> Result<Self, Error> {
         use Binary::{And, Div, Equal, Modulo, NotEqual, Or, Pow, Xor};
@@ -241,33 +91,6 @@ impl Tensor {
         self.binary(operation, &right, allowance)
     }
 
-    /// Elements held between two numbers.
-    pub fn clamp(&self, low: f64, high: f64, allowance: &mut dyn Allowance) -> Result<Self, Error> {
-        let element = self.element();
-        if element == ElementType::Boolean || low.is_nan() || high.is_nan() || low > high {
-            return invalid(format!("{element} between {low} and {high}"));
-        }
-        let cost = Cost::new(bytes(element, self.len()), Work::Element, self.len() as u64);
-        let operation = Operation::Clamp(low, high);
-        let task = Task { operation, tensors: &[self], element, shape: self.shape() };
-        if let Some(made) = allowance.begin(cost, &task)? {
-            return Ok(made);
-        }
-        Ok(match element {
-            ElementType::F16 => {
-                let (low, high) = (f16::from_f64(low), f16::from_f64(high));
-                self.mapped(|x: f16| held(x, low, high))
-            }
-            ElementType::U8 => self.mapped(|x: u8| x.clamp(low as u8, high as u8)),
-            ElementType::I32 => self.mapped(|x: i32| x.clamp(low as i32, high as i32)),
-            ElementType::I64 => self.mapped(|x: i64| x.clamp(low as i64, high as i64)),
-            _ => {
-                let (low, high) = (low as f32, high as f32);
-                self.mapped(|x: f32| held(x, low, high))
-            }
-        })
-    }
-
     /// One element of this type: a number that the type has.
     fn scalar(element: ElementType, value: f64) -> Result<Self, Error> {
         let fits = match element {
@@ -283,17 +106,6 @@ impl Tensor {
         } else {
             invalid(format!("{value} is no {element}"))
         }
-    }
-
-    pub(super) fn mapped<E: Typed, R: Typed>(&self, of: impl Fn(E) -> R) -> Self {
-        let elements = self.elements::<E>();
-        let results = || elements.iter().map(|element| of(*element)).collect();
-        Self::of_elements(self.shape(), if E::COMMON { widest(results) } else { results() })
-    }
-
-    fn marked<E: Typed>(&self, of: impl Fn(E) -> bool) -> Self {
-        let elements = self.elements::<E>();
-        Self::of_booleans(self.shape(), elements.iter().map(|element| u8::from(of(*element))).collect())
     }
 
     /// Refuses a divisor of 0 where a device does the division: it has no errors.
@@ -327,18 +139,6 @@ fn remainder(x: f32, y: f32) -> f32 {
         left -= (quotient / scale).floor() * (divisor * scale);
     }
     (left as f32).copysign(x)
-}
-
-/// `clamp` without its panic, which would keep loops from becoming vectors.
-#[inline(always)]
-fn held<E: PartialOrd>(x: E, low: E, high: E) -> E {
-    if x < low {
-        low
-    } else if x > high {
-        high
-    } else {
-        x
-    }
 }
 
 /// Elements that are worth a loop of their own.
