@@ -32,7 +32,11 @@ impl Service {
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Reply {
         let (head, body) = request.into_parts();
         if self.is_local && is_from_elsewhere(&head.headers) {
-            return reply::error(StatusCode::FORBIDDEN, "Not for pages of other sites\n").closing();
+            return reply::error(
+                StatusCode::FORBIDDEN,
+                "Not for pages of other sites, nor under names that are not this machine's\n",
+            )
+            .closing();
         }
         match Route::parse(&self.base_path, head.uri.path(), &head.method) {
             Ok(Route::Channel { name }) => self.on_channel(&head.method, &name, &head.headers),
