@@ -45,7 +45,7 @@ pub enum StreamEvent {
     Emitted(String, Map<String, Value>),
 }
 
-/// A event and its time.
+/// An event and its time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimedEvent {
     /// When.

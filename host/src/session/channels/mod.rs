@@ -2,7 +2,7 @@
 //! on the events channel, and what its processor publishes on the data channel.
 //!
 //! ```text
-//! event, status, heartbeat ─▶ events ─▶ feed ─▶ events_url
+//! events, status, heartbeat ─────▶ events ─▶ feed ─▶ events_url
 //! the processor's values ────────▶ data ───▶ feed ─▶ data_url
 //! control_url ─▶ control ─▶ params
 //! ```

@@ -98,7 +98,7 @@ impl Lane {
         self.slot.as_ref().map_or(Priority::Foreground, |slot| slot.load.priority(Instant::now()))
     }
 
-    /// Ends when its tracks have, when it is told to leave, or when it is to run in another priority.
+    /// Ends when its tracks have, when it is told to leave, or when it is to run with another priority.
     pub async fn run(mut self, priority: Priority, mut orders: mpsc::Receiver<Order>) -> Option<Moved> {
         while self.inlets.are_open() {
             if self.priority() != priority {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! decoder ─▶ inlet ─▶ lane, with a slot for an instance ─▶ encoder
-//!                       ▲ orders: params, a last_frames, leave
+//!                       ▲ orders: params, last frames, leave
 //!                    supervisor ◀─ change
 //! ```
 //!

@@ -65,7 +65,7 @@ impl Recipe {
         Ok(instance)
     }
 
-    /// Has one made in that priority. Whatever it loads or works out that takes long goes on behind, so that it is no way to take a
+    /// Has one made with that priority. Whatever it loads or works out that takes long goes on behind, so that it is no way to take a
     /// core from others' frames.
     pub fn spawn(&self, priority: Priority, params: &str) -> Making {
         let making = Box::pin(self.clone().make(params.to_owned()));

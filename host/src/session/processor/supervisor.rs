@@ -1,4 +1,4 @@
-//! Starts the lanes of a stream, and puts another processor in the priority of the one at work.
+//! Starts the lanes of a stream, and puts another processor in the place of the one at work.
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
@@ -169,7 +169,7 @@ fn start(engine: &Engine, lane: Lane, orders: mpsc::Receiver<Order>) -> Task {
     AbortOnDropHandle::new(engine.spawn(priority, lane.run(priority, orders)))
 }
 
-/// Follows a lane from priority to priority until it ends.
+/// Follows a lane from one priority to another until it ends.
 async fn follow(engine: Engine, mut task: Task) -> Result<(), JoinError> {
     while let Some(moved) = task.await? {
         let (lane, orders) = *moved;

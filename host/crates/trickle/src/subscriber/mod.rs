@@ -129,8 +129,7 @@ impl Subscriber {
         }
     }
 
-    /// Whether [`Subscriber::next`] would say at once what became of its request: the next segment is there, or could not be
-    /// asked for, as when the connections are broken of which nobody hears.
+    /// Whether the segment that [`Subscriber::next`] would give is there already.
     pub fn is_ahead(&mut self) -> bool {
         if let Some(pending) = &mut self.pending
             && let Poll::Ready(joined) = Pin::new(pending).poll(&mut Context::from_waker(Waker::noop()))
@@ -138,7 +137,7 @@ impl Subscriber {
             self.pending = None;
             self.answer = joined.ok();
         }
-        self.answer.is_some()
+        self.answer.as_ref().is_some_and(|fetched| fetched.result.is_ok())
     }
 
     /// Goes on elsewhere, on a fresh connection. After a segment that broke off, seeking to its number reads it again, and the
