@@ -99,16 +99,16 @@ async fn a_start_that_waits_in_the_host_ends() {
 async fn an_overrun_is_paid_back_in_skipped_calls() {
     let host = Host::start();
     host.upload("spin", &hostile("spin")).await;
-    let segments = segments(1);
+    let segments = segments(3);
     let (received, status) = host.run("debt", "spin", json!({ "every": 3 }), &segments).await;
     assert_whole(&segments, &received);
     let count = |path: &str| status.pointer(path).and_then(Value::as_u64).unwrap();
     let (overruns, skipped) = (count("/errors/overruns"), count("/frames_skipped"));
-    // Two frames that go well, one that is stopped after 40 ms and more, and the next two, unless it took 80 ms and more, or the
-    // machine was so busy that it was stopped before it had run for 40 ms.
+    // Two frames that go well, one that is stopped after 40 ms and more, and the next two. On a busy machine it took longer, so
+    // that more go by, or was stopped before it had run for 40 ms.
     assert!(overruns >= 3, "{status}");
-    assert!((overruns..=5 * overruns).contains(&skipped), "{status}");
-    assert!(2 * overruns + overruns + skipped <= 25 + 5, "{status}");
+    assert!(skipped >= overruns, "{status}");
+    assert!(2 * overruns + overruns + skipped <= 75 + 5, "{status}");
     let metrics = String::from_utf8(host.fetch("/api/metrics").await.to_vec()).unwrap();
     let line = format!("rillbox_processor_frames_skipped_total{{processor=\"spin@0.1.0\"}} {skipped}");
     assert!(metrics.lines().any(|other| other == line), "{metrics}");
