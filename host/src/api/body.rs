@@ -18,7 +18,8 @@ use utoipa::ToSchema;
 
 use super::error::ApiError;
 use super::{Limits, Shared};
-use crate::session::{ChannelUrl, check_values};
+use crate::registry::ValueBudget;
+use crate::session::ChannelUrl;
 
 /// Names the stream that a call is for.
 const STREAM_ID: &str = "x-stream-id";
@@ -169,7 +170,7 @@ pub fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(ApiError::bad_request("the body must be a JSON object"));
     }
-    check_values(bytes).map_err(|error| ApiError::too_large(format!("the body has {error}")))?;
+    ValueBudget::default().read(bytes).map_err(|error| ApiError::too_large(format!("the body has {error}")))?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();

@@ -73,6 +73,11 @@ impl ApiError {
         Self { challenge: Some(challenge), ..self }
     }
 
+    /// Whether the caller sent too much.
+    pub fn is_too_large(&self) -> bool {
+        self.status == StatusCode::PAYLOAD_TOO_LARGE
+    }
+
     /// The status, and what is wrong.
     pub fn into_parts(self) -> (StatusCode, String) {
         (self.status, self.message)

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
@@ -26,8 +26,12 @@ use crate::access::{Current, TlsConfig};
 /// Bytes of a request's head at most; beyond it the answer is 431.
 const MAX_HEAD: usize = 64 << 10;
 
-/// Connections of one address at once, where that is not this machine's own: the rest is for others.
-const FROM_ONE: usize = 64;
+/// Connections of one address at once, where that is not this machine's own: the rest is for others. A proxy has one address for
+/// all of its clients.
+const FROM_ONE: usize = 192;
+
+/// How often it is said that an address has too many.
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Pause after a connection could not be accepted, as when there are no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -88,6 +92,7 @@ pub async fn serve(
     let surface = Surface { router, tls, limits, stop: stop.clone() };
     let places = Arc::new(Semaphore::new(limits.connections));
     let (mut connections, mut peers) = (JoinSet::new(), Peers::default());
+    let mut told: Option<Instant> = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -95,7 +100,10 @@ pub async fn serve(
             Some(_) = connections.join_next() => {}
             (stream, peer, place) = accept(&listener, &places) => {
                 let Some(own) = peers.admit(peer) else {
-                    tracing::debug!(%peer, "more than {FROM_ONE} connections");
+                    if told.is_none_or(|at| at.elapsed() >= REFUSAL_INTERVAL) {
+                        told = Some(Instant::now());
+                        tracing::warn!(%peer, "a connection is closed: this address has {FROM_ONE} already");
+                    }
                     continue;
                 };
                 let connection = surface.clone().connection(stream);

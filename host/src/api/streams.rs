@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -53,12 +53,6 @@ impl Done {
     fn json(message: &str, id: Option<&str>) -> Json<Self> {
         Json(Self { status: "success", message: message.to_owned(), stream_id: id.map(str::to_owned) })
     }
-}
-
-/// What may name a stream to stop.
-#[derive(Deserialize)]
-struct StreamNamed {
-    gateway_request_id: Option<String>,
 }
 
 /// Streams, oldest first.
@@ -228,10 +222,11 @@ async fn stop(State(streams): App, headers: HeaderMap, body: Result<Body, ApiErr
         (Some(id), _) => Some(id),
         // It may have named one.
         (None, Err(error)) => return Err(error),
-        (None, Ok(Payload(bytes))) => {
-            let named: Option<StreamNamed> = body::json(&bytes).ok();
-            named.and_then(|named| named.gateway_request_id)
-        }
+        (None, Ok(Payload(bytes))) => match body::json::<Map<String, Value>>(&bytes) {
+            Ok(body) => body.get("gateway_request_id").and_then(Value::as_str).map(str::to_owned),
+            Err(error) if error.is_too_large() => return Err(error),
+            Err(_names_none) => None,
+        },
     };
     match id.map_or_else(|| streams.only_id(), Ok) {
         Ok(id) => stop_stream(&streams, &id).await,

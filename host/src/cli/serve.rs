@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use rillbox_media::{AudioConfig, AudioEncoding, InputConfig, OutputConfig, RateControl, VideoConfig};
-use rillbox_trickle::Server;
+use rillbox_trickle::{Server, ServerConfig};
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
@@ -27,6 +27,10 @@ pub struct Serve {
     /// and write every channel.
     #[arg(long, default_value = "127.0.0.1:3389")]
     trickle: SocketAddr,
+    /// A name beside localhost under which the trickle server may be asked while it listens on loopback: one that a proxy on this
+    /// machine keeps; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    trickle_host: Vec<String>,
     /// Serve no trickle channels: they are elsewhere.
     #[arg(long, conflicts_with = "trickle")]
     no_trickle: bool,
@@ -191,7 +195,7 @@ impl Serve {
         let config = Config {
             listen: self.listen,
             trickle: (!self.no_trickle).then_some(self.trickle),
-            server: descriptors::server_config(),
+            server: ServerConfig { hosts: self.trickle_host, ..descriptors::server_config() },
             access: self.access.resolve(),
             host,
         };
@@ -205,11 +209,16 @@ pub struct Trickle {
     /// channel.
     #[arg(long, default_value = "127.0.0.1:3389")]
     listen: SocketAddr,
+    /// A name beside localhost under which it may be asked while it listens on loopback: one that a proxy on this machine keeps; may
+    /// be repeated.
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
 }
 
 impl Trickle {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let server = Server::bind(self.listen, descriptors::server_config()).await?;
+        let config = ServerConfig { hosts: self.host, ..descriptors::server_config() };
+        let server = Server::bind(self.listen, config).await?;
         serve::warn_of_open_trickle(server.local_addr());
         tracing::info!(trickle = %server.local_addr(), "ready");
         server.run(stop).await;

@@ -6,6 +6,7 @@ use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::json::ValueBudget;
 use super::schema::{MAX_SCHEMA, measure};
 
 /// Parts of a schema times bytes of params that are checked against it: each part looks at each byte once at most.
@@ -68,6 +69,8 @@ impl ParamsSchema {
         let open = object.get("additionalProperties").is_some_and(|value| value != &Value::Bool(false))
             || object.contains_key("patternProperties");
         let validator = jsonschema::options()
+            // Before 2019-09 it reads texts as JSON, which may be far more in memory than the text.
+            .without_content_media_type_support("application/json")
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE).dfa_size_limit(PATTERN_CACHE))
             .build(schema)
             .map_err(|error| format!("the params schema does not hold: {error}"))?;
@@ -90,6 +93,9 @@ impl ParamsSchema {
             return Err(ParamsError { pointer: String::new(), message });
         }
         let params = Value::Object(params.clone());
+        ValueBudget::default()
+            .keep(&params)
+            .map_err(|error| ParamsError { pointer: String::new(), message: format!("there are {error}") })?;
         if self.validator.is_valid(&params) {
             return Ok(());
         }
@@ -186,6 +192,25 @@ mod tests {
         assert!(schema.check(json!({ "a": "x".repeat(1_000) }).as_object().unwrap()).is_ok());
         let error = schema.check(json!({ "a": "x".repeat(1_000_000) }).as_object().unwrap()).unwrap_err();
         assert!(error.message.contains("bytes"), "{error}");
+    }
+
+    /// Catches params that are small as text, one after the other, and take a hundred times as much in memory.
+    #[test]
+    fn params_that_would_take_much_memory_are_refused() {
+        let schema = ParamsSchema::compile(&json!({ "additionalProperties": true })).unwrap();
+        let params = |count: usize| json!({ "a": vec![json!({ "": 0 }); count] });
+        assert_eq!(schema.check(params(4_000).as_object().unwrap()), Ok(()));
+        let error = schema.check(params(5_000).as_object().unwrap()).unwrap_err();
+        assert!(error.message.contains("values"), "{error}");
+    }
+
+    /// Catches a text that is read as JSON, which takes a hundred times its memory.
+    #[test]
+    fn texts_are_not_read_as_json() {
+        let content = json!({ "contentMediaType": "application/json" });
+        let schema = json!({ "$schema": "http://json-schema.org/draft-07/schema#", "properties": { "a": content } });
+        let schema = ParamsSchema::compile(&schema).unwrap();
+        assert_eq!(schema.check(json!({ "a": "{" }).as_object().unwrap()), Ok(()));
     }
 
     /// Catches an error for each name that is missing in each of many objects, which is memory without end.

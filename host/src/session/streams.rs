@@ -26,7 +26,7 @@ use super::totals::{ByProcessor, ProcessorSpan, StreamsSnapshot};
 const REMEMBERED: usize = 64;
 
 /// Time that a stream has to let everything go after its drain time: its output's last words first, and the channels' after them.
-const RELEASE: Duration = Duration::from_millis(500).saturating_add(LAST_WORDS).saturating_add(LAST_WORDS);
+const RELEASE: Duration = Duration::from_millis(500).saturating_add(stream::CLOSE).saturating_add(LAST_WORDS);
 
 /// A stream to start.
 #[derive(Clone, Debug)]

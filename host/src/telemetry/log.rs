@@ -20,7 +20,10 @@ const USUAL: &str = "info,wgpu_core=error,wgpu_hal=error";
 
 /// Starts logging; only the first call of a process has an effect.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
+    let chosen = EnvFilter::try_from_default_env();
+    let wrong =
+        chosen.as_ref().err().filter(|_| std::env::var_os(EnvFilter::DEFAULT_ENV).is_some()).map(ToString::to_string);
+    let filter = chosen.unwrap_or_else(|_| EnvFilter::new(USUAL));
     // A line that cannot be written is lost; by default that would be written, too, with a panic where it cannot be.
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
@@ -29,4 +32,7 @@ pub fn init(format: LogFormat) {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+    if let Some(error) = wrong {
+        tracing::warn!(error, "RUST_LOG is not understood, and left aside");
+    }
 }

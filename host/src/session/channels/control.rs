@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use super::meter::ControlMeter;
+use crate::registry::ValueBudget;
 use crate::session::event::{Origin, clipped};
-use crate::session::json::check_values;
 use crate::session::live_params::{LiveParams, UpdateRejected};
 use crate::session::meters::Meters;
 use crate::session::stream::causes;
@@ -160,15 +160,20 @@ fn is_keep_alive(message: &Map<String, Value>) -> bool {
 
 /// The objects of a segment: one in all, or one a line.
 fn messages(bytes: &[u8]) -> Vec<Result<Map<String, Value>, String>> {
-    if let Err(error) = check_values(bytes) {
+    if let Err(error) = ValueBudget::default().read(bytes) {
         return vec![Err(error.to_string())];
     }
     if let Ok(whole) = serde_json::from_slice(bytes) {
         return vec![object(whole)];
     }
     let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-    let line = |line| serde_json::from_slice(line).map_err(|error| format!("not JSON: {error}")).and_then(object);
-    let mut messages: Vec<_> = lines.by_ref().take(MAX_MESSAGES).map(line).collect();
+    // What is quoted in the whole need not be in a line.
+    let mut budget = ValueBudget::default();
+    let mut line = |line| {
+        budget.read(line).map_err(|error| error.to_string())?;
+        serde_json::from_slice(line).map_err(|error| format!("not JSON: {error}")).and_then(object)
+    };
+    let mut messages: Vec<_> = lines.by_ref().take(MAX_MESSAGES).map(&mut line).collect();
     if lines.next().is_some() {
         messages.push(Err(format!("more than {MAX_MESSAGES} lines in a segment")));
     }
@@ -188,6 +193,17 @@ mod tests {
 
     fn kinds(text: &str) -> String {
         messages(text.as_bytes()).iter().map(|message| if message.is_ok() { '+' } else { '-' }).collect()
+    }
+
+    /// Catches a quote that hides what the lines after it would be in memory, and lines that each take all that there is.
+    #[test]
+    fn what_lines_would_be_in_memory_is_counted() {
+        let objects = |count: usize| format!(r#"{{"a":[{}]}}"#, vec!["{}"; count].join(","));
+        let (few, many) = (objects(2_000), objects(50_000));
+        assert_eq!(kinds(&few), "+");
+        assert_eq!(kinds(&many), "-");
+        assert_eq!(kinds(&format!("\"\n{few}\n{many}\n{few}")), "-+-+");
+        assert_eq!(kinds(&format!("\"\n{few}\n{few}\n{few}")), "-++-");
     }
 
     /// Catches a message that is lost for its form, and garbage that is taken for one or takes its neighbours along.

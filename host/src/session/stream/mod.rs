@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use self::publication::CLOSE;
 use self::publication::Publication;
 use self::subscription::Subscription;
-use super::channels::{ChannelInputs, Channels, LAST_WORDS};
+use super::channels::{ChannelInputs, Channels};
 use super::event::StreamEvent;
 use super::meters::{Meters, Phase};
 use super::pipeline::{Pipeline, PipelineError};
@@ -94,7 +95,7 @@ pub async fn run(stream: Arc<Stream>, client: Client, pipeline: Pipeline, channe
     let ending = supervise(&mut ends, &mut stages, &input, meters, times.drain).await;
     // Readers are told of the end, however it came.
     cut.cancel();
-    let _ = timeout(LAST_WORDS, async { while ends.join_next().await.is_some() {} }).await;
+    let _ = timeout(CLOSE, async { while ends.join_next().await.is_some() {} }).await;
     ends.shutdown().await;
     stages.shutdown().await;
     meters.emit(StreamEvent::Stopped { failed: ending.phase == Phase::Failed, reason: ending.reason.clone() });

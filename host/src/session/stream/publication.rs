@@ -19,6 +19,9 @@ const PUBLISH_CHECK: Duration = Duration::from_secs(1);
 /// How long answers are still waited for once nothing more is: the channel is closed after that.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
+/// How long it takes at most until a publication that is cut has ended: the last answers, and the deletion of its channel.
+pub const CLOSE: Duration = Duration::from_millis(3_500);
+
 pub(super) struct Publication {
     /// `None` where the output goes nowhere.
     publisher: Option<(Publisher, ChannelUrl)>,

@@ -4,7 +4,7 @@ mod health;
 mod outbox;
 mod segment;
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -64,7 +64,7 @@ impl Default for PublisherConfig {
     }
 }
 
-/// Longest that a publisher that closes waits for its channel to be deleted.
+/// Longest that a publisher in a hurry waits for its channel to be deleted.
 const DELETE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Why publishing is over. Trouble that may pass is no error: it is retried and counted, see [`Publisher::stats`] and
@@ -277,18 +277,32 @@ impl Publisher {
         self.close_before(std::future::pending()).await
     }
 
-    /// Does what [`Publisher::close`] does, but waits for no more answers once `hurry` is over.
+    /// Does what [`Publisher::close`] does, but once `hurry` is over it waits for no more answers, does not linger, and gives the server
+    /// 2 s to delete the channel.
     ///
     /// # Errors
     /// Those of [`Publisher::close`].
     pub async fn close_before(&mut self, hurry: impl Future<Output = ()>) -> Result<(), PublishError> {
-        let settled = self.settle(hurry).await;
+        let (mut waited_for, mut is_over) = (pin!(hurry), false);
+        let mut hurry = async || {
+            if !is_over {
+                waited_for.as_mut().await;
+                is_over = true;
+            }
+        };
+        let settled = self.settle(hurry()).await;
         if matches!(settled, Err(PublishError::Closed | PublishError::NotFound)) {
             return Ok(());
         }
-        sleep(self.config.linger).await;
-        let deleted = timeout(DELETE_LIMIT, control::delete(&self.client, &self.url)).await;
-        match deleted.unwrap_or(Err(ControlError::Timeout)) {
+        tokio::select! {
+            () = sleep(self.config.linger) => {}
+            () = hurry() => {}
+        }
+        let deleted = tokio::select! {
+            deleted = control::delete(&self.client, &self.url) => deleted,
+            () = async { hurry().await; sleep(DELETE_LIMIT).await; } => Err(ControlError::Timeout),
+        };
+        match deleted {
             // What is not there cannot be deleted, which servers answer with 400.
             Ok(()) | Err(ControlError::NotFound | ControlError::Status(http::StatusCode::BAD_REQUEST)) => settled,
             Err(error) => Err(error.into()),

@@ -64,6 +64,9 @@ pub struct ServerConfig {
     pub max_channels: usize,
     /// Connections beyond this many wait to be accepted. Default 8192.
     pub max_connections: usize,
+    /// Names beside its own under which a server on loopback may be asked, without ports: those that a proxy on this machine keeps.
+    /// Default none.
+    pub hosts: Vec<String>,
     /// Whether the channel `_changes` tells which channels come and go. Default false.
     pub changefeed: bool,
 }
@@ -83,6 +86,7 @@ impl Default for ServerConfig {
             max_total_bytes: usize::try_from(4_u64 << 30).unwrap_or(usize::MAX),
             max_channels: 1000,
             max_connections: 8192,
+            hosts: Vec::new(),
             changefeed: false,
         }
     }
@@ -114,7 +118,7 @@ impl Server {
             autocreate: config.autocreate,
             limits: PublishLimits { body_idle: config.body_idle_timeout, grace: config.abort_grace },
             write_stall: config.write_stall_timeout,
-            is_local: address.ip().to_canonical().is_loopback(),
+            names: address.ip().to_canonical().is_loopback().then(|| config.hosts.clone()),
         });
         Ok(Self { listener, address, service, abandonments, config })
     }

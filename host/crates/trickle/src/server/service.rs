@@ -24,14 +24,14 @@ pub(crate) struct Service {
     pub(crate) autocreate: bool,
     pub(crate) limits: PublishLimits,
     pub(crate) write_stall: Duration,
-    /// It listens for this machine alone.
-    pub(crate) is_local: bool,
+    /// It listens for this machine alone, under these names beside the machine's own.
+    pub(crate) names: Option<Vec<String>>,
 }
 
 impl Service {
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Reply {
         let (head, body) = request.into_parts();
-        if self.is_local && is_from_elsewhere(&head.headers) {
+        if self.names.as_deref().is_some_and(|names| is_from_elsewhere(&head.headers, names)) {
             return reply::error(
                 StatusCode::FORBIDDEN,
                 "Not for pages of other sites, nor under names that are not this machine's\n",

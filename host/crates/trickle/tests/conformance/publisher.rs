@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use rillbox_trickle::{PublishError, Publisher, PublisherConfig, ServerConfig, create, next_seq};
+use rillbox_trickle::{ControlError, PublishError, Publisher, PublisherConfig, ServerConfig, create, next_seq};
+use tokio::time::sleep;
 
 use crate::harness::{Peer, TestServer, Wire, client, soon};
 
@@ -72,6 +73,30 @@ async fn close_deletes_the_channel() {
     publisher.write(X).await.unwrap();
     soon(publisher.close()).await.unwrap();
     assert_eq!(server.get("/c/next").await.status, 404);
+}
+
+/// Catches a channel that is given up for a slow answer though there is time, and one that is waited for though there is none.
+#[tokio::test]
+async fn close_waits_for_a_slow_server_unless_in_a_hurry() {
+    let (slow, mute) = (Peer::start().await, Peer::start().await);
+    let close = async |peer: &Peer, hurry: bool| {
+        let mut publisher = Publisher::new(client(), peer.url(), PublisherConfig::default());
+        let over = async || {
+            if !hurry {
+                std::future::pending().await
+            }
+        };
+        publisher.close_before(over()).await
+    };
+    let answer = async {
+        let (mut wire, line) = slow.request().await;
+        assert_eq!(line, "DELETE /c");
+        sleep(Duration::from_millis(2_500)).await;
+        wire.answer(200, "").await;
+    };
+    let (waited, hurried, ()) = soon(async { tokio::join!(close(&slow, false), close(&mute, true), answer) }).await;
+    assert!(waited.is_ok(), "{waited:?}");
+    assert!(matches!(hurried, Err(PublishError::Control(ControlError::Timeout))), "{hurried:?}");
 }
 
 #[tokio::test]

@@ -80,12 +80,16 @@ async fn a_bad_request_with_an_endless_body_is_answered_at_once() {
 }
 
 /// Catches a page of another site that writes into channels of this machine: browsers send such requests without asking. Its owner may
-/// have made its name lead here.
+/// have made its name lead here. And a proxy's name that is refused, though the server was told of it.
 #[tokio::test]
 async fn pages_of_other_sites_are_refused() {
-    let server = TestServer::start().await;
+    let config = ServerConfig { hosts: vec!["Proxy.example".into()], ..ServerConfig::default() };
+    let server = TestServer::with(config).await;
     for (host, origin, status) in [
         ("localhost", "https://evil.example", 403),
+        ("proxy.example", "http://evil.example", 403),
+        ("other.proxy.example", "http://other.proxy.example", 403),
+        ("PROXY.example:443", "https://proxy.example:443", 200),
         ("localhost", "null", 403),
         ("evil.example:3389", "http://evil.example:3389", 403),
         ("192.0.2.1", "http://192.0.2.1", 403),
