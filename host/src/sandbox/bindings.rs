@@ -18,6 +18,7 @@ wasmtime::component::bindgen!({
         default: trappable,
     },
     exports: { default: async },
+    trappable_error_type: { "rillbox:processor/types.error" => crate::sandbox::imports::CallError },
     with: {
         "rillbox:processor/video.video-frame": crate::sandbox::imports::video::Frame,
         "rillbox:processor/audio.audio-frame": crate::sandbox::imports::audio::Frame,

@@ -6,6 +6,7 @@ use wasmtime::component::Resource;
 use crate::sandbox::bindings::rillbox::processor::audio as wit;
 use crate::sandbox::bindings::rillbox::processor::types::{Error, Timestamp};
 use crate::sandbox::context::Guest;
+use crate::sandbox::imports::CallError;
 use crate::sandbox::imports::video::timestamp;
 
 /// What a guest's handle of samples stands for.
@@ -62,23 +63,20 @@ impl wit::HostAudioFrame for Guest {
         frame: Resource<Frame>,
         order: wit::SampleOrder,
         samples: Vec<f32>,
-    ) -> wasmtime::Result<Result<(), Error>> {
+    ) -> Result<(), CallError> {
         let target = self.table.get_mut(&frame)?;
         if target.retained {
-            return Ok(Err(Error::Invalid("a retained frame cannot be replaced".to_owned())));
+            return Err(CallError::invalid("a retained frame cannot be replaced"));
         }
         let bytes = samples.len() * size_of::<f32>();
-        let channels = match split(samples, order, target.samples.channels.len()) {
-            Ok(channels) => channels,
-            Err(error) => return Ok(Err(error)),
-        };
+        let channels = split(samples, order, target.samples.channels.len())?;
         // The guest may keep the frame, with whatever is in it.
         if !self.budget.reserve(bytes.saturating_sub(target.counted)) {
-            return Ok(Err(no_memory(bytes)));
+            return Err(no_memory(bytes).into());
         }
         self.budget.release(target.counted.saturating_sub(bytes));
         (target.counted, target.samples.channels) = (bytes, channels);
-        Ok(Ok(()))
+        Ok(())
     }
 
     fn derive(
@@ -87,25 +85,22 @@ impl wit::HostAudioFrame for Guest {
         timestamp: Timestamp,
         order: wit::SampleOrder,
         samples: Vec<f32>,
-    ) -> wasmtime::Result<Result<Resource<Frame>, Error>> {
+    ) -> Result<Resource<Frame>, CallError> {
         let like = &self.table.get(&frame)?.samples;
         let (rate, layout) = (like.rate, like.layout);
-        let channels = match split(samples, order, like.channels.len()) {
-            Ok(channels) => channels,
-            Err(error) => return Ok(Err(error)),
-        };
+        let channels = split(samples, order, like.channels.len())?;
         let base = timestamp.time_base;
         let (Ok(numerator), Ok(denominator @ 1..)) = (i32::try_from(base.numerator), i32::try_from(base.denominator))
         else {
-            return Ok(Err(Error::Invalid("the time base is not a fraction of 31-bit numbers".to_owned())));
+            return Err(CallError::invalid("the time base is not a fraction of 31-bit numbers"));
         };
         let pts = Ticks::from_units(timestamp.ticks, numerator, denominator);
-        Ok(push(self, AudioFrame { pts, rate, layout, channels }, false))
+        Ok(push(self, AudioFrame { pts, rate, layout, channels }, false)?)
     }
 
-    fn retain(&mut self, frame: Resource<Frame>) -> wasmtime::Result<Result<Resource<Frame>, Error>> {
+    fn retain(&mut self, frame: Resource<Frame>) -> Result<Resource<Frame>, CallError> {
         let samples = self.table.get(&frame)?.samples.clone();
-        Ok(push(self, samples, true))
+        Ok(push(self, samples, true)?)
     }
 
     fn drop(&mut self, frame: Resource<Frame>) -> wasmtime::Result<()> {
@@ -131,10 +126,10 @@ fn no_memory(bytes: usize) -> Error {
     Error::Limit(format!("{bytes} bytes of samples do not fit into the memory limit"))
 }
 
-fn split(samples: Vec<f32>, order: wit::SampleOrder, channels: usize) -> Result<Vec<Vec<f32>>, Error> {
+fn split(samples: Vec<f32>, order: wit::SampleOrder, channels: usize) -> Result<Vec<Vec<f32>>, CallError> {
     if channels == 0 || !samples.len().is_multiple_of(channels) {
         let given = samples.len();
-        return Err(Error::Invalid(format!("{given} samples are not a multiple of {channels} channels")));
+        return Err(CallError::invalid(format!("{given} samples are not a multiple of {channels} channels")));
     }
     let each = samples.len() / channels;
     let clean = |sample: &f32| if sample.is_finite() { *sample } else { 0.0 };

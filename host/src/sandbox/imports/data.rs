@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::sandbox::bindings::rillbox::processor::data as wit;
-use crate::sandbox::bindings::rillbox::processor::types::Error;
 use crate::sandbox::context::{Guest, GuestOutput};
+use crate::sandbox::imports::CallError;
 
 /// Longest name of an event, in bytes.
 const MAX_EVENT_NAME: usize = 64;
@@ -22,53 +22,49 @@ const RESERVED: [&str; 8] = [
 ];
 
 impl wit::Host for Guest {
-    fn publish(&mut self, json: String) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.parse(&json).and_then(|value| {
-            let text = value.to_string();
-            self.room(text.len())?;
-            self.output.push_back(GuestOutput::Data(text));
-            Ok(())
-        }))
+    fn publish(&mut self, json: String) -> Result<(), CallError> {
+        let text = self.parse(&json)?.to_string();
+        self.room(text.len())?;
+        self.output.push_back(GuestOutput::Data(text));
+        Ok(())
     }
 
-    fn emit(&mut self, name: String, json: String) -> wasmtime::Result<Result<(), Error>> {
+    fn emit(&mut self, name: String, json: String) -> Result<(), CallError> {
         if name.is_empty() || name.len() > MAX_EVENT_NAME {
-            return Ok(Err(Error::Invalid(format!("an event's name has 1 to {MAX_EVENT_NAME} bytes"))));
+            return Err(CallError::invalid(format!("an event's name has 1 to {MAX_EVENT_NAME} bytes")));
         }
         if RESERVED.contains(&name.as_str()) {
-            return Ok(Err(Error::Invalid(format!("`{name}` is an event of the host"))));
+            return Err(CallError::invalid(format!("`{name}` is an event of the host")));
         }
-        Ok(self.parse(&json).and_then(|value| {
-            let Value::Object(fields) = value else {
-                return Err(Error::Invalid("an event's fields are a JSON object".to_owned()));
-            };
-            self.room(name.len() + json.len())?;
-            self.output.push_back(GuestOutput::Event(name, fields));
-            Ok(())
-        }))
+        let Value::Object(fields) = self.parse(&json)? else {
+            return Err(CallError::invalid("an event's fields are a JSON object"));
+        };
+        self.room(name.len() + json.len())?;
+        self.output.push_back(GuestOutput::Event(name, fields));
+        Ok(())
     }
 }
 
 impl Guest {
     /// Takes room for so many bytes in this flush, and for a comma.
-    fn room(&mut self, bytes: usize) -> Result<(), Error> {
+    fn room(&mut self, bytes: usize) -> Result<(), CallError> {
         if self.has_room_for_output() && self.output_rate.pass(bytes + 1) {
             return Ok(());
         }
         Err(self.no_room(bytes))
     }
 
-    fn no_room(&mut self, bytes: usize) -> Error {
+    fn no_room(&mut self, bytes: usize) -> CallError {
         self.refusals.outputs += 1;
         let limit = self.limits.data_flush;
-        Error::Limit(format!("{bytes} bytes more than fill a flush of {limit}; try again after it"))
+        CallError::limit(format!("{bytes} bytes more than fill a flush of {limit}; try again after it"))
     }
 
     /// Reads a value, unless it could not be sent anyway.
-    fn parse(&mut self, json: &str) -> Result<Value, Error> {
+    fn parse(&mut self, json: &str) -> Result<Value, CallError> {
         if json.len() > self.limits.data_flush {
             return Err(self.no_room(json.len()));
         }
-        serde_json::from_str(json).map_err(|error| Error::Invalid(format!("not JSON: {error}")))
+        serde_json::from_str(json).map_err(|error| CallError::invalid(format!("not JSON: {error}")))
     }
 }

@@ -3,6 +3,7 @@
 pub mod audio;
 pub mod clock;
 pub mod data;
+mod error;
 pub mod http;
 pub mod log;
 mod pixels;
@@ -15,6 +16,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings::rillbox::processor;
 use super::context::Guest;
+pub use error::CallError;
 
 /// Offers every interface of the contract.
 pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
@@ -30,4 +32,8 @@ pub fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     video::add_uncopied(linker)
 }
 
-impl processor::types::Host for Guest {}
+impl processor::types::Host for Guest {
+    fn convert_error(&mut self, error: CallError) -> wasmtime::Result<processor::types::Error> {
+        error.told()
+    }
+}

@@ -6,11 +6,11 @@ use rillbox_gpu::{Binding, Buffer, Error as GpuError, Filter, Image, Program, Us
 use tokio::sync::Semaphore;
 use wasmtime::component::Resource;
 
+use super::CallError;
 use super::tensor::{self, Held};
 use super::video::{self, Frame, Staged};
 use crate::sandbox::bindings::rillbox::processor::shader as wit;
 use crate::sandbox::bindings::rillbox::processor::tensor::ElementType;
-use crate::sandbox::bindings::rillbox::processor::types::Error;
 use crate::sandbox::context::Guest;
 use crate::sandbox::graphics;
 
@@ -26,37 +26,25 @@ const PROGRAM: usize = 1 << 20;
 /// Shaders that are compiled at once, in the whole process.
 static COMPILING: Semaphore = Semaphore::const_new(2);
 
-/// What every call gives.
-type Answer<T> = wasmtime::Result<Result<T, Error>>;
-
-pub fn misuse(error: GpuError) -> Error {
-    match error {
-        GpuError::Invalid(why) => Error::Invalid(why),
-        GpuError::Limit(why) => Error::Limit(why),
-        GpuError::Unsupported(why) => Error::Unsupported(why),
-        error @ (GpuError::Lost(_) | GpuError::Late | GpuError::Busy) => Error::Unsupported(error.to_string()),
-    }
-}
-
 impl Guest {
     /// Makes something that takes `bytes` on the GPU, and a handle of it.
     fn make_on_gpu<T: Send + 'static>(
         &mut self,
         bytes: usize,
         make: impl FnOnce(&mut Workspace) -> Result<T, GpuError>,
-    ) -> Answer<Resource<T>> {
+    ) -> Result<Resource<T>, CallError> {
         if !self.budget.reserve(bytes) {
-            return Ok(Err(no_room(bytes)));
+            return Err(no_room(bytes));
         }
         let made = match self.graphics.workspace().and_then(make) {
-            Ok(made) => self.table.push(made).map_err(|_| self.no_handle()),
-            Err(error) => Err(misuse(error)),
+            Ok(made) => self.table.push(made).map_err(|_| self.no_handle().into()),
+            Err(error) => Err(error.into()),
         };
         match made {
             Ok(_) => self.graphics.memory += bytes,
             Err(_) => self.budget.release(bytes),
         }
-        Ok(made)
+        made
     }
 
     pub(super) fn release_on_gpu(&mut self, bytes: usize) {
@@ -68,8 +56,8 @@ impl Guest {
     pub(super) async fn wait_for_gpu<T: Send + 'static>(
         &mut self,
         wait: impl FnOnce(Duration) -> Result<(T, Usage), GpuError> + Send + 'static,
-    ) -> Result<T, Error> {
-        self.graphics.workspace().and_then(Workspace::submit).map_err(misuse)?;
+    ) -> Result<T, CallError> {
+        self.graphics.workspace().and_then(Workspace::submit)?;
         let left = self.timer.left();
         let waited = tokio::task::spawn_blocking(move || wait(left)).await;
         match waited {
@@ -77,14 +65,14 @@ impl Guest {
                 self.work.note_gpu(usage);
                 Ok(read)
             }
-            Ok(Err(error)) => Err(misuse(error)),
-            Err(broken) => Err(Error::Unsupported(broken.to_string())),
+            Ok(Err(error)) => Err(error.into()),
+            Err(broken) => Err(CallError::unsupported(broken.to_string())),
         }
     }
 }
 
-fn no_room(bytes: usize) -> Error {
-    Error::Limit(format!("{bytes} bytes on the GPU do not fit into the memory limit"))
+fn no_room(bytes: usize) -> CallError {
+    CallError::limit(format!("{bytes} bytes on the GPU do not fit into the memory limit"))
 }
 
 fn image_bytes(width: u32, height: u32) -> usize {
@@ -98,40 +86,35 @@ impl Guest {
         buffer: &Resource<HeldBuffer>,
         element: ElementType,
         shape: &[u32],
-    ) -> Answer<Resource<Held>> {
+    ) -> Result<Resource<Held>, CallError> {
         let HeldBuffer(buffer) = self.table.get(buffer)?;
         let made = self.graphics.workspace().and_then(|workspace| {
             workspace.buffer_tensor(buffer, tensor::element_type(element), &tensor::sizes(shape))
-        });
-        match made {
-            Ok(tensor) => self.keep(tensor),
-            Err(error) => Ok(Err(misuse(error))),
-        }
+        })?;
+        self.keep(made)
     }
 }
 
 impl wit::Host for Guest {}
 
 impl wit::HostImage for Guest {
-    fn zeros(&mut self, width: u32, height: u32) -> Answer<Resource<HeldImage>> {
+    fn zeros(&mut self, width: u32, height: u32) -> Result<Resource<HeldImage>, CallError> {
         self.make_on_gpu(image_bytes(width, height), |workspace| workspace.image(width, height).map(HeldImage))
     }
 
-    fn from_frame(&mut self, frame: Resource<Frame>) -> Answer<Resource<HeldImage>> {
+    fn from_frame(&mut self, frame: Resource<Frame>) -> Result<Resource<HeldImage>, CallError> {
         let picture = &self.table.get(&frame)?.picture;
         let bytes = image_bytes(picture.width(), picture.height());
         if !self.budget.fits(bytes) {
-            return Ok(Err(no_room(bytes)));
+            return Err(no_room(bytes));
         }
         let sent = self.table.get_mut(&frame)?;
-        let image = self.graphics.workspace().and_then(|workspace| video::on_gpu(sent, workspace, Workspace::image_of));
-        match image {
-            Ok(image) => self.make_on_gpu(bytes, |_| Ok(HeldImage(image))),
-            Err(error) => Ok(Err(misuse(error))),
-        }
+        let image =
+            self.graphics.workspace().and_then(|workspace| video::on_gpu(sent, workspace, Workspace::image_of))?;
+        self.make_on_gpu(bytes, |_| Ok(HeldImage(image)))
     }
 
-    fn from_pixels(&mut self, width: u32, height: u32, pixels: Vec<u8>) -> Answer<Resource<HeldImage>> {
+    fn from_pixels(&mut self, width: u32, height: u32, pixels: Vec<u8>) -> Result<Resource<HeldImage>, CallError> {
         self.make_on_gpu(image_bytes(width, height), |workspace| {
             workspace.pixels(width, height, &pixels).map(HeldImage)
         })
@@ -145,35 +128,25 @@ impl wit::HostImage for Guest {
         Ok(self.table.get(&image)?.0.size().1)
     }
 
-    fn replace_frame(&mut self, image: Resource<HeldImage>, frame: Resource<Frame>) -> Answer<()> {
+    fn replace_frame(&mut self, image: Resource<HeldImage>, frame: Resource<Frame>) -> Result<(), CallError> {
         let image = &self.table.get(&image)?.0;
-        if let Err(refused) = video::may_stage(&self.table, &self.limits, &frame, image.size())? {
-            return Ok(Err(refused));
-        }
+        video::may_stage(&self.table, &self.limits, &frame, image.size())?;
         let color = graphics::color(self.table.get(&frame)?.picture.color());
-        let download = self.graphics.workspace().and_then(|workspace| workspace.download(image, color));
-        match download {
-            Ok(download) => {
-                self.table.get_mut(&frame)?.staged = Some(Staged::Download(download));
-                Ok(Ok(()))
-            }
-            Err(error) => Ok(Err(misuse(error))),
-        }
+        let download = self.graphics.workspace().and_then(|workspace| workspace.download(image, color))?;
+        self.table.get_mut(&frame)?.staged = Some(Staged::Download(download));
+        Ok(())
     }
 
-    async fn pixels(&mut self, image: Resource<HeldImage>) -> Answer<Vec<u8>> {
+    async fn pixels(&mut self, image: Resource<HeldImage>) -> Result<Vec<u8>, CallError> {
         let (width, height) = self.table.get(&image)?.0.size();
         let bytes = image_bytes(width, height);
         if !self.budget.fits(bytes) {
-            return Ok(Err(Error::Limit(format!("{bytes} bytes do not fit into the memory limit"))));
+            return Err(CallError::limit(format!("{bytes} bytes do not fit into the memory limit")));
         }
         // The handle is lent for the call: nothing can drop it meanwhile.
         let image = self.table.get(&image)?;
-        let read = match self.graphics.workspace().and_then(|workspace| workspace.read_image(&image.0)) {
-            Ok(bytes) => bytes,
-            Err(error) => return Ok(Err(misuse(error))),
-        };
-        Ok(self.wait_for_gpu(move |left| read.wait(left)).await)
+        let read = self.graphics.workspace().and_then(|workspace| workspace.read_image(&image.0))?;
+        self.wait_for_gpu(move |left| read.wait(left)).await
     }
 
     fn drop(&mut self, image: Resource<HeldImage>) -> wasmtime::Result<()> {
@@ -187,19 +160,17 @@ impl wit::HostImage for Guest {
 }
 
 impl wit::HostBuffer for Guest {
-    fn zeros(&mut self, bytes: u32) -> Answer<Resource<HeldBuffer>> {
+    fn zeros(&mut self, bytes: u32) -> Result<Resource<HeldBuffer>, CallError> {
         self.make_on_gpu(bytes as usize, |workspace| workspace.buffer(bytes as usize).map(HeldBuffer))
     }
 
-    async fn from_tensor(&mut self, handle: Resource<Held>) -> Answer<Resource<HeldBuffer>> {
+    async fn from_tensor(&mut self, handle: Resource<Held>) -> Result<Resource<HeldBuffer>, CallError> {
         let tensor = tensor::held(&self.table, &handle)?;
         if tensor.device().is_some() && tensor::is_word(tensor.element()) {
             let bytes = tensor.len() * tensor.element().bytes();
             return self.make_on_gpu(bytes, |workspace| workspace.tensor_buffer(&tensor).map(HeldBuffer));
         }
-        if let Err(refused) = self.fetch(&handle).await? {
-            return Ok(Err(refused));
-        }
+        self.fetch(&handle).await?;
         let tensor = tensor::held(&self.table, &handle)?;
         self.make_on_gpu(tensor.bytes().len(), |workspace| workspace.bytes(tensor.bytes()).map(HeldBuffer))
     }
@@ -213,23 +184,18 @@ impl wit::HostBuffer for Guest {
         buffer: Resource<HeldBuffer>,
         element: ElementType,
         shape: Vec<u32>,
-    ) -> Answer<Resource<Held>> {
+    ) -> Result<Resource<Held>, CallError> {
         let bytes = self.table.get(&buffer)?.0.bytes();
         if !self.budget.fits(bytes.saturating_mul(2)) {
-            return Ok(Err(Error::Limit(format!("twice {bytes} bytes do not fit into the memory limit"))));
+            return Err(CallError::limit(format!("twice {bytes} bytes do not fit into the memory limit")));
         }
         if self.graphics.has_tensors() && tensor::fits_on_gpu(element, &shape, bytes) {
             return self.tensor_on_gpu(&buffer, element, &shape);
         }
         let buffer = self.table.get(&buffer)?;
-        let read = match self.graphics.workspace().and_then(|workspace| workspace.read_buffer(&buffer.0)) {
-            Ok(bytes) => bytes,
-            Err(error) => return Ok(Err(misuse(error))),
-        };
-        match self.wait_for_gpu(move |left| read.wait(left)).await {
-            Ok(bytes) => tensor::from_bytes(self, element, &shape, &bytes),
-            Err(refused) => Ok(Err(refused)),
-        }
+        let read = self.graphics.workspace().and_then(|workspace| workspace.read_buffer(&buffer.0))?;
+        let bytes = self.wait_for_gpu(move |left| read.wait(left)).await?;
+        tensor::from_bytes(self, element, &shape, &bytes)
     }
 
     fn drop(&mut self, buffer: Resource<HeldBuffer>) -> wasmtime::Result<()> {
@@ -240,9 +206,9 @@ impl wit::HostBuffer for Guest {
 }
 
 impl wit::HostProgram for Guest {
-    async fn compile(&mut self, wgsl: String) -> Answer<Resource<Program>> {
+    async fn compile(&mut self, wgsl: String) -> Result<Resource<Program>, CallError> {
         if !self.budget.fits(PROGRAM) {
-            return Ok(Err(Error::Limit(format!("a program's {PROGRAM} bytes do not fit into the memory limit"))));
+            return Err(CallError::limit(format!("a program's {PROGRAM} bytes do not fit into the memory limit")));
         }
         let compile = self.graphics.compiler();
         // The semaphore is never closed. Who is not waited for any more has its turn until it is done.
@@ -251,11 +217,7 @@ impl wit::HostProgram for Guest {
             let _turn = turn;
             compile(&wgsl)
         });
-        let program = match compiled.await {
-            Ok(Ok(program)) => program,
-            Ok(Err(error)) => return Ok(Err(misuse(error))),
-            Err(broken) => return Ok(Err(Error::Unsupported(broken.to_string()))),
-        };
+        let program = compiled.await.map_err(|broken| CallError::unsupported(broken.to_string()))??;
         self.make_on_gpu(PROGRAM, |_| Ok(program))
     }
 
@@ -264,7 +226,7 @@ impl wit::HostProgram for Guest {
         program: Resource<Program>,
         bindings: Vec<(u32, wit::Binding)>,
         (x, y, z): (u32, u32, u32),
-    ) -> Answer<()> {
+    ) -> Result<(), CallError> {
         let program = self.table.get(&program)?;
         let table = &self.table;
         let bound: wasmtime::Result<Vec<_>> = bindings
@@ -285,7 +247,7 @@ impl wit::HostProgram for Guest {
         if matches!(dispatched, Err(GpuError::Limit(_))) {
             self.refusals.operations += 1;
         }
-        Ok(dispatched.map_err(misuse))
+        Ok(dispatched?)
     }
 
     fn drop(&mut self, program: Resource<Program>) -> wasmtime::Result<()> {

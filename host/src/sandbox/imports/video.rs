@@ -1,7 +1,7 @@
 //! `video`: handles to pictures.
 
 use rillbox_gpu::{Download, Error as GpuError, Uploaded, Workspace};
-use rillbox_media::{ColorMatrix, ColorRange, Picture, PictureError, PixelFormat, TICKS_PER_SECOND, Ticks, convert};
+use rillbox_media::{ColorMatrix, ColorRange, Picture, PixelFormat, TICKS_PER_SECOND, Ticks, convert};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceTable, WasmList};
 
@@ -9,6 +9,8 @@ use crate::sandbox::bindings::rillbox::processor::types::{Error, Rational, Times
 use crate::sandbox::bindings::rillbox::processor::video as wit;
 use crate::sandbox::context::Guest;
 use crate::sandbox::graphics;
+use crate::sandbox::imports::CallError;
+use crate::sandbox::imports::error::settle;
 use crate::sandbox::imports::pixels::Pixels;
 use crate::sandbox::limits::Limits;
 
@@ -72,8 +74,8 @@ impl wit::HostVideoFrame for Guest {
     }
 
     /// Replaced by [`pixels`] in the linker: there the list is made where the guest gets it.
-    fn pixels(&mut self, frame: Resource<Frame>, format: wit::PixelFormat) -> wasmtime::Result<Result<Vec<u8>, Error>> {
-        Ok(Ok(convert::read(&self.table.get(&frame)?.picture, pixel_format(format))))
+    fn pixels(&mut self, frame: Resource<Frame>, format: wit::PixelFormat) -> Result<Vec<u8>, CallError> {
+        Ok(convert::read(&self.table.get(&frame)?.picture, pixel_format(format)))
     }
 
     /// Replaced by [`replace_pixels`] in the linker: there the list is read where the guest has it.
@@ -84,26 +86,23 @@ impl wit::HostVideoFrame for Guest {
         width: u32,
         height: u32,
         data: Vec<u8>,
-    ) -> wasmtime::Result<Result<(), Error>> {
+    ) -> Result<(), CallError> {
         stage(self, &frame, pixel_format(format), (width, height), &data)
     }
 
-    fn retain(&mut self, frame: Resource<Frame>) -> wasmtime::Result<Result<Resource<Frame>, Error>> {
+    fn retain(&mut self, frame: Resource<Frame>) -> Result<Resource<Frame>, CallError> {
         let source = self.table.get(&frame)?;
         let (picture, pts) = (source.picture.clone(), source.pts);
         let bytes = picture.bytes();
         if !self.budget.reserve(bytes) {
-            return Ok(Err(Error::Limit(format!(
+            return Err(CallError::limit(format!(
                 "a retained frame of {bytes} bytes does not fit into the memory limit"
-            ))));
+            )));
         }
-        match self.table.push(Frame { retained: Some(bytes), ..Frame::new(picture, pts) }) {
-            Ok(handle) => Ok(Ok(handle)),
-            Err(_) => {
-                self.budget.release(bytes);
-                Ok(Err(self.no_handle()))
-            }
-        }
+        self.table.push(Frame { retained: Some(bytes), ..Frame::new(picture, pts) }).map_err(|_| {
+            self.budget.release(bytes);
+            self.no_handle().into()
+        })
     }
 
     fn drop(&mut self, frame: Resource<Frame>) -> wasmtime::Result<()> {
@@ -140,19 +139,19 @@ fn pixels(store: StoreContextMut<'_, Guest>, (frame, format): Reading) -> wasmti
 
 type Staging = (Resource<Frame>, wit::PixelFormat, u32, u32, WasmList<u8>);
 
-fn replace_pixels(
+fn replace_pixels(store: StoreContextMut<'_, Guest>, staging: Staging) -> wasmtime::Result<(Result<(), Error>,)> {
+    settle(stage_uncopied(store, staging))
+}
+
+fn stage_uncopied(
     mut store: StoreContextMut<'_, Guest>,
     (frame, format, width, height, data): Staging,
-) -> wasmtime::Result<(Result<(), Error>,)> {
-    let made = {
-        let guest = store.data();
-        if let Err(refused) = may_stage(&guest.table, &guest.limits, &frame, (width, height))? {
-            return Ok((Err(refused),));
-        }
-        let color = guest.table.get(&frame)?.picture.color();
-        convert::write(pixel_format(format), width, height, data.as_le_slice(&store), color)
-    };
-    Ok((commit(store.data_mut(), &frame, made)?,))
+) -> Result<(), CallError> {
+    let guest = store.data();
+    may_stage(&guest.table, &guest.limits, &frame, (width, height))?;
+    let color = guest.table.get(&frame)?.picture.color();
+    let made = convert::write(pixel_format(format), width, height, data.as_le_slice(&store), color)?;
+    commit(store.data_mut(), &frame, made)
 }
 
 /// Makes something of the frame's picture on the GPU. It goes there once, whatever is made of it, unless it is retained: then
@@ -177,12 +176,10 @@ pub fn stage(
     format: PixelFormat,
     size: (u32, u32),
     data: &[u8],
-) -> wasmtime::Result<Result<(), Error>> {
-    if let Err(refused) = may_stage(&guest.table, &guest.limits, frame, size)? {
-        return Ok(Err(refused));
-    }
+) -> Result<(), CallError> {
+    may_stage(&guest.table, &guest.limits, frame, size)?;
     let color = guest.table.get(frame)?.picture.color();
-    let made = convert::write(format, size.0, size.1, data, color);
+    let made = convert::write(format, size.0, size.1, data, color)?;
     commit(guest, frame, made)
 }
 
@@ -192,32 +189,22 @@ pub fn may_stage(
     limits: &Limits,
     frame: &Resource<Frame>,
     (width, height): (u32, u32),
-) -> wasmtime::Result<Result<(), Error>> {
+) -> Result<(), CallError> {
     let replaced = table.get(frame)?;
     if replaced.retained.is_some() {
-        return Ok(Err(Error::Invalid("a retained frame cannot be replaced".to_owned())));
+        return Err(CallError::invalid("a retained frame cannot be replaced"));
     }
     let source = u64::from(replaced.picture.width()) * u64::from(replaced.picture.height());
     let limit = limits.pixels.min(ENLARGED.max(MAX_GROWTH * source));
     if u64::from(width) * u64::from(height) > limit {
-        return Ok(Err(Error::Limit(format!("{width}×{height} is more than {limit} pixels in the place of {source}"))));
+        return Err(CallError::limit(format!("{width}×{height} is more than {limit} pixels in the place of {source}")));
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
-fn commit(
-    guest: &mut Guest,
-    frame: &Resource<Frame>,
-    made: Result<Picture, PictureError>,
-) -> wasmtime::Result<Result<(), Error>> {
-    match made {
-        Ok(picture) => {
-            guest.table.get_mut(frame)?.staged = Some(Staged::Picture(picture));
-            Ok(Ok(()))
-        }
-        Err(error @ PictureError::Memory { .. }) => Ok(Err(Error::Limit(error.to_string()))),
-        Err(error) => Ok(Err(Error::Invalid(error.to_string()))),
-    }
+fn commit(guest: &mut Guest, frame: &Resource<Frame>, made: Picture) -> Result<(), CallError> {
+    guest.table.get_mut(frame)?.staged = Some(Staged::Picture(made));
+    Ok(())
 }
 
 /// A time in the contract's form.

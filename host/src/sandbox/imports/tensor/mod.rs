@@ -11,15 +11,14 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use wasmtime::component::{Resource, ResourceTable};
 
-use super::shader;
+use super::CallError;
 use super::video::{self, Frame, Staged};
 use crate::sandbox::bindings::rillbox::processor::tensor as wit;
-use crate::sandbox::bindings::rillbox::processor::types::Error;
 use crate::sandbox::context::Guest;
 use crate::sandbox::graphics;
 use crate::sandbox::work::Kind;
 use permit::{Estimate, GpuPermit, Permit};
-use wire::{binary, convolution, misuse, pair, picture_layout, side, unary};
+use wire::{binary, convolution, pair, picture_layout, side, unary};
 pub use wire::{element_type, fits_on_gpu, is_word, sizes};
 
 /// What a guest's handle of a tensor stands for.
@@ -40,9 +39,6 @@ impl Held {
 fn counted(tensor: &Tensor) -> usize {
     if tensor.device().is_some() { rillbox_gpu::bytes_of(tensor.len()) } else { tensor.bytes().len() }
 }
-
-/// What every operation gives.
-type Made = wasmtime::Result<Result<Resource<Held>, Error>>;
 
 impl wit::Host for Guest {}
 
@@ -67,10 +63,10 @@ impl Guest {
         &mut self,
         kind: Kind,
         work: impl Fn(&mut dyn Allowance) -> Result<T, compute::Error>,
-    ) -> Result<T, Error> {
+    ) -> Result<T, CallError> {
         let mut estimate = Estimate::default();
         let tried = work(&mut estimate);
-        let Some(first_step) = estimate.0 else { return tried.map_err(misuse) };
+        let Some(first_step) = estimate.0 else { return Ok(tried?) };
         let mut permit = Permit::new(&mut self.budget, &self.timer, &self.limits);
         let began = Instant::now();
         let result = if first_step > LONG { apart(|| work(&mut permit)) } else { work(&mut permit) };
@@ -80,16 +76,16 @@ impl Guest {
         if result.is_ok() {
             self.work.note(kind, began.elapsed());
         }
-        result.map_err(misuse)
+        Ok(result?)
     }
 
     /// Has the GPU do `work`, if it can.
     fn permitted_on_gpu(
         &mut self,
         work: impl Fn(&mut dyn Allowance) -> Result<Tensor, compute::Error>,
-    ) -> Result<Option<Tensor>, Error> {
+    ) -> Result<Option<Tensor>, CallError> {
         let spent = self.graphics.spent;
-        let workspace = self.graphics.workspace().map_err(shader::misuse)?;
+        let workspace = self.graphics.workspace()?;
         let mut own = Permit::new(&mut self.budget, &self.timer, &self.limits);
         // To ask takes the guest next to no time: what was asked before counts.
         own.left = own.left.saturating_sub(spent);
@@ -103,10 +99,10 @@ impl Guest {
         }
         self.graphics.spent += taken;
         match (result, failure) {
-            (_, Some(failure)) => Err(shader::misuse(failure)),
+            (_, Some(failure)) => Err(failure.into()),
             (Ok(made), _) => Ok(Some(made)),
             (Err(compute::Error::Away), _) => Ok(None),
-            (Err(error), _) => Err(misuse(error)),
+            (Err(error), _) => Err(error.into()),
         }
     }
 
@@ -120,22 +116,16 @@ impl Guest {
         kind: Kind,
         handles: &[&Resource<Held>],
         work: impl Fn(&[Tensor], &mut dyn Allowance) -> Result<Tensor, compute::Error> + Send + Sync,
-    ) -> Made {
+    ) -> Result<Resource<Held>, CallError> {
         if self.tensors(handles)?.iter().any(|tensor| tensor.device().is_some()) {
-            if let Err(refused) = self.send(handles)? {
-                return Ok(Err(refused));
-            }
+            self.send(handles)?;
             let tensors = self.tensors(handles)?;
-            match self.permitted_on_gpu(|allowance| work(&tensors, allowance)) {
-                Ok(Some(made)) => return self.keep(made),
-                Ok(None) => {}
-                Err(refused) => return Ok(Err(refused)),
+            if let Some(made) = self.permitted_on_gpu(|allowance| work(&tensors, allowance))? {
+                return self.keep(made);
             }
             drop(tensors);
             for handle in handles {
-                if let Err(refused) = self.fetch(handle).await? {
-                    return Ok(Err(refused));
-                }
+                self.fetch(handle).await?;
             }
         }
         let tensors = self.tensors(handles)?;
@@ -143,42 +133,44 @@ impl Guest {
     }
 
     /// Makes a tensor, and a handle of it.
-    fn make(&mut self, kind: Kind, work: impl Fn(&mut dyn Allowance) -> Result<Tensor, compute::Error>) -> Made {
-        match self.permitted(kind, work) {
-            Ok(tensor) => self.keep(tensor),
-            Err(refused) => Ok(Err(refused)),
-        }
+    fn make(
+        &mut self,
+        kind: Kind,
+        work: impl Fn(&mut dyn Allowance) -> Result<Tensor, compute::Error>,
+    ) -> Result<Resource<Held>, CallError> {
+        let tensor = self.permitted(kind, work)?;
+        self.keep(tensor)
     }
 
     /// A handle of a tensor.
-    pub(super) fn keep(&mut self, tensor: Tensor) -> Made {
+    pub(super) fn keep(&mut self, tensor: Tensor) -> Result<Resource<Held>, CallError> {
         let held = Held::new(tensor);
         let (counted, on_gpu) = (held.counted, held.tensor.device().is_some());
         if !self.budget.reserve(counted) {
-            return Ok(Err(no_room(counted)));
+            return Err(no_room(counted));
         }
         match self.table.push(held) {
             Ok(handle) => {
                 self.graphics.memory += if on_gpu { counted } else { 0 };
-                Ok(Ok(handle))
+                Ok(handle)
             }
             Err(_) => {
                 self.budget.release(counted);
-                Ok(Err(self.no_handle()))
+                Err(self.no_handle().into())
             }
         }
     }
 
     /// Puts another form of the same tensor in a handle's place, which may take more or less room.
-    fn exchange(&mut self, handle: &Resource<Held>, tensor: Tensor) -> wasmtime::Result<Result<(), Error>> {
+    fn exchange(&mut self, handle: &Resource<Held>, tensor: Tensor) -> Result<(), CallError> {
         let new = Held::new(tensor);
         if !self.budget.reserve(new.counted) {
-            return Ok(Err(no_room(new.counted)));
+            return Err(no_room(new.counted));
         }
         self.graphics.memory += if new.tensor.device().is_some() { new.counted } else { 0 };
         let old = std::mem::replace(self.table.get_mut(handle)?, new);
         self.release(&old);
-        Ok(Ok(()))
+        Ok(())
     }
 
     fn release(&mut self, held: &Held) {
@@ -190,7 +182,7 @@ impl Guest {
     }
 
     /// Moves tensors to the GPU that are here, and more than a number; those that it cannot have stay.
-    fn send(&mut self, handles: &[&Resource<Held>]) -> wasmtime::Result<Result<(), Error>> {
+    fn send(&mut self, handles: &[&Resource<Held>]) -> Result<(), CallError> {
         for handle in handles {
             let tensor = held(&self.table, handle)?;
             if tensor.device().is_some() || tensor.len() == 1 {
@@ -201,61 +193,44 @@ impl Guest {
                 bytes: rillbox_gpu::bytes_of(tensor.len()) as u64,
                 time: Duration::from_nanos(tensor.len() as u64),
             };
-            if let Err(error) = Permit::new(&mut self.budget, &self.timer, &self.limits).admit(cost) {
-                return Ok(Err(misuse(error)));
-            }
-            match self.graphics.workspace().and_then(|workspace| workspace.send_tensor(&tensor)) {
-                Ok(None) => {}
-                Ok(Some(sent)) => {
-                    if let Err(refused) = self.exchange(handle, sent)? {
-                        return Ok(Err(refused));
-                    }
-                }
-                Err(error) => return Ok(Err(shader::misuse(error))),
+            Permit::new(&mut self.budget, &self.timer, &self.limits).admit(cost)?;
+            let sent = self.graphics.workspace().and_then(|workspace| workspace.send_tensor(&tensor))?;
+            if let Some(sent) = sent {
+                self.exchange(handle, sent)?;
             }
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Brings a tensor's elements here, if they are on the GPU.
-    pub(super) async fn fetch(&mut self, handle: &Resource<Held>) -> wasmtime::Result<Result<(), Error>> {
+    pub(super) async fn fetch(&mut self, handle: &Resource<Held>) -> Result<(), CallError> {
         let tensor = held(&self.table, handle)?;
         if tensor.device().is_none() {
-            return Ok(Ok(()));
+            return Ok(());
         }
         let bytes = tensor.len() * tensor.element().bytes();
         if !self.budget.fits(bytes) {
-            return Ok(Err(no_room(bytes)));
+            return Err(no_room(bytes));
         }
-        let read = match self.graphics.workspace().and_then(|workspace| workspace.read_tensor(&tensor)) {
-            Ok(read) => read,
-            Err(error) => return Ok(Err(shader::misuse(error))),
-        };
-        match self.wait_for_gpu(move |left| read.wait(left)).await {
-            Ok(tensor) => self.exchange(handle, tensor),
-            Err(refused) => Ok(Err(refused)),
-        }
+        let read = self.graphics.workspace().and_then(|workspace| workspace.read_tensor(&tensor))?;
+        let read = self.wait_for_gpu(move |left| read.wait(left)).await?;
+        self.exchange(handle, read)
     }
 
     /// A tensor of a frame's picture, on the GPU.
-    fn picture_on_gpu(&mut self, frame: &Resource<Frame>, layout: &PictureLayout) -> Made {
+    fn picture_on_gpu(&mut self, frame: &Resource<Frame>, layout: &PictureLayout) -> Result<Resource<Held>, CallError> {
         // Before the picture is sent.
-        if let Err(error) = layout.each_factor() {
-            return Ok(Err(misuse(error)));
-        }
+        layout.each_factor()?;
         let frame = self.table.get_mut(frame)?;
         let pixels = frame.picture.width() as usize * frame.picture.height() as usize;
         let bytes = rillbox_gpu::bytes_of(pixels * layout.channels.count());
         if !self.budget.fits(bytes) {
-            return Ok(Err(no_room(bytes)));
+            return Err(no_room(bytes));
         }
         let made = self.graphics.workspace().and_then(|workspace| {
             video::on_gpu(frame, workspace, |workspace, sent| workspace.picture_tensor(sent, layout))
-        });
-        match made {
-            Ok(tensor) => self.keep(tensor),
-            Err(error) => Ok(Err(shader::misuse(error))),
-        }
+        })?;
+        self.keep(made)
     }
 
     /// Stages a tensor of the GPU as a frame's new picture.
@@ -264,23 +239,14 @@ impl Guest {
         frame: &Resource<Frame>,
         tensor: &Tensor,
         layout: &PictureLayout,
-    ) -> wasmtime::Result<Result<(), Error>> {
-        let (width, height) = match layout.size(tensor) {
-            Ok(size) => size,
-            Err(error) => return Ok(Err(misuse(error))),
-        };
-        if let Err(refused) = video::may_stage(&self.table, &self.limits, frame, (side(width), side(height)))? {
-            return Ok(Err(refused));
-        }
+    ) -> Result<(), CallError> {
+        let (width, height) = layout.size(tensor)?;
+        video::may_stage(&self.table, &self.limits, frame, (side(width), side(height)))?;
         let color = graphics::color(self.table.get(frame)?.picture.color());
-        let staged = self.graphics.workspace().and_then(|workspace| workspace.tensor_picture(tensor, layout, color));
-        match staged {
-            Ok(download) => {
-                self.table.get_mut(frame)?.staged = Some(Staged::Download(download));
-                Ok(Ok(()))
-            }
-            Err(error) => Ok(Err(shader::misuse(error))),
-        }
+        let download =
+            self.graphics.workspace().and_then(|workspace| workspace.tensor_picture(tensor, layout, color))?;
+        self.table.get_mut(frame)?.staged = Some(Staged::Download(download));
+        Ok(())
     }
 
     /// Makes a tensor of another.
@@ -289,7 +255,7 @@ impl Guest {
         kind: Kind,
         tensor: &Resource<Held>,
         work: impl Fn(&Tensor, &mut dyn Allowance) -> Result<Tensor, compute::Error> + Send + Sync,
-    ) -> Made {
+    ) -> Result<Resource<Held>, CallError> {
         self.make_of(kind, &[tensor], |tensors, allowance| work(&tensors[0], allowance)).await
     }
 
@@ -300,13 +266,13 @@ impl Guest {
         left: &Resource<Held>,
         right: &Resource<Held>,
         work: impl Fn(&Tensor, &Tensor, &mut dyn Allowance) -> Result<Tensor, compute::Error> + Send + Sync,
-    ) -> Made {
+    ) -> Result<Resource<Held>, CallError> {
         self.make_of(kind, &[left, right], |tensors, allowance| work(&tensors[0], &tensors[1], allowance)).await
     }
 }
 
-fn no_room(bytes: usize) -> Error {
-    Error::Limit(format!("{bytes} bytes do not fit into the memory limit"))
+fn no_room(bytes: usize) -> CallError {
+    CallError::limit(format!("{bytes} bytes do not fit into the memory limit"))
 }
 
 /// The tensor that a handle stands for.
@@ -315,24 +281,49 @@ pub fn held(table: &ResourceTable, handle: &Resource<Held>) -> wasmtime::Result<
 }
 
 /// Makes a tensor of bytes, and a handle of it.
-pub fn from_bytes(guest: &mut Guest, element: wit::ElementType, shape: &[u32], bytes: &[u8]) -> Made {
+pub fn from_bytes(
+    guest: &mut Guest,
+    element: wit::ElementType,
+    shape: &[u32],
+    bytes: &[u8],
+) -> Result<Resource<Held>, CallError> {
     guest.make(Kind::Transfer, |allowance| Tensor::from_bytes(element_type(element), &sizes(shape), bytes, allowance))
 }
 
 impl wit::HostTensor for Guest {
-    async fn from_bytes(&mut self, element: wit::ElementType, shape: Vec<u32>, bytes: Vec<u8>) -> Made {
+    async fn from_bytes(
+        &mut self,
+        element: wit::ElementType,
+        shape: Vec<u32>,
+        bytes: Vec<u8>,
+    ) -> Result<Resource<Held>, CallError> {
         from_bytes(self, element, &shape, &bytes)
     }
 
-    async fn full(&mut self, element: wit::ElementType, shape: Vec<u32>, value: f64) -> Made {
+    async fn full(
+        &mut self,
+        element: wit::ElementType,
+        shape: Vec<u32>,
+        value: f64,
+    ) -> Result<Resource<Held>, CallError> {
         self.make(Kind::Transfer, |allowance| Tensor::full(element_type(element), &sizes(&shape), value, allowance))
     }
 
-    async fn arange(&mut self, element: wit::ElementType, start: f64, step: f64, count: u32) -> Made {
+    async fn arange(
+        &mut self,
+        element: wit::ElementType,
+        start: f64,
+        step: f64,
+        count: u32,
+    ) -> Result<Resource<Held>, CallError> {
         self.make(Kind::Transfer, |allowance| Tensor::arange(element_type(element), start, step, count, allowance))
     }
 
-    async fn from_frame(&mut self, frame: Resource<Frame>, layout: wit::PictureLayout) -> Made {
+    async fn from_frame(
+        &mut self,
+        frame: Resource<Frame>,
+        layout: wit::PictureLayout,
+    ) -> Result<Resource<Held>, CallError> {
         let (format, layout) = picture_layout(layout);
         if self.graphics.has_tensors() {
             return self.picture_on_gpu(&frame, &layout);
@@ -352,19 +343,15 @@ impl wit::HostTensor for Guest {
         tensor: Resource<Held>,
         frame: Resource<Frame>,
         layout: wit::PictureLayout,
-    ) -> wasmtime::Result<Result<(), Error>> {
+    ) -> Result<(), CallError> {
         let tensor = held(&self.table, &tensor)?;
         let (format, layout) = picture_layout(layout);
         if tensor.device().is_some() {
             return self.replace_on_gpu(&frame, &tensor, &layout);
         }
-        match self.permitted(Kind::Transfer, |allowance| layout.samples(&tensor, allowance)) {
-            Ok((width, height, samples)) => {
-                let size = (side(width), side(height));
-                video::stage(self, &frame, format, size, &samples)
-            }
-            Err(refused) => Ok(Err(refused)),
-        }
+        let (width, height, samples) =
+            self.permitted(Kind::Transfer, |allowance| layout.samples(&tensor, allowance))?;
+        video::stage(self, &frame, format, (side(width), side(height)), &samples)
     }
 
     fn element_type(&mut self, tensor: Resource<Held>) -> wasmtime::Result<wit::ElementType> {
@@ -382,54 +369,77 @@ impl wit::HostTensor for Guest {
         Ok(self.table.get(&tensor)?.tensor.shape().iter().map(|axis| side(*axis)).collect())
     }
 
-    async fn bytes(&mut self, tensor: Resource<Held>) -> wasmtime::Result<Result<Vec<u8>, Error>> {
-        if let Err(refused) = self.fetch(&tensor).await? {
-            return Ok(Err(refused));
-        }
+    async fn bytes(&mut self, tensor: Resource<Held>) -> Result<Vec<u8>, CallError> {
+        self.fetch(&tensor).await?;
         let tensor = held(&self.table, &tensor)?;
         let count = tensor.bytes().len();
         if count > self.limits.copied {
             let most = self.limits.copied;
-            return Ok(Err(Error::Limit(format!("{count} bytes are more than the {most} that one call copies"))));
+            return Err(CallError::limit(format!("{count} bytes are more than the {most} that one call copies")));
         }
-        Ok(self.permitted(Kind::Transfer, |allowance| {
+        self.permitted(Kind::Transfer, |allowance| {
             // The guest's own copy is memory of its own.
             allowance.admit(Cost { bytes: count as u64, time: Duration::from_nanos(count as u64 / 8) })?;
             Ok(tensor.bytes().to_vec())
-        }))
+        })
     }
 
-    async fn unary(&mut self, tensor: Resource<Held>, operation: wit::UnaryOperation) -> Made {
+    async fn unary(
+        &mut self,
+        tensor: Resource<Held>,
+        operation: wit::UnaryOperation,
+    ) -> Result<Resource<Held>, CallError> {
         self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.unary(unary(operation), allowance)).await
     }
 
-    async fn binary(&mut self, left: Resource<Held>, operation: wit::BinaryOperation, right: Resource<Held>) -> Made {
+    async fn binary(
+        &mut self,
+        left: Resource<Held>,
+        operation: wit::BinaryOperation,
+        right: Resource<Held>,
+    ) -> Result<Resource<Held>, CallError> {
         self.of_two(Kind::Elementwise, &left, &right, |left, right, allowance| {
             left.binary(binary(operation), right, allowance)
         })
         .await
     }
 
-    async fn binary_scalar(&mut self, left: Resource<Held>, operation: wit::BinaryOperation, right: f64) -> Made {
+    async fn binary_scalar(
+        &mut self,
+        left: Resource<Held>,
+        operation: wit::BinaryOperation,
+        right: f64,
+    ) -> Result<Resource<Held>, CallError> {
         self.of(Kind::Elementwise, &left, |left, allowance| left.binary_scalar(binary(operation), right, allowance))
             .await
     }
 
-    async fn choose(&mut self, tensor: Resource<Held>, yes: Resource<Held>, no: Resource<Held>) -> Made {
+    async fn choose(
+        &mut self,
+        tensor: Resource<Held>,
+        yes: Resource<Held>,
+        no: Resource<Held>,
+    ) -> Result<Resource<Held>, CallError> {
         let handles = [&tensor, &yes, &no];
         let work = |of: &[Tensor], allowance: &mut dyn Allowance| of[0].choose(&of[1], &of[2], allowance);
         self.make_of(Kind::Elementwise, &handles, work).await
     }
 
-    async fn clamp(&mut self, tensor: Resource<Held>, low: f64, high: f64) -> Made {
+    async fn clamp(&mut self, tensor: Resource<Held>, low: f64, high: f64) -> Result<Resource<Held>, CallError> {
         self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.clamp(low, high, allowance)).await
     }
 
-    async fn cast(&mut self, tensor: Resource<Held>, element: wit::ElementType) -> Made {
+    async fn cast(&mut self, tensor: Resource<Held>, element: wit::ElementType) -> Result<Resource<Held>, CallError> {
         self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.cast(element_type(element), allowance)).await
     }
 
-    async fn reduce(&mut self, tensor: Resource<Held>, operation: wit::Reduction, axes: Vec<i32>, keep: bool) -> Made {
+    async fn reduce(
+        &mut self,
+        tensor: Resource<Held>,
+        operation: wit::Reduction,
+        axes: Vec<i32>,
+        keep: bool,
+    ) -> Result<Resource<Held>, CallError> {
         let operation = match operation {
             wit::Reduction::Sum => compute::Reduction::Sum,
             wit::Reduction::Mean => compute::Reduction::Mean,
@@ -446,7 +456,7 @@ impl wit::HostTensor for Guest {
         operation: wit::ArgReduction,
         axis: i32,
         keep: bool,
-    ) -> Made {
+    ) -> Result<Resource<Held>, CallError> {
         let operation = match operation {
             wit::ArgReduction::Max => compute::ArgReduction::Max,
             wit::ArgReduction::Min => compute::ArgReduction::Min,
@@ -454,7 +464,7 @@ impl wit::HostTensor for Guest {
         self.of(Kind::Reduction, &tensor, |tensor, allowance| tensor.arg_reduce(operation, axis, keep, allowance)).await
     }
 
-    async fn matmul(&mut self, left: Resource<Held>, right: Resource<Held>) -> Made {
+    async fn matmul(&mut self, left: Resource<Held>, right: Resource<Held>) -> Result<Resource<Held>, CallError> {
         self.of_two(Kind::Matmul, &left, &right, |left, right, allowance| left.matmul(right, allowance)).await
     }
 
@@ -464,7 +474,7 @@ impl wit::HostTensor for Guest {
         kernel: Resource<Held>,
         bias: Option<Resource<Held>>,
         options: wit::Convolution,
-    ) -> Made {
+    ) -> Result<Resource<Held>, CallError> {
         let options = convolution(options);
         let handles: Vec<_> = [&tensor, &kernel].into_iter().chain(&bias).collect();
         let work = |of: &[Tensor], allowance: &mut dyn Allowance| of[0].conv2d(&of[1], of.get(2), options, allowance);
@@ -478,7 +488,7 @@ impl wit::HostTensor for Guest {
         bias: Option<Resource<Held>>,
         options: wit::Convolution,
         extra: (u32, u32),
-    ) -> Made {
+    ) -> Result<Resource<Held>, CallError> {
         let (options, extra) = (convolution(options), pair(extra));
         let handles: Vec<_> = [&tensor, &kernel].into_iter().chain(&bias).collect();
         let work = |of: &[Tensor], allowance: &mut dyn Allowance| {
@@ -487,7 +497,12 @@ impl wit::HostTensor for Guest {
         self.make_of(Kind::Convolution, &handles, work).await
     }
 
-    async fn pool2d(&mut self, tensor: Resource<Held>, operation: wit::Pooling, window: wit::Window) -> Made {
+    async fn pool2d(
+        &mut self,
+        tensor: Resource<Held>,
+        operation: wit::Pooling,
+        window: wit::Window,
+    ) -> Result<Resource<Held>, CallError> {
         let operation = match operation {
             wit::Pooling::Max => compute::Pooling::Max,
             wit::Pooling::Average => compute::Pooling::Average,
@@ -496,7 +511,13 @@ impl wit::HostTensor for Guest {
         self.of(Kind::Pooling, &tensor, |tensor, allowance| tensor.pool2d(operation, window, allowance)).await
     }
 
-    async fn resize(&mut self, tensor: Resource<Held>, rows: u32, columns: u32, method: wit::ResizeMethod) -> Made {
+    async fn resize(
+        &mut self,
+        tensor: Resource<Held>,
+        rows: u32,
+        columns: u32,
+        method: wit::ResizeMethod,
+    ) -> Result<Resource<Held>, CallError> {
         let method = match method {
             wit::ResizeMethod::Nearest => compute::ResizeMethod::Nearest,
             wit::ResizeMethod::Bilinear => compute::ResizeMethod::Bilinear,
@@ -508,7 +529,13 @@ impl wit::HostTensor for Guest {
         .await
     }
 
-    async fn pad(&mut self, tensor: Resource<Held>, widths: Vec<(u32, u32)>, mode: wit::PadMode, value: f64) -> Made {
+    async fn pad(
+        &mut self,
+        tensor: Resource<Held>,
+        widths: Vec<(u32, u32)>,
+        mode: wit::PadMode,
+        value: f64,
+    ) -> Result<Resource<Held>, CallError> {
         let mode = match mode {
             wit::PadMode::Constant => compute::PadMode::Constant(value),
             wit::PadMode::Reflect => compute::PadMode::Reflect,
@@ -518,25 +545,29 @@ impl wit::HostTensor for Guest {
         self.of(Kind::Layout, &tensor, |tensor, allowance| tensor.pad(&widths, mode, allowance)).await
     }
 
-    async fn slice(&mut self, tensor: Resource<Held>, ranges: Vec<(u32, u32, u32)>) -> Made {
+    async fn slice(
+        &mut self,
+        tensor: Resource<Held>,
+        ranges: Vec<(u32, u32, u32)>,
+    ) -> Result<Resource<Held>, CallError> {
         let span = |(start, end, step)| Span { start: start as usize, end: end as usize, step: step as usize };
         let spans: Vec<_> = ranges.into_iter().map(span).collect();
         self.of(Kind::Layout, &tensor, |tensor, allowance| tensor.slice(&spans, allowance)).await
     }
 
-    async fn reshape(&mut self, tensor: Resource<Held>, shape: Vec<i32>) -> Made {
+    async fn reshape(&mut self, tensor: Resource<Held>, shape: Vec<i32>) -> Result<Resource<Held>, CallError> {
         self.of(Kind::Layout, &tensor, |tensor, _| tensor.reshape(&shape)).await
     }
 
-    async fn transpose(&mut self, tensor: Resource<Held>, order: Vec<u32>) -> Made {
+    async fn transpose(&mut self, tensor: Resource<Held>, order: Vec<u32>) -> Result<Resource<Held>, CallError> {
         self.of(Kind::Layout, &tensor, |tensor, allowance| tensor.transpose(&sizes(&order), allowance)).await
     }
 
-    async fn concat(&mut self, tensors: Vec<Resource<Held>>, axis: i32) -> Made {
+    async fn concat(&mut self, tensors: Vec<Resource<Held>>, axis: i32) -> Result<Resource<Held>, CallError> {
         // One may be named again and again, and each time costs the host what a handle does.
         if tensors.len() > self.limits.handles {
             let (given, most) = (tensors.len(), self.limits.handles);
-            return Ok(Err(Error::Limit(format!("{given} tensors are more than the {most} handles there may be"))));
+            return Err(CallError::limit(format!("{given} tensors are more than the {most} handles there may be")));
         }
         let handles: Vec<_> = tensors.iter().collect();
         let work = |of: &[Tensor], allowance: &mut dyn Allowance| {
@@ -545,14 +576,19 @@ impl wit::HostTensor for Guest {
         self.make_of(Kind::Layout, &handles, work).await
     }
 
-    async fn gather(&mut self, tensor: Resource<Held>, axis: i32, indices: Resource<Held>) -> Made {
+    async fn gather(
+        &mut self,
+        tensor: Resource<Held>,
+        axis: i32,
+        indices: Resource<Held>,
+    ) -> Result<Resource<Held>, CallError> {
         self.of_two(Kind::Layout, &tensor, &indices, |tensor, indices, allowance| {
             tensor.gather(axis, indices, allowance)
         })
         .await
     }
 
-    async fn softmax(&mut self, tensor: Resource<Held>, axis: i32) -> Made {
+    async fn softmax(&mut self, tensor: Resource<Held>, axis: i32) -> Result<Resource<Held>, CallError> {
         self.of(Kind::Normalization, &tensor, |tensor, allowance| tensor.softmax(axis, allowance)).await
     }
 
@@ -563,7 +599,7 @@ impl wit::HostTensor for Guest {
         scale: Resource<Held>,
         bias: Option<Resource<Held>>,
         epsilon: f32,
-    ) -> Made {
+    ) -> Result<Resource<Held>, CallError> {
         let handles: Vec<_> = [&tensor, &scale].into_iter().chain(&bias).collect();
         let work = |of: &[Tensor], allowance: &mut dyn Allowance| {
             of[0].layer_norm(axis, &of[1], of.get(2), epsilon, allowance)
@@ -579,7 +615,7 @@ impl wit::HostTensor for Guest {
         mean: Resource<Held>,
         variance: Resource<Held>,
         epsilon: f32,
-    ) -> Made {
+    ) -> Result<Resource<Held>, CallError> {
         let handles = [&tensor, &scale, &bias, &mean, &variance];
         let work = |of: &[Tensor], allowance: &mut dyn Allowance| {
             of[0].batch_norm([&of[1], &of[2], &of[3], &of[4]], epsilon, allowance)
@@ -594,7 +630,7 @@ impl wit::HostTensor for Guest {
         scale: Resource<Held>,
         bias: Resource<Held>,
         epsilon: f32,
-    ) -> Made {
+    ) -> Result<Resource<Held>, CallError> {
         let handles = [&tensor, &scale, &bias];
         let work = |of: &[Tensor], allowance: &mut dyn Allowance| {
             of[0].group_norm(groups as usize, &of[1], &of[2], epsilon, allowance)
@@ -602,18 +638,34 @@ impl wit::HostTensor for Guest {
         self.make_of(Kind::Normalization, &handles, work).await
     }
 
-    async fn color_matrix(&mut self, tensor: Resource<Held>, axis: i32, matrix: Vec<f32>, offset: Vec<f32>) -> Made {
+    async fn color_matrix(
+        &mut self,
+        tensor: Resource<Held>,
+        axis: i32,
+        matrix: Vec<f32>,
+        offset: Vec<f32>,
+    ) -> Result<Resource<Held>, CallError> {
         self.of(Kind::Elementwise, &tensor, |tensor, allowance| tensor.color_matrix(axis, &matrix, &offset, allowance))
             .await
     }
 
-    async fn blend(&mut self, tensor: Resource<Held>, other: Resource<Held>, weight: Resource<Held>) -> Made {
+    async fn blend(
+        &mut self,
+        tensor: Resource<Held>,
+        other: Resource<Held>,
+        weight: Resource<Held>,
+    ) -> Result<Resource<Held>, CallError> {
         let handles = [&tensor, &other, &weight];
         let work = |of: &[Tensor], allowance: &mut dyn Allowance| of[0].blend(&of[1], &of[2], allowance);
         self.make_of(Kind::Elementwise, &handles, work).await
     }
 
-    async fn blend_scalar(&mut self, tensor: Resource<Held>, other: Resource<Held>, weight: f32) -> Made {
+    async fn blend_scalar(
+        &mut self,
+        tensor: Resource<Held>,
+        other: Resource<Held>,
+        weight: f32,
+    ) -> Result<Resource<Held>, CallError> {
         self.of_two(Kind::Elementwise, &tensor, &other, |tensor, other, allowance| {
             tensor.blend_scalar(other, weight, allowance)
         })

@@ -4,15 +4,6 @@ use rillbox_compute::{self as compute, Convolution, PictureLayout};
 use rillbox_media::PixelFormat;
 
 use crate::sandbox::bindings::rillbox::processor::tensor as wit;
-use crate::sandbox::bindings::rillbox::processor::types::Error;
-
-pub fn misuse(error: compute::Error) -> Error {
-    match error {
-        compute::Error::Invalid(why) => Error::Invalid(why),
-        compute::Error::Limit(why) => Error::Limit(why),
-        error @ compute::Error::Away => Error::Unsupported(error.to_string()),
-    }
-}
 
 /// Whether the GPU has elements of this type as guests' shaders have them.
 pub fn is_word(element: compute::ElementType) -> bool {
