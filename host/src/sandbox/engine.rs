@@ -46,10 +46,10 @@ pub enum Priority {
 /// Niceness of the background threads.
 const BACKGROUND_NICE: i32 = 15;
 
-/// Takes this thread's place.
-fn give_way(place: Priority) {
+/// Gives this thread the niceness of a priority.
+fn give_way(priority: Priority) {
     // A thread has a niceness of its own on Linux alone. One that cannot give way has its share, as the others do.
-    if cfg!(target_os = "linux") && place == Priority::Background {
+    if cfg!(target_os = "linux") && priority == Priority::Background {
         let _ = rustix::process::nice(BACKGROUND_NICE);
     }
 }
@@ -79,9 +79,10 @@ struct Inner {
     gpu: Gpu,
     shaders: ShaderReader,
     activity: Activity,
-    /// Guests' own threads, so that none of them holds up a socket or a timer: those in front, and those behind them.
-    places: [Handle; 2],
-    /// Taken when they end.
+    /// Executors of guests' own threads, by [`Priority`]. They are apart from the host's, so that no guest holds up a socket or
+    /// a timer.
+    executors: [Handle; 2],
+    /// Those that the executors belong to; taken when they end.
     runtimes: Option<[Runtime; 2]>,
     /// Processors that took too much lately.
     offenders: Offenders,
@@ -131,14 +132,14 @@ impl Engine {
         let mut linker = linker(&engine).map_err(|error| failed(&error))?;
         extend(&mut linker).map_err(|error| failed(&error))?;
         let threads = std::thread::available_parallelism().map_or(1, |cores| (THREADS * cores.get()).min(MOST_THREADS));
-        let runtime = |place| {
-            let name = if place == Priority::Foreground { "guest" } else { "guest-behind" };
+        let runtime = |priority| {
+            let name = if priority == Priority::Foreground { "guest" } else { "guest-behind" };
             let mut builder = Builder::new_multi_thread();
-            builder.worker_threads(threads).thread_name(name).enable_time().on_thread_start(move || give_way(place));
+            builder.worker_threads(threads).thread_name(name).enable_time().on_thread_start(move || give_way(priority));
             builder.build().map_err(|error| failed(&error))
         };
         let runtimes = [runtime(Priority::Foreground)?, runtime(Priority::Background)?];
-        let places = [0, 1].map(|place| Runtime::handle(&runtimes[place]).clone());
+        let executors = runtimes.each_ref().map(|runtime| runtime.handle().clone());
         let ticker = Ticker::start(&engine).map_err(|error| failed(&error))?;
         let activity = ticker.activity();
         Ok(Self(Arc::new(Inner {
@@ -148,7 +149,7 @@ impl Engine {
             gpu,
             shaders,
             activity,
-            places,
+            executors,
             runtimes: Some(runtimes),
             offenders: Offenders::default(),
             _ticker: ticker,
@@ -171,16 +172,16 @@ impl Engine {
     }
 
     /// Runs a task that owns an instance. It ends with the engine at the latest. What it logs is the current span's.
-    pub fn spawn<F>(&self, place: Priority, task: F) -> JoinHandle<F::Output>
+    pub fn spawn<F>(&self, priority: Priority, task: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.0.places[place as usize].spawn(task.in_current_span())
+        self.0.executors[priority as usize].spawn(task.in_current_span())
     }
 
-    /// The threads that are not behind.
+    /// Runs tasks on the foreground threads.
     pub(super) fn front(&self) -> &Handle {
-        &self.0.places[Priority::Foreground as usize]
+        &self.0.executors[Priority::Foreground as usize]
     }
 
     /// What is known of the processor of this `name@version`.
@@ -190,7 +191,7 @@ impl Engine {
 
     /// Tasks that own an instance or make one.
     pub fn tasks(&self) -> usize {
-        self.0.places.iter().map(|place| place.metrics().num_alive_tasks()).sum()
+        self.0.executors.iter().map(|executor| executor.metrics().num_alive_tasks()).sum()
     }
 
     /// A name for everything that compiled code depends on: it may be loaded by engines of the same name only.

@@ -33,7 +33,7 @@ pub struct Uses {
 /// The GPU as one guest has it. Nothing is opened for one that uses nothing of it.
 pub struct Graphics {
     gpu: Gpu,
-    /// The guests' threads in front.
+    /// The guests' foreground threads.
     front: Handle,
     shaders: ShaderReader,
     /// The device, or why there is none.
@@ -46,7 +46,7 @@ pub struct Graphics {
     tensors: bool,
     /// Bytes of images, buffers and tensors.
     pub memory: usize,
-    /// What the operations of this call are taken to take there.
+    /// Estimated GPU time of this call's operations.
     pub spent: Duration,
     /// For how long an earlier frame held the GPU, if that was too long.
     pub overrun: Duration,

@@ -85,7 +85,7 @@ pub struct Refusals {
 pub struct Budget {
     limit: usize,
     used: usize,
-    /// What would be in use had the last refusal been none.
+    /// Bytes that would be in use had the last refused request been granted.
     wanted: Option<usize>,
     refusals: u64,
 }

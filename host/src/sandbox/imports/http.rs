@@ -13,7 +13,8 @@ const MAX_FIELDS: usize = 64 << 10;
 /// Bytes that a guest can write of a body before the network has taken some: two such pieces wait.
 const MAX_PIECE: usize = 256 << 10;
 
-/// Bodies of requests that are not sent keep what was written, and nobody counts it. Of those beyond the first few it is less.
+/// Bodies of unsent requests hold what the guest wrote, uncounted. Beyond the first `UNSENT` of them, a piece has at most
+/// `SMALL_PIECE` bytes.
 const UNSENT: usize = 16;
 const SMALL_PIECE: usize = 8 << 10;
 

@@ -1,294 +1,32 @@
 //! `tensor`: arrays that the host works on.
 
+mod held;
 mod permit;
+mod placement;
+mod run;
 mod wire;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rillbox_compute::{self as compute, Allowance, Cost, PictureLayout, Span, Tensor, Window};
+use rillbox_compute::{Allowance, Cost, Span, Tensor};
 use rillbox_media::convert;
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::Semaphore;
-use wasmtime::component::{Resource, ResourceTable};
+use wasmtime::component::Resource;
 
 use super::CallError;
-use super::video::{self, Frame, Staged};
+use super::video::{self, Frame};
 use crate::sandbox::bindings::rillbox::processor::tensor as wit;
 use crate::sandbox::context::Guest;
-use crate::sandbox::graphics;
 use crate::sandbox::work::Kind;
-use permit::{Estimate, GpuPermit, Permit};
-use wire::{binary, convolution, pair, picture_layout, side, unary};
-pub use wire::{element_type, fits_on_gpu, is_word, sizes};
-
-/// What a guest's handle of a tensor stands for.
-pub struct Held {
-    tensor: Tensor,
-    /// Bytes counted against the guest. Tensors that share their elements count each.
-    counted: usize,
-}
-
-impl Held {
-    fn new(tensor: Tensor) -> Self {
-        let counted = counted(&tensor);
-        Self { tensor, counted }
-    }
-}
-
-/// Bytes that a tensor counts.
-fn counted(tensor: &Tensor) -> usize {
-    if tensor.device().is_some() { rillbox_gpu::bytes_of(tensor.len()) } else { tensor.bytes().len() }
-}
+pub use held::{Held, held};
+pub use placement::{fits_on_gpu, is_word};
+pub use run::from_bytes;
+use wire::{
+    arg_reduction, binary, convolution, pad_mode, pair, picture_layout, pooling, pooling_window, reduction,
+    resize_method, side, unary, wire_element_type,
+};
+pub use wire::{element_type, sizes};
 
 impl wit::Host for Guest {}
-
-/// An operation of which the first step is said to take longer leaves the thread's other guests to another thread.
-const LONG: Duration = Duration::from_millis(2);
-
-/// Operations at once that do so, in the whole process.
-static APART: Semaphore = Semaphore::const_new(16);
-
-/// Does what takes a while where it holds up nobody, if there is such a place.
-fn apart<T>(work: impl FnOnce() -> T) -> T {
-    let place = APART.try_acquire();
-    let has_others = Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
-    if has_others && place.is_ok() { tokio::task::block_in_place(work) } else { work() }
-}
-
-impl Guest {
-    /// Does `work`, which may take what is left to the guest. Nothing can stop it once it runs, so that it is never
-    /// allowed more than a frame's time, whatever the call may take. It is tried first without an allowance, which ends
-    /// it after its checks.
-    fn permitted<T>(
-        &mut self,
-        kind: Kind,
-        work: impl Fn(&mut dyn Allowance) -> Result<T, compute::Error>,
-    ) -> Result<T, CallError> {
-        let mut estimate = Estimate::default();
-        let tried = work(&mut estimate);
-        let Some(first_step) = estimate.0 else { return Ok(tried?) };
-        let mut permit = Permit::new(&mut self.budget, &self.timer, &self.limits);
-        let began = Instant::now();
-        let result = if first_step > LONG { apart(|| work(&mut permit)) } else { work(&mut permit) };
-        if permit.late {
-            self.refusals.operations += 1;
-        }
-        if result.is_ok() {
-            self.work.note(kind, began.elapsed());
-        }
-        Ok(result?)
-    }
-
-    /// Has the GPU do `work`, if it can.
-    fn permitted_on_gpu(
-        &mut self,
-        work: impl Fn(&mut dyn Allowance) -> Result<Tensor, compute::Error>,
-    ) -> Result<Option<Tensor>, CallError> {
-        let spent = self.graphics.spent;
-        let workspace = self.graphics.workspace()?;
-        let mut own = Permit::new(&mut self.budget, &self.timer, &self.limits);
-        // To ask takes the guest next to no time: what was asked before counts.
-        own.left = own.left.saturating_sub(spent);
-        let left = own.left;
-        let mut permit = GpuPermit { own, workspace, failure: None };
-        let result = work(&mut permit);
-        let GpuPermit { own, failure, .. } = permit;
-        let taken = left - own.left;
-        if own.late {
-            self.refusals.operations += 1;
-        }
-        self.graphics.spent += taken;
-        match (result, failure) {
-            (_, Some(failure)) => Err(failure.into()),
-            (Ok(made), _) => Ok(Some(made)),
-            (Err(compute::Error::Away), _) => Ok(None),
-            (Err(error), _) => Err(error.into()),
-        }
-    }
-
-    fn tensors(&self, handles: &[&Resource<Held>]) -> wasmtime::Result<Vec<Tensor>> {
-        handles.iter().map(|handle| held(&self.table, handle)).collect()
-    }
-
-    /// Makes a tensor of others, and a handle of it: on the GPU, if one of them is there and it can.
-    async fn make_of(
-        &mut self,
-        kind: Kind,
-        handles: &[&Resource<Held>],
-        work: impl Fn(&[Tensor], &mut dyn Allowance) -> Result<Tensor, compute::Error> + Send + Sync,
-    ) -> Result<Resource<Held>, CallError> {
-        if self.tensors(handles)?.iter().any(|tensor| tensor.device().is_some()) {
-            self.send(handles)?;
-            let tensors = self.tensors(handles)?;
-            if let Some(made) = self.permitted_on_gpu(|allowance| work(&tensors, allowance))? {
-                return self.keep(made);
-            }
-            drop(tensors);
-            for handle in handles {
-                self.fetch(handle).await?;
-            }
-        }
-        let tensors = self.tensors(handles)?;
-        self.make(kind, |allowance| work(&tensors, allowance))
-    }
-
-    /// Makes a tensor, and a handle of it.
-    fn make(
-        &mut self,
-        kind: Kind,
-        work: impl Fn(&mut dyn Allowance) -> Result<Tensor, compute::Error>,
-    ) -> Result<Resource<Held>, CallError> {
-        let tensor = self.permitted(kind, work)?;
-        self.keep(tensor)
-    }
-
-    /// A handle of a tensor.
-    pub(super) fn keep(&mut self, tensor: Tensor) -> Result<Resource<Held>, CallError> {
-        let held = Held::new(tensor);
-        let (counted, on_gpu) = (held.counted, held.tensor.device().is_some());
-        if !self.budget.reserve(counted) {
-            return Err(no_room(counted));
-        }
-        match self.table.push(held) {
-            Ok(handle) => {
-                self.graphics.memory += if on_gpu { counted } else { 0 };
-                Ok(handle)
-            }
-            Err(_) => {
-                self.budget.release(counted);
-                Err(self.no_handle().into())
-            }
-        }
-    }
-
-    /// Puts another form of the same tensor in a handle's place, which may take more or less room.
-    fn exchange(&mut self, handle: &Resource<Held>, tensor: Tensor) -> Result<(), CallError> {
-        let new = Held::new(tensor);
-        if !self.budget.reserve(new.counted) {
-            return Err(no_room(new.counted));
-        }
-        self.graphics.memory += if new.tensor.device().is_some() { new.counted } else { 0 };
-        let old = std::mem::replace(self.table.get_mut(handle)?, new);
-        self.release(&old);
-        Ok(())
-    }
-
-    fn release(&mut self, held: &Held) {
-        if held.tensor.device().is_some() {
-            self.release_on_gpu(held.counted);
-        } else {
-            self.budget.release(held.counted);
-        }
-    }
-
-    /// Moves tensors to the GPU that are here, and more than a number; those that it cannot have stay.
-    fn send(&mut self, handles: &[&Resource<Held>]) -> Result<(), CallError> {
-        for handle in handles {
-            let tensor = held(&self.table, handle)?;
-            if tensor.device().is_some() || tensor.len() == 1 {
-                continue;
-            }
-            // Elements are made into words, one after the other.
-            let cost = Cost {
-                bytes: rillbox_gpu::bytes_of(tensor.len()) as u64,
-                time: Duration::from_nanos(tensor.len() as u64),
-            };
-            Permit::new(&mut self.budget, &self.timer, &self.limits).admit(cost)?;
-            let sent = self.graphics.workspace().and_then(|workspace| workspace.send_tensor(&tensor))?;
-            if let Some(sent) = sent {
-                self.exchange(handle, sent)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Brings a tensor's elements here, if they are on the GPU.
-    pub(super) async fn fetch(&mut self, handle: &Resource<Held>) -> Result<(), CallError> {
-        let tensor = held(&self.table, handle)?;
-        if tensor.device().is_none() {
-            return Ok(());
-        }
-        let bytes = tensor.len() * tensor.element().bytes();
-        if !self.budget.fits(bytes) {
-            return Err(no_room(bytes));
-        }
-        let read = self.graphics.workspace().and_then(|workspace| workspace.read_tensor(&tensor))?;
-        let read = self.wait_for_gpu(move |left| read.wait(left)).await?;
-        self.exchange(handle, read)
-    }
-
-    /// A tensor of a frame's picture, on the GPU.
-    fn picture_on_gpu(&mut self, frame: &Resource<Frame>, layout: &PictureLayout) -> Result<Resource<Held>, CallError> {
-        // Before the picture is sent.
-        layout.each_factor()?;
-        let frame = self.table.get_mut(frame)?;
-        let pixels = frame.picture.width() as usize * frame.picture.height() as usize;
-        let bytes = rillbox_gpu::bytes_of(pixels * layout.channels.count());
-        if !self.budget.fits(bytes) {
-            return Err(no_room(bytes));
-        }
-        let made = self.graphics.workspace().and_then(|workspace| {
-            video::on_gpu(frame, workspace, |workspace, sent| workspace.picture_tensor(sent, layout))
-        })?;
-        self.keep(made)
-    }
-
-    /// Stages a tensor of the GPU as a frame's new picture.
-    fn replace_on_gpu(
-        &mut self,
-        frame: &Resource<Frame>,
-        tensor: &Tensor,
-        layout: &PictureLayout,
-    ) -> Result<(), CallError> {
-        let (width, height) = layout.size(tensor)?;
-        video::may_stage(&self.table, &self.limits, frame, (side(width), side(height)))?;
-        let color = graphics::color(self.table.get(frame)?.picture.color());
-        let download =
-            self.graphics.workspace().and_then(|workspace| workspace.tensor_picture(tensor, layout, color))?;
-        self.table.get_mut(frame)?.staged = Some(Staged::Download(download));
-        Ok(())
-    }
-
-    /// Makes a tensor of another.
-    async fn of(
-        &mut self,
-        kind: Kind,
-        tensor: &Resource<Held>,
-        work: impl Fn(&Tensor, &mut dyn Allowance) -> Result<Tensor, compute::Error> + Send + Sync,
-    ) -> Result<Resource<Held>, CallError> {
-        self.make_of(kind, &[tensor], |tensors, allowance| work(&tensors[0], allowance)).await
-    }
-
-    /// Makes a tensor of two others.
-    async fn of_two(
-        &mut self,
-        kind: Kind,
-        left: &Resource<Held>,
-        right: &Resource<Held>,
-        work: impl Fn(&Tensor, &Tensor, &mut dyn Allowance) -> Result<Tensor, compute::Error> + Send + Sync,
-    ) -> Result<Resource<Held>, CallError> {
-        self.make_of(kind, &[left, right], |tensors, allowance| work(&tensors[0], &tensors[1], allowance)).await
-    }
-}
-
-fn no_room(bytes: usize) -> CallError {
-    CallError::limit(format!("{bytes} bytes do not fit into the memory limit"))
-}
-
-/// The tensor that a handle stands for.
-pub fn held(table: &ResourceTable, handle: &Resource<Held>) -> wasmtime::Result<Tensor> {
-    Ok(table.get(handle)?.tensor.clone())
-}
-
-/// Makes a tensor of bytes, and a handle of it.
-pub fn from_bytes(
-    guest: &mut Guest,
-    element: wit::ElementType,
-    shape: &[u32],
-    bytes: &[u8],
-) -> Result<Resource<Held>, CallError> {
-    guest.make(Kind::Transfer, |allowance| Tensor::from_bytes(element_type(element), &sizes(shape), bytes, allowance))
-}
 
 impl wit::HostTensor for Guest {
     async fn from_bytes(
@@ -355,14 +93,7 @@ impl wit::HostTensor for Guest {
     }
 
     fn element_type(&mut self, tensor: Resource<Held>) -> wasmtime::Result<wit::ElementType> {
-        Ok(match self.table.get(&tensor)?.tensor.element() {
-            compute::ElementType::F32 => wit::ElementType::Float32,
-            compute::ElementType::F16 => wit::ElementType::Float16,
-            compute::ElementType::U8 => wit::ElementType::Uint8,
-            compute::ElementType::I32 => wit::ElementType::Int32,
-            compute::ElementType::I64 => wit::ElementType::Int64,
-            compute::ElementType::Boolean => wit::ElementType::Boolean,
-        })
+        Ok(wire_element_type(self.table.get(&tensor)?.tensor.element()))
     }
 
     fn shape(&mut self, tensor: Resource<Held>) -> wasmtime::Result<Vec<u32>> {
@@ -440,13 +171,7 @@ impl wit::HostTensor for Guest {
         axes: Vec<i32>,
         keep: bool,
     ) -> Result<Resource<Held>, CallError> {
-        let operation = match operation {
-            wit::Reduction::Sum => compute::Reduction::Sum,
-            wit::Reduction::Mean => compute::Reduction::Mean,
-            wit::Reduction::Max => compute::Reduction::Max,
-            wit::Reduction::Min => compute::Reduction::Min,
-            wit::Reduction::Prod => compute::Reduction::Prod,
-        };
+        let operation = reduction(operation);
         self.of(Kind::Reduction, &tensor, |tensor, allowance| tensor.reduce(operation, &axes, keep, allowance)).await
     }
 
@@ -457,10 +182,7 @@ impl wit::HostTensor for Guest {
         axis: i32,
         keep: bool,
     ) -> Result<Resource<Held>, CallError> {
-        let operation = match operation {
-            wit::ArgReduction::Max => compute::ArgReduction::Max,
-            wit::ArgReduction::Min => compute::ArgReduction::Min,
-        };
+        let operation = arg_reduction(operation);
         self.of(Kind::Reduction, &tensor, |tensor, allowance| tensor.arg_reduce(operation, axis, keep, allowance)).await
     }
 
@@ -503,11 +225,8 @@ impl wit::HostTensor for Guest {
         operation: wit::Pooling,
         window: wit::Window,
     ) -> Result<Resource<Held>, CallError> {
-        let operation = match operation {
-            wit::Pooling::Max => compute::Pooling::Max,
-            wit::Pooling::Average => compute::Pooling::Average,
-        };
-        let window = Window { size: pair(window.size), stride: pair(window.stride), padding: pair(window.padding) };
+        let operation = pooling(operation);
+        let window = pooling_window(window);
         self.of(Kind::Pooling, &tensor, |tensor, allowance| tensor.pool2d(operation, window, allowance)).await
     }
 
@@ -518,11 +237,7 @@ impl wit::HostTensor for Guest {
         columns: u32,
         method: wit::ResizeMethod,
     ) -> Result<Resource<Held>, CallError> {
-        let method = match method {
-            wit::ResizeMethod::Nearest => compute::ResizeMethod::Nearest,
-            wit::ResizeMethod::Bilinear => compute::ResizeMethod::Bilinear,
-            wit::ResizeMethod::Bicubic => compute::ResizeMethod::Bicubic,
-        };
+        let method = resize_method(method);
         self.of(Kind::Resize, &tensor, |tensor, allowance| {
             tensor.resize(rows as usize, columns as usize, method, allowance)
         })
@@ -536,11 +251,7 @@ impl wit::HostTensor for Guest {
         mode: wit::PadMode,
         value: f64,
     ) -> Result<Resource<Held>, CallError> {
-        let mode = match mode {
-            wit::PadMode::Constant => compute::PadMode::Constant(value),
-            wit::PadMode::Reflect => compute::PadMode::Reflect,
-            wit::PadMode::Edge => compute::PadMode::Edge,
-        };
+        let mode = pad_mode(mode, value);
         let widths: Vec<_> = widths.into_iter().map(|(before, after)| (before as usize, after as usize)).collect();
         self.of(Kind::Layout, &tensor, |tensor, allowance| tensor.pad(&widths, mode, allowance)).await
     }

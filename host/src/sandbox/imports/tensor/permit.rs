@@ -50,7 +50,7 @@ const GPU_SPEED: u32 = 32;
 /// What a GPU is taken to need at most for one step of those that follow each other.
 const GPU_STEP: Duration = Duration::from_nanos(300);
 
-/// What takes longer than this, and longer than here, comes here.
+/// An operation that would take the GPU longer than this, and longer than the CPU, is done on the CPU.
 const GPU_LONG: Duration = Duration::from_millis(1);
 
 /// How long a GPU may take for an operation that takes `time` here: it has no more invocations than the kernels share the work

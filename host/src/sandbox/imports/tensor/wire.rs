@@ -1,21 +1,9 @@
 //! The contract's words for what `rillbox_compute` knows, and the other way round.
 
-use rillbox_compute::{self as compute, Convolution, PictureLayout};
+use rillbox_compute::{self as compute, Convolution, PictureLayout, Window};
 use rillbox_media::PixelFormat;
 
 use crate::sandbox::bindings::rillbox::processor::tensor as wit;
-
-/// Whether the GPU has elements of this type as guests' shaders have them.
-pub fn is_word(element: compute::ElementType) -> bool {
-    matches!(element, compute::ElementType::F32 | compute::ElementType::I32)
-}
-
-/// Whether so many bytes on the GPU are such a tensor as they are.
-pub fn fits_on_gpu(element: wit::ElementType, shape: &[u32], bytes: usize) -> bool {
-    let count = shape.iter().try_fold(1_usize, |count, axis| count.checked_mul(*axis as usize));
-    let axes = (1..=compute::MAX_AXES).contains(&shape.len());
-    is_word(element_type(element)) && axes && bytes > 0 && count.and_then(|count| count.checked_mul(4)) == Some(bytes)
-}
 
 pub fn sizes(sizes: &[u32]) -> Vec<usize> {
     sizes.iter().map(|size| *size as usize).collect()
@@ -39,6 +27,10 @@ pub fn convolution(options: wit::Convolution) -> Convolution {
     }
 }
 
+pub fn pooling_window(window: wit::Window) -> Window {
+    Window { size: pair(window.size), stride: pair(window.stride), padding: pair(window.padding) }
+}
+
 pub fn element_type(element: wit::ElementType) -> compute::ElementType {
     match element {
         wit::ElementType::Float32 => compute::ElementType::F32,
@@ -47,6 +39,18 @@ pub fn element_type(element: wit::ElementType) -> compute::ElementType {
         wit::ElementType::Int32 => compute::ElementType::I32,
         wit::ElementType::Int64 => compute::ElementType::I64,
         wit::ElementType::Boolean => compute::ElementType::Boolean,
+    }
+}
+
+/// The same the other way round.
+pub fn wire_element_type(element: compute::ElementType) -> wit::ElementType {
+    match element {
+        compute::ElementType::F32 => wit::ElementType::Float32,
+        compute::ElementType::F16 => wit::ElementType::Float16,
+        compute::ElementType::U8 => wit::ElementType::Uint8,
+        compute::ElementType::I32 => wit::ElementType::Int32,
+        compute::ElementType::I64 => wit::ElementType::Int64,
+        compute::ElementType::Boolean => wit::ElementType::Boolean,
     }
 }
 
@@ -121,5 +125,46 @@ pub fn binary(operation: wit::BinaryOperation) -> compute::Binary {
         Wire::And => Binary::And,
         Wire::Or => Binary::Or,
         Wire::Xor => Binary::Xor,
+    }
+}
+
+pub fn reduction(operation: wit::Reduction) -> compute::Reduction {
+    match operation {
+        wit::Reduction::Sum => compute::Reduction::Sum,
+        wit::Reduction::Mean => compute::Reduction::Mean,
+        wit::Reduction::Max => compute::Reduction::Max,
+        wit::Reduction::Min => compute::Reduction::Min,
+        wit::Reduction::Prod => compute::Reduction::Prod,
+    }
+}
+
+pub fn arg_reduction(operation: wit::ArgReduction) -> compute::ArgReduction {
+    match operation {
+        wit::ArgReduction::Max => compute::ArgReduction::Max,
+        wit::ArgReduction::Min => compute::ArgReduction::Min,
+    }
+}
+
+pub fn pooling(operation: wit::Pooling) -> compute::Pooling {
+    match operation {
+        wit::Pooling::Max => compute::Pooling::Max,
+        wit::Pooling::Average => compute::Pooling::Average,
+    }
+}
+
+pub fn resize_method(method: wit::ResizeMethod) -> compute::ResizeMethod {
+    match method {
+        wit::ResizeMethod::Nearest => compute::ResizeMethod::Nearest,
+        wit::ResizeMethod::Bilinear => compute::ResizeMethod::Bilinear,
+        wit::ResizeMethod::Bicubic => compute::ResizeMethod::Bicubic,
+    }
+}
+
+/// The mode, with the value of what is constant.
+pub fn pad_mode(mode: wit::PadMode, value: f64) -> compute::PadMode {
+    match mode {
+        wit::PadMode::Constant => compute::PadMode::Constant(value),
+        wit::PadMode::Reflect => compute::PadMode::Reflect,
+        wit::PadMode::Edge => compute::PadMode::Edge,
     }
 }
