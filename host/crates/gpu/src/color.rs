@@ -127,10 +127,10 @@ fn to_byte(value: f32) -> u8 {
     value.round() as u8
 }
 
-/// Which picture a kernel works on: `Params` of both.
+/// Which picture a kernel works on: `Params` of `kernels/params.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
-pub(crate) struct Params {
+pub(crate) struct ColorParams {
     coefficients: Coefficients,
     width: u32,
     height: u32,
@@ -141,7 +141,7 @@ pub(crate) struct Params {
     _padding: [u32; 3],
 }
 
-impl Params {
+impl ColorParams {
     pub fn new(layout: PlanesLayout, (width, height): (u32, u32), color: Color) -> Self {
         let (luma, chroma) = layout.sizes();
         let words = |bytes: usize| (bytes / 4) as u32;
@@ -167,7 +167,7 @@ const RGBA_TO_YUV: &str = concat!(include_str!("kernels/params.wgsl"), include_s
 
 /// The kernels, compiled.
 #[derive(Debug)]
-pub(crate) struct Kernels {
+pub(crate) struct ColorKernels {
     pub yuv_to_rgba: Kernel,
     pub rgba_to_yuv: Kernel,
 }
@@ -180,7 +180,7 @@ pub(crate) struct Kernel {
     pub columns: u32,
 }
 
-impl Kernels {
+impl ColorKernels {
     pub fn new(device: &wgpu::Device) -> Self {
         Self { yuv_to_rgba: Kernel::new(device, YUV_TO_RGBA, 2), rgba_to_yuv: Kernel::new(device, RGBA_TO_YUV, 4) }
     }

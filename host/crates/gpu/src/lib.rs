@@ -8,15 +8,18 @@
 //!
 //! No handles, no guests, no frames' times.
 
+mod adapter;
 mod choice;
 pub mod color;
 mod device;
 mod download;
 mod error;
 mod fuel;
+mod gpu;
 pub mod limits;
 mod module;
 mod planes;
+mod pool;
 mod program;
 mod source;
 mod submission;
@@ -26,9 +29,10 @@ mod workspace;
 
 pub use choice::{Choice, ParseChoiceError};
 pub use color::{Color, Matrix, Range};
-pub use device::{Device, Gpu, HANG_TIMEOUT, Info};
+pub use device::{Device, HANG_TIMEOUT, Info};
 pub use download::{Bytes, Download};
 pub use error::Error;
+pub use gpu::Gpu;
 pub use planes::{Planes, PlanesLayout};
 pub use program::Program;
 pub use source::{Access, Kind, check};

@@ -6,9 +6,10 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::device::{Pool, tried};
+use crate::device::tried;
 use crate::download::Transfer;
 use crate::error::Error;
+use crate::pool::Pool;
 use crate::usage::Pass;
 
 /// Whose commands they are.
@@ -30,17 +31,23 @@ pub(crate) struct Submission {
     pub stagings: Vec<wgpu::Buffer>,
     pub transfers: Vec<Arc<Transfer>>,
     pub passes: Vec<Pass>,
-    /// Its number in the line.
-    pub number: u64,
 }
 
-/// So many wait for the device; one that leaves more waiting does not keep up.
+/// A submission and its number in the line.
+#[derive(Debug)]
+struct Numbered {
+    number: u64,
+    submission: Submission,
+}
+
+/// Submissions that may wait for the thread that hands them over. When there are more, the device does not keep up, and they are
+/// refused.
 const QUEUE: usize = 256;
 
 /// Where recorded commands go.
 #[derive(Debug)]
 pub(crate) struct Submitter {
-    submissions: SyncSender<Submission>,
+    submissions: SyncSender<Numbered>,
     line: Arc<Mutex<Line>>,
 }
 
@@ -107,7 +114,7 @@ impl Submitter {
         uploads: &Arc<Pool>,
         lost: &Arc<OnceLock<String>>,
     ) -> Result<Self, Error> {
-        let (sender, submissions) = sync_channel::<Submission>(QUEUE);
+        let (sender, submissions) = sync_channel::<Numbered>(QUEUE);
         let (submitted, indices) = sync_channel(QUEUE);
         let line = Arc::new(Mutex::new(Line { waiting: VecDeque::new(), joined: 0, since: Instant::now() }));
         let (waiting, gone) = (device.clone(), lost.clone());
@@ -118,9 +125,9 @@ impl Submitter {
         })?;
         let (device, uploads, lost, of_all) = (device.clone(), uploads.clone(), lost.clone(), line.clone());
         spawn("gpu-submit", move || {
-            for submission in submissions {
-                let (transfers, number) = (submission.transfers.clone(), submission.number);
-                match tried(&device, &lost, || submission.submit(&queue, &uploads, &of_all)) {
+            for Numbered { number, submission } in submissions {
+                let transfers = submission.transfers.clone();
+                match tried(&device, &lost, || submission.submit(number, &queue, &uploads, &of_all)) {
                     // The other thread ends after this one.
                     Ok(index) => drop(submitted.send(index)),
                     Err(error) => {
@@ -146,12 +153,11 @@ impl Submitter {
         line.waiting.front().filter(|_| line.since.elapsed() >= time).map(|first| first.owner.id)
     }
 
-    pub fn submit(&self, mut submission: Submission) -> Result<(), Error> {
+    pub fn submit(&self, submission: Submission) -> Result<(), Error> {
         // In the line before the thread can be done with it.
         let mut line = locked(&self.line);
         let owner = submission.owner.clone();
-        submission.number = line.next();
-        let (refused, error) = match self.submissions.try_send(submission) {
+        let (refused, error) = match self.submissions.try_send(Numbered { number: line.next(), submission }) {
             Ok(()) => {
                 line.join(owner);
                 return Ok(());
@@ -159,7 +165,7 @@ impl Submitter {
             Err(TrySendError::Full(refused)) => (refused, Error::Busy),
             Err(TrySendError::Disconnected(refused)) => (refused, Error::Lost("its thread is gone".to_owned())),
         };
-        refused.transfers.iter().for_each(|transfer| transfer.failed(&error));
+        refused.submission.transfers.iter().for_each(|transfer| transfer.failed(&error));
         Err(error)
     }
 }
@@ -179,13 +185,19 @@ fn wait_for(device: &wgpu::Device, index: &wgpu::SubmissionIndex, lost: &OnceLoc
 }
 
 impl Submission {
-    fn submit(self, queue: &wgpu::Queue, uploads: &Arc<Pool>, line: &Arc<Mutex<Line>>) -> wgpu::SubmissionIndex {
+    fn submit(
+        self,
+        number: u64,
+        queue: &wgpu::Queue,
+        uploads: &Arc<Pool>,
+        line: &Arc<Mutex<Line>>,
+    ) -> wgpu::SubmissionIndex {
         if !self.uniforms.is_empty() {
             queue.write_buffer(&self.uniform_buffer, 0, &self.uniforms);
         }
         let index = queue.submit([self.encoder.finish()]);
         // All that is done is told of at once, however late the thread that waits is.
-        let (line, number) = (line.clone(), self.number);
+        let line = line.clone();
         queue.on_submitted_work_done(move || locked(&line).done(number));
         for staging in self.stagings {
             let (pool, mapped) = (uploads.clone(), staging.clone());

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytemuck::bytes_of;
 use wgpu::{BindGroupEntry, BindingResource, BufferUsages, BufferViewMut, TextureUsages};
 
-use crate::color::{Color, Kernel, Params};
+use crate::color::{Color, ColorParams, Kernel};
 use crate::device::Device;
 use crate::download::{TIMED, TIMES, Transfer};
 use crate::error::Error;
@@ -278,7 +278,7 @@ impl Workspace {
         let Uploaded { staging, layout, size, color, .. } = uploaded;
         let image = self.image_to_fill(size.0, size.1)?;
         let device = self.device.clone();
-        let params = Params::new(*layout, *size, *color);
+        let params = ColorParams::new(*layout, *size, *color);
         let resources = [staging.as_entire_binding(), BindingResource::TextureView(&image.view)];
         self.kernel(&device.kernels.yuv_to_rgba, params, resources)?;
         Ok(image)
@@ -433,7 +433,6 @@ impl Workspace {
             stagings,
             transfers,
             passes,
-            number: 0,
         })
     }
 
@@ -443,7 +442,12 @@ impl Workspace {
         self.refused.clone().map_or(Ok(()), Err)
     }
 
-    fn kernel(&mut self, kernel: &Kernel, params: Params, resources: [BindingResource<'_>; 2]) -> Result<(), Error> {
+    fn kernel(
+        &mut self,
+        kernel: &Kernel,
+        params: ColorParams,
+        resources: [BindingResource<'_>; 2],
+    ) -> Result<(), Error> {
         let (columns, rows) = params.groups(kernel.columns);
         let entries = (1..).zip(resources);
         let grid = Grid([columns, rows, 1]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wgpu::BindingResource;
 
 use super::{Buffer, Image, Workspace, stride};
-use crate::color::{Color, Params};
+use crate::color::{Color, ColorParams};
 use crate::download::{Bytes, Download, Transfer};
 use crate::error::Error;
 use crate::planes::PlanesLayout;
@@ -18,7 +18,7 @@ impl Workspace {
         let layout = PlanesLayout::new(width, height);
         self.download_with(layout, |workspace, to| {
             let device = workspace.device.clone();
-            let params = Params::new(layout, (width, height), color);
+            let params = ColorParams::new(layout, (width, height), color);
             let resources = [BindingResource::TextureView(&image.view), to.as_entire_binding()];
             workspace.kernel(&device.kernels.rgba_to_yuv, params, resources)
         })
