@@ -3,7 +3,9 @@
 use bytemuck::bytes_of;
 use wgpu::{BindGroupEntry, BindingResource};
 
-use super::{ALIGNMENT, Buffer, Image, Workspace};
+use super::Workspace;
+use super::objects::{Buffer, Image};
+use super::recording::ALIGNMENT;
 use crate::error::Error;
 use crate::limits;
 use crate::program::Program;

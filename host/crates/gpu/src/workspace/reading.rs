@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use wgpu::BindingResource;
 
-use super::{Buffer, Image, Workspace, stride};
+use super::Workspace;
+use super::objects::{Buffer, Image, stride};
 use crate::color::{Color, ColorParams};
 use crate::download::{Bytes, Download, Transfer};
 use crate::error::Error;
