@@ -23,7 +23,7 @@ impl Bounds {
         }
     }
 
-    /// Of numbers of which some are within one, and the others within the other.
+    /// The smallest bounds that contain both.
     pub fn or(self, other: Self) -> Self {
         Self::new(self.least.min(other.least), self.most.max(other.most))
     }

@@ -4,6 +4,12 @@ use wgpu::{BindGroupLayoutEntry, BindingType, BufferBindingType, ShaderStages};
 
 use crate::module::module_of_ours;
 
+macro_rules! wgsl {
+    ($file:literal) => {
+        concat!(include_str!("kernels/params.wgsl"), include_str!(concat!("kernels/", $file, ".wgsl")))
+    };
+}
+
 macro_rules! kernels {
     ($($file:literal: $($variant:ident = $name:literal),+;)+) => {
         /// A kernel, by its entry point.
@@ -11,10 +17,7 @@ macro_rules! kernels {
         pub enum Name { $($($variant),+),+ }
 
         /// The files, and the kernels in each, in the order of [`Name`].
-        const FILES: &[(&str, &[&str])] = &[$((
-            concat!(include_str!("kernels/params.wgsl"), include_str!(concat!("kernels/", $file, ".wgsl"))),
-            &[$($name),+],
-        )),+];
+        const FILES: &[(&str, &[&str])] = &[$((wgsl!($file), &[$($name),+])),+];
     };
 }
 
@@ -29,6 +32,9 @@ kernels! {
     "window": Pool2d = "pool2d", Resize = "resize";
     "picture": LumaToTensor = "luma_to_tensor", TensorToLuma = "tensor_to_luma";
 }
+
+/// The file that also has the kernels between images and tensors, whose layouts are their own.
+const PICTURE: &str = wgsl!("picture");
 
 /// All of them: made once for a device, which takes a moment on a GPU, and seconds in software.
 #[derive(Debug)]
@@ -72,7 +78,7 @@ impl Kernels {
             names.iter().map(|name| pipeline(&module, Some(&shared), name)).collect::<Vec<_>>()
         });
         let pipelines = pipelines.collect();
-        let pictures = module_of_ours(device, FILES[FILES.len() - 1].0);
+        let pictures = module_of_ours(device, PICTURE);
         let own = |name| {
             let pipeline = pipeline(&pictures, None, name);
             let layout = pipeline.get_bind_group_layout(0);

@@ -5,6 +5,7 @@ use rillbox_compute::{
 };
 
 use super::bounds::Bounds;
+use super::codes;
 use super::kernels::Name;
 use super::operand::{Operand, numbers};
 use super::params::{Params, broadcast, strides};
@@ -21,28 +22,25 @@ const TILE: usize = 64;
 /// Workgroups along an axis.
 const MOST_GROUPS: usize = 65_535;
 
-/// Where `unary` begins to number what it does to whole numbers.
-const WHOLE: u32 = 100;
-
-/// What `convert` does, in the order in which `elementwise.wgsl` names it.
+/// What `convert` does, as `elementwise.wgsl` numbers it.
 #[derive(Clone, Copy)]
 enum Conversion {
-    ClampFloats,
-    ClampWholes,
-    WholesToFloats,
-    FloatsToBytes,
-    FloatsToWholes,
-    RoundFloats,
-    WrapWholes,
-    NotZero,
+    ClampFloats = 0,
+    ClampWholes = 1,
+    WholesToFloats = 2,
+    FloatsToBytes = 3,
+    FloatsToWholes = 4,
+    RoundFloats = 5,
+    WrapWholes = 6,
+    NotZero = 7,
 }
 
-/// What `pad` puts beyond the edges, in the order in which `layout.wgsl` names it.
+/// What `pad` puts beyond the edges, as `layout.wgsl` numbers it.
 #[derive(Clone, Copy)]
 enum Beyond {
-    Constant,
-    Reflect,
-    Edge,
+    Constant = 0,
+    Reflect = 1,
+    Edge = 2,
 }
 
 /// A kernel that does all of a task.
@@ -100,9 +98,9 @@ fn params(task: &Task<'_>, operation: u32) -> Params {
 
 fn unary(task: &Task<'_>, operation: Unary) -> Option<Launch> {
     let number = match (operation, task.tensors[0].element()) {
-        (Unary::Not, _) | (_, ElementType::I32) => WHOLE + operation as u32,
+        (Unary::Not, _) | (_, ElementType::I32) => codes::unary_whole(operation),
         (_, ElementType::I64) => return None,
-        _ => operation as u32,
+        _ => codes::unary(operation),
     };
     Some(Launch::new(Name::Unary, Pass::Elementwise, params(task, number), task.element))
 }
@@ -130,7 +128,7 @@ fn binary(task: &Task<'_>, operands: &[Operand], operation: Binary) -> Option<La
     }
     let axes = broadcast(task.shape, &[task.tensors[0].shape(), task.tensors[1].shape()]);
     let told = [numbers(operands), [from.is_float().into(), f32::NAN.to_bits(), 0, 0]];
-    let params = params(task, operation as u32).with_axes(&axes).with_numbers(told);
+    let params = params(task, codes::binary(operation)).with_axes(&axes).with_numbers(told);
     let bounds = if fits { bounds } else { Bounds::of(task.element) };
     Some(Launch::new(Name::Binary, Pass::Elementwise, params, task.element).within(bounds))
 }
@@ -257,7 +255,7 @@ fn convolution(task: &Task<'_>, options: Convolution) -> Params {
 fn pool2d(task: &Task<'_>, pooling: Pooling, window: Window) -> Launch {
     let Window { size, stride, padding } = window;
     let numbers = [sides(task), words([size[0], size[1], stride[0], stride[1]]), words([padding[0], padding[1], 0, 0])];
-    let params = params(task, pooling as u32).with_numbers(numbers);
+    let params = params(task, codes::pooling(pooling)).with_numbers(numbers);
     Launch::new(Name::Pool2d, Pass::Pooling, params, task.element)
 }
 
@@ -266,7 +264,7 @@ fn resize(task: &Task<'_>, method: ResizeMethod) -> Option<Launch> {
     let sides @ [rows, columns, new_rows, new_columns] = sides(task);
     rows.checked_mul(new_rows)?;
     columns.checked_mul(new_columns)?;
-    let params = params(task, method as u32).with_numbers([sides]);
+    let params = params(task, codes::resize(method)).with_numbers([sides]);
     Some(Launch::new(Name::Resize, Pass::Resize, params, task.element))
 }
 

@@ -5,6 +5,7 @@
 //! `uint8` and `boolean` are whole numbers. Of `int64` there is what fits into 32 bits, which indices do.
 
 mod bounds;
+mod codes;
 mod kernels;
 mod launch;
 mod operand;
@@ -13,6 +14,7 @@ mod picture;
 mod reduction;
 mod tasks;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -71,7 +73,8 @@ pub(crate) struct Spare(Mutex<Buffers>);
 
 #[derive(Debug, Default)]
 struct Buffers {
-    free: Vec<wgpu::Buffer>,
+    /// Those that came last are at the end.
+    free: VecDeque<wgpu::Buffer>,
     /// Bytes of those that are free, and of all.
     free_bytes: usize,
     bytes: usize,
@@ -80,21 +83,22 @@ struct Buffers {
 impl Spare {
     fn give(&self, buffer: wgpu::Buffer) {
         let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffers.free.len() == KEPT {
-            let oldest = buffers.free.remove(0).size() as usize;
-            buffers.free_bytes -= oldest;
-            buffers.bytes -= oldest;
+        if buffers.free.len() == KEPT
+            && let Some(oldest) = buffers.free.pop_front()
+        {
+            buffers.free_bytes -= oldest.size() as usize;
+            buffers.bytes -= oldest.size() as usize;
         }
         buffers.free_bytes += buffer.size() as usize;
-        buffers.free.push(buffer);
+        buffers.free.push_back(buffer);
     }
 
-    /// One of this size that is free.
+    /// The one of this size that became free last.
     fn take(&self, size: u64) -> Option<wgpu::Buffer> {
         let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let place = buffers.free.iter().rposition(|buffer| buffer.size() == size)?;
         buffers.free_bytes -= size as usize;
-        Some(buffers.free.swap_remove(place))
+        buffers.free.remove(place)
     }
 
     /// Makes room for a new one, if there can be.

@@ -1,4 +1,4 @@
-//! Where what an operation is done to is.
+//! Where an operation's operands are: on the device or in memory.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use rillbox_compute::Tensor;
 use super::Elements;
 use super::bounds::Bounds;
 
-/// What an operation is done to.
+/// An operand, as kernels take it.
 pub enum Operand {
     /// On the device.
     There(Arc<Elements>),

@@ -4,6 +4,7 @@ use rillbox_compute::{ArgReduction, ElementType, Reduction, Task};
 
 use super::Elements;
 use super::bounds::Bounds;
+use super::codes;
 use super::kernels::Name;
 use super::launch::Launch;
 use super::operand::Operand;
@@ -89,11 +90,9 @@ impl Workspace {
         }
         let fold = Fold::new(task.tensors[0].shape(), axes);
         let (count, length) = (fold.count(), fold.length());
-        let (operation, divisor) = match reduction {
-            Reduction::Mean => (Reduction::Sum, length as f32),
-            other => (other, 1.0),
-        };
-        let made = Made { operation: operation as u32, divisor, is_float: from.is_float(), element: task.element };
+        let divisor = if reduction == Reduction::Mean { length as f32 } else { 1.0 };
+        let operation = codes::reduction(reduction);
+        let made = Made { operation, divisor, is_float: from.is_float(), element: task.element };
         let bounds = Bounds::of(task.element);
         let result = self.fresh(count, bounds)?;
         if length < FEW || (length < TOGETHER && count >= PARTS) {
@@ -135,10 +134,7 @@ impl Workspace {
         }
         let fold = Fold::new(task.tensors[0].shape(), &[axis]);
         let (count, length) = (fold.count(), fold.length());
-        let operation = match reduction {
-            ArgReduction::Max => Reduction::Max,
-            ArgReduction::Min => Reduction::Min,
-        } as u32;
+        let operation = codes::arg_reduction(reduction);
         let made = Made { operation, divisor: 1.0, is_float: from.is_float(), element: task.element };
         let params = fold.params(made, 1);
         let result = self.fresh(count, Bounds::new(0, length as i64 - 1))?;

@@ -25,7 +25,7 @@ const IS_NAN = 27u;
 // What is done to whole numbers is numbered from here on.
 const WHOLE = 100u;
 
-// In the order of `Unary`.
+// As `codes.rs` numbers `Unary`.
 fn unary_float(x: f32) -> f32 {
     switch params.operation {
         case 0u: { return -x; }
@@ -99,11 +99,11 @@ fn power(x: f32, y: f32) -> f32 {
     return select(size, -size, x < 0.0 && odd);
 }
 
-// Of `Binary`: the first and the last that compare.
+// Of `Binary`, as `codes.rs` numbers it: the first and the last that compare.
 const EQUAL = 8u;
 const GREATER_EQUAL = 13u;
 
-// In the order of `Binary`; comparisons are elsewhere.
+// As `codes.rs` numbers `Binary`; comparisons are elsewhere.
 fn binary_float(x: f32, y: f32) -> f32 {
     switch params.operation {
         case 0u: { return x + y; }
@@ -135,7 +135,7 @@ fn binary_whole(x: i32, y: i32) -> i32 {
     }
 }
 
-// In the order of `Binary`, from `Equal` on.
+// Those of `Binary` from `Equal` on.
 fn compared(less: bool, equal: bool, greater: bool) -> bool {
     switch params.operation {
         case EQUAL: { return equal; }

@@ -3,6 +3,7 @@
 // `numbers[0]`: elements that become one, their axes, in how many parts, and what a sum is divided by. `numbers[1].x`: 1 for
 // floating point.
 
+// As `codes.rs` numbers `Reduction`.
 const SUM = 0u;
 const MAX = 2u;
 const MIN = 3u;

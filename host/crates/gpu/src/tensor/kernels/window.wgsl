@@ -6,7 +6,7 @@ fn element(plane: u32, row: i32, column: i32) -> f32 {
     return float(a[(i32(plane) * size.x + at.x) * size.y + at.y]);
 }
 
-// In the order of `Pooling`: the other is the mean.
+// As `codes.rs` numbers `Pooling`: the other is the mean.
 const MAX = 0u;
 
 // `numbers[1]`: size and strides; `[2].xy`: padding, which does not count.
@@ -44,7 +44,7 @@ fn cubic(t: f32) -> vec4<f32> {
     return vec4(far.x, near.y, near.z, far.w);
 }
 
-// In the order of `ResizeMethod`: the third is of four by four.
+// As `codes.rs` numbers `ResizeMethod`: the third is of four by four.
 const NEAREST = 0u;
 const BILINEAR = 1u;
 
