@@ -19,8 +19,8 @@ pub struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// How many elements go into the result that takes most of them: what one after another has to be done for it, however many
-    /// others are worked on beside it.
+    /// How many elements are added up or compared for one element of the result: the steps that follow each other, however many
+    /// results are worked on beside it. 1 for operations that do neither.
     pub fn depth(&self) -> usize {
         let length = |tensor: usize, axis: usize| self.tensors.get(tensor).and_then(|tensor| tensor.shape().get(axis));
         let along = |tensor: usize, axis: usize| length(tensor, axis).copied().unwrap_or(1);

@@ -4,6 +4,9 @@ use std::iter::repeat_n;
 
 use half::f16;
 
+use self::Binary::{
+    Add, And, Div, Equal, Greater, GreaterEqual, Less, LessEqual, Max, Min, Modulo, Mul, NotEqual, Or, Pow, Sub, Xor,
+};
 use super::same;
 use crate::cost::Work;
 use crate::error::{Error, invalid};
@@ -36,9 +39,20 @@ pub enum Binary {
 }
 
 impl Binary {
+    /// Whether there is such an operation for elements of this type.
+    fn takes(self, element: ElementType) -> bool {
+        match self {
+            Equal | NotEqual => true,
+            And | Or | Xor => element == ElementType::Boolean,
+            Pow => element.is_float(),
+            Add | Sub | Mul | Div | Modulo | Min | Max | Less | LessEqual | Greater | GreaterEqual => {
+                element != ElementType::Boolean
+            }
+        }
+    }
+
     /// Whether its results are true or false, whatever the elements are.
     const fn compares(self) -> bool {
-        use Binary::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
         matches!(self, Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual)
     }
 }
@@ -46,16 +60,10 @@ impl Binary {
 impl Tensor {
     /// One operation on each pair.
     pub fn binary(&self, operation: Binary, right: &Self, allowance: &mut dyn Allowance) -> Result<Self, Error> {
-        use Binary::{And, Div, Equal, Modulo, NotEqual, Or, Pow, Xor};
         let element = same(self, right)?;
-        let allowed = match operation {
-            Equal | NotEqual => true,
-            And | Or | Xor => element == ElementType::Boolean,
-            Pow => element.is_float(),
-            _ => element != ElementType::Boolean,
-        };
-        if !allowed {
-            return invalid(format!("{operation:?} of {element}"));
+        let refused = || Error::Invalid(format!("{operation:?} of {element}"));
+        if !operation.takes(element) {
+            return Err(refused());
         }
         let shape = broadcast(&[self.shape(), right.shape()])?;
         let count: usize = shape.iter().product();
@@ -75,14 +83,15 @@ impl Tensor {
             return invalid("a divisor of 0");
         }
         let pair = Pair { left: self, right, shape: &shape };
-        Ok(match element {
-            ElementType::F32 => pair.compared::<f32>(operation).unwrap_or_else(|| pair.floats(operation)),
-            ElementType::F16 => pair.compared::<f16>(operation).unwrap_or_else(|| pair.halves(operation)),
-            ElementType::U8 => pair.compared::<u8>(operation).unwrap_or_else(|| pair.whole::<u8>(operation)),
-            ElementType::I32 => pair.compared::<i32>(operation).unwrap_or_else(|| pair.whole::<i32>(operation)),
-            ElementType::I64 => pair.compared::<i64>(operation).unwrap_or_else(|| pair.whole::<i64>(operation)),
+        let made = match element {
+            ElementType::F32 => pair.floats(operation),
+            ElementType::F16 => pair.halves(operation),
+            ElementType::U8 => pair.whole::<u8>(operation),
+            ElementType::I32 => pair.whole::<i32>(operation),
+            ElementType::I64 => pair.whole::<i64>(operation),
             ElementType::Boolean => pair.booleans(operation),
-        })
+        };
+        made.ok_or_else(refused)
     }
 
     /// [`binary`](Self::binary) with one number on the right.
@@ -209,68 +218,75 @@ impl Pair<'_> {
         Tensor::of_booleans(self.shape, self.zipped(|x, y| u8::from(of(x, y))))
     }
 
+    /// None for an operation that does not compare.
     fn compared<E: Typed + PartialOrd>(&self, operation: Binary) -> Option<Tensor> {
         Some(match operation {
-            Binary::Equal => self.marked(|x: E, y: E| x == y),
-            Binary::NotEqual => self.marked(|x: E, y: E| x != y),
-            Binary::Less => self.marked(|x: E, y: E| x < y),
-            Binary::LessEqual => self.marked(|x: E, y: E| x <= y),
-            Binary::Greater => self.marked(|x: E, y: E| x > y),
-            Binary::GreaterEqual => self.marked(|x: E, y: E| x >= y),
-            _ => return None,
+            Equal => self.marked(|x: E, y: E| x == y),
+            NotEqual => self.marked(|x: E, y: E| x != y),
+            Less => self.marked(|x: E, y: E| x < y),
+            LessEqual => self.marked(|x: E, y: E| x <= y),
+            Greater => self.marked(|x: E, y: E| x > y),
+            GreaterEqual => self.marked(|x: E, y: E| x >= y),
+            Add | Sub | Mul | Div | Modulo | Pow | Min | Max | And | Or | Xor => return None,
         })
     }
 
-    fn floats(&self, operation: Binary) -> Tensor {
-        match operation {
-            Binary::Add => self.of(|x: f32, y| x + y),
-            Binary::Sub => self.of(|x: f32, y| x - y),
-            Binary::Mul => self.of(|x: f32, y| x * y),
-            Binary::Div => self.of(|x: f32, y| x / y),
-            Binary::Modulo => self.of(remainder),
-            Binary::Pow => self.of(f32::powf),
-            Binary::Min => self.of(f32::min),
-            _ => self.of(f32::max),
-        }
+    /// None for an operation that there is not for these elements, as in those below.
+    fn floats(&self, operation: Binary) -> Option<Tensor> {
+        Some(match operation {
+            Add => self.of(|x: f32, y| x + y),
+            Sub => self.of(|x: f32, y| x - y),
+            Mul => self.of(|x: f32, y| x * y),
+            Div => self.of(|x: f32, y| x / y),
+            Modulo => self.of(remainder),
+            Pow => self.of(f32::powf),
+            Min => self.of(f32::min),
+            Max => self.of(f32::max),
+            Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual => return self.compared::<f32>(operation),
+            And | Or | Xor => return None,
+        })
     }
 
-    fn halves(&self, operation: Binary) -> Tensor {
+    fn halves(&self, operation: Binary) -> Option<Tensor> {
         let wide = |of: fn(f32, f32) -> f32| self.of(move |x: f16, y: f16| f16::from_f32(of(x.to_f32(), y.to_f32())));
-        match operation {
-            Binary::Add => wide(|x, y| x + y),
-            Binary::Sub => wide(|x, y| x - y),
-            Binary::Mul => wide(|x, y| x * y),
-            Binary::Div => wide(|x, y| x / y),
-            Binary::Modulo => wide(remainder),
-            Binary::Pow => wide(f32::powf),
-            Binary::Min => wide(f32::min),
-            _ => wide(f32::max),
-        }
+        Some(match operation {
+            Add => wide(|x, y| x + y),
+            Sub => wide(|x, y| x - y),
+            Mul => wide(|x, y| x * y),
+            Div => wide(|x, y| x / y),
+            Modulo => wide(remainder),
+            Pow => wide(f32::powf),
+            Min => wide(f32::min),
+            Max => wide(f32::max),
+            Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual => return self.compared::<f16>(operation),
+            And | Or | Xor => return None,
+        })
     }
 
-    fn whole<E: Whole>(&self, operation: Binary) -> Tensor {
-        match operation {
-            Binary::Add => self.of(E::add),
-            Binary::Sub => self.of(E::sub),
-            Binary::Mul => self.of(E::mul),
-            Binary::Div => self.of(E::div),
-            Binary::Modulo => self.of(E::modulo),
-            Binary::Min => self.of(E::min),
-            _ => self.of(E::max),
-        }
+    fn whole<E: Whole>(&self, operation: Binary) -> Option<Tensor> {
+        Some(match operation {
+            Add => self.of(E::add),
+            Sub => self.of(E::sub),
+            Mul => self.of(E::mul),
+            Div => self.of(E::div),
+            Modulo => self.of(E::modulo),
+            Min => self.of(E::min),
+            Max => self.of(E::max),
+            Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual => return self.compared::<E>(operation),
+            Pow | And | Or | Xor => return None,
+        })
     }
 
-    fn booleans(&self, operation: Binary) -> Tensor {
-        Tensor::of_booleans(
-            self.shape,
-            match operation {
-                Binary::Equal => self.zipped(|x: u8, y| x ^ y ^ 1),
-                Binary::And => self.zipped(|x: u8, y| x & y),
-                Binary::Or => self.zipped(|x: u8, y| x | y),
-                // Not equal is the same.
-                _ => self.zipped(|x: u8, y| x ^ y),
-            },
-        )
+    fn booleans(&self, operation: Binary) -> Option<Tensor> {
+        let made = match operation {
+            Equal => self.zipped(|x: u8, y| x ^ y ^ 1),
+            NotEqual | Xor => self.zipped(|x: u8, y| x ^ y),
+            And => self.zipped(|x: u8, y| x & y),
+            Or => self.zipped(|x: u8, y| x | y),
+            Add | Sub | Mul | Div | Modulo | Pow | Min | Max => return None,
+            Less | LessEqual | Greater | GreaterEqual => return None,
+        };
+        Some(Tensor::of_booleans(self.shape, made))
     }
 }
 

@@ -21,7 +21,8 @@ impl Tensor {
         let each = after.iter().product::<usize>() * element.bytes();
         let entries = count as u64 / after.iter().product::<usize>() as u64;
         let cost = Cost::new(bytes(element, count), Work::Move, (4 * entries).saturating_add(bytes(element, count)));
-        // Of indices that a device has, too, it knows whether they can be beyond.
+        // If the indices are on the device as well, it knows their bounds, and leaves it to the CPU where one may be out of range.
+        // Indices that are here are checked before: a kernel has no errors.
         if self.device().is_some() && indices.device().is_none() {
             indices.check_indices(length as i64)?;
         }

@@ -44,6 +44,15 @@ pub enum Unary {
 }
 
 impl Unary {
+    /// Whether there is such an operation for elements of this type.
+    fn takes(self, element: ElementType) -> bool {
+        match self {
+            Self::Not => element == ElementType::Boolean,
+            Self::Neg | Self::Abs | Self::Sign => !matches!(element, ElementType::U8 | ElementType::Boolean),
+            _ => element.is_float(),
+        }
+    }
+
     const fn work(self) -> Work {
         match self {
             Self::Neg | Self::Abs | Self::Sign | Self::Reciprocal | Self::Relu | Self::IsNan | Self::Not => {
@@ -109,13 +118,9 @@ impl Tensor {
     /// One operation on each element.
     pub fn unary(&self, operation: Unary, allowance: &mut dyn Allowance) -> Result<Self, Error> {
         let element = self.element();
-        let allowed = match operation {
-            Unary::Not => element == ElementType::Boolean,
-            Unary::Neg | Unary::Abs | Unary::Sign => !matches!(element, ElementType::U8 | ElementType::Boolean),
-            _ => element.is_float(),
-        };
-        if !allowed {
-            return invalid(format!("{operation:?} of {element}"));
+        let refused = || Error::Invalid(format!("{operation:?} of {element}"));
+        if !operation.takes(element) {
+            return Err(refused());
         }
         let cost = Cost::new(bytes(element, self.len()), operation.work(), self.len() as u64);
         let result = if operation == Unary::IsNan { ElementType::Boolean } else { element };
@@ -125,19 +130,20 @@ impl Tensor {
             return Ok(made);
         }
         Ok(match (operation, element) {
-            (Unary::Not, _) => {
-                Self::of_booleans(self.shape(), self.elements::<u8>().iter().map(|bit| bit ^ 1).collect())
-            }
             (Unary::IsNan, ElementType::F32) => self.marked(|x: f32| x.is_nan()),
-            (Unary::IsNan, _) => self.marked(f16::is_nan),
+            (Unary::IsNan, ElementType::F16) => self.marked(f16::is_nan),
             (_, ElementType::F32) => self.floats(operation),
             (_, ElementType::F16) => self.mapped(|x: f16| f16::from_f32(operation.of(x.to_f32()))),
+            (Unary::Neg, ElementType::I32) => self.mapped(i32::wrapping_neg),
+            (Unary::Neg, ElementType::I64) => self.mapped(i64::wrapping_neg),
             (Unary::Abs, ElementType::I32) => self.mapped(i32::wrapping_abs),
-            (Unary::Abs, _) => self.mapped(i64::wrapping_abs),
+            (Unary::Abs, ElementType::I64) => self.mapped(i64::wrapping_abs),
             (Unary::Sign, ElementType::I32) => self.mapped(i32::signum),
-            (Unary::Sign, _) => self.mapped(i64::signum),
-            (_, ElementType::I32) => self.mapped(i32::wrapping_neg),
-            _ => self.mapped(i64::wrapping_neg),
+            (Unary::Sign, ElementType::I64) => self.mapped(i64::signum),
+            (Unary::Not, ElementType::Boolean) => {
+                Self::of_booleans(self.shape(), self.elements::<u8>().iter().map(|bit| bit ^ 1).collect())
+            }
+            (_, ElementType::U8 | ElementType::I32 | ElementType::I64 | ElementType::Boolean) => return Err(refused()),
         })
     }
 
