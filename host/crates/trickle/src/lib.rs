@@ -20,9 +20,11 @@ mod changes;
 mod client;
 mod control;
 mod headers;
+mod lost;
 mod publisher;
 mod seq;
 mod server;
+mod socket;
 mod subscriber;
 mod url;
 

@@ -4,7 +4,6 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
@@ -15,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::head::{Bounded, HeadBound};
 use super::{RequestBody, TransportError};
-use crate::url::Origin;
+use crate::{socket, url::Origin};
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +65,8 @@ impl fmt::Debug for Guard {
 }
 
 /// After so long without a byte the system asks whether the server is still there, and then so often: by default it gives up after
-/// nine times, so that a connection that is broken without a word fails within 33 s.
+/// nine times, so that a connection that is broken without a word fails within 33 s, although a segment may be silent for as long as
+/// it likes.
 const SILENT: Duration = Duration::from_secs(15);
 const PROBE: Duration = Duration::from_secs(2);
 
@@ -130,13 +130,6 @@ impl Connection {
     }
 }
 
-/// A server that is gone without a word is noticed, although a segment may be silent for as long as it likes.
-fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(SILENT).with_interval(PROBE);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
-}
-
 async fn first(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream, ConnectError> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for (tried, address) in addresses.iter().enumerate() {
@@ -145,7 +138,7 @@ async fn first(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream,
         let share = deadline.saturating_duration_since(now) / left;
         match timeout_at(now + share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                prepare(&stream).map_err(ConnectError::Connect)?;
+                socket::prepare(&stream, SILENT, PROBE).map_err(ConnectError::Connect)?;
                 return Ok(stream);
             }
             Ok(Err(error)) => last = error,

@@ -5,9 +5,7 @@ use std::time::Duration;
 use tokio::{sync::watch, time::Instant};
 
 use super::{PublishError, PublisherStats};
-
-/// How long a channel may be missing on a server that was lost, until its owner has made it again.
-const RETURN_LIMIT: Duration = Duration::from_secs(10);
+use crate::lost::Lost;
 
 /// Failures further apart are not in a row: attempts fail within a connection's time, and are made every few seconds.
 const ROW: Duration = Duration::from_secs(15);
@@ -25,13 +23,6 @@ struct Report {
     lost: Option<Lost>,
     last_fault: Option<String>,
     over: Option<Over>,
-}
-
-/// Connections failed since the server took something: it may have been started again since, without its channels.
-#[derive(Clone, Copy, Default)]
-struct Lost {
-    /// When it first said that there is no such channel.
-    missing_since: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -142,11 +133,9 @@ impl Health {
 
     /// Whether a channel that is missing now may be made again.
     pub(crate) fn may_return(&self) -> bool {
-        let mut since = None;
-        self.report.send_modify(|report| {
-            since = report.lost.as_mut().map(|lost| *lost.missing_since.get_or_insert_with(Instant::now));
-        });
-        since.is_some_and(|since| since.elapsed() < RETURN_LIMIT)
+        let mut may = false;
+        self.report.send_modify(|report| may = report.lost.as_mut().is_some_and(Lost::may_return));
+        may
     }
 
     /// Remembers since when; tells only of the first failure in a row.

@@ -1,11 +1,10 @@
 //! One client connection, from accept to a close that does not destroy the last reply.
 
-use std::{convert::Infallible, future::poll_fn, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, sync::Arc, time::Duration};
 
 use http::Request;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -14,6 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{service::Service, stall::StallGuard};
+use crate::socket;
 
 /// Bound of a connection's read and write buffers in bytes, and so of a request's head.
 const BUFFER: usize = 64 * 1024;
@@ -23,13 +23,14 @@ const BUFFER: usize = 64 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// Silence after which a client is asked whether it is there, and between two questions.
+/// Silence after which a client is asked whether it is there, and between two questions: one that waits for a segment is never
+/// written to, and would else be kept for ever.
 const SILENT: Duration = Duration::from_secs(60);
 const PROBE: Duration = Duration::from_secs(15);
 
 /// Serves requests until the client leaves or `stop` lets the last one finish.
 pub(crate) async fn serve(stream: TcpStream, service: Arc<Service>, stop: CancellationToken) {
-    if let Err(error) = prepare(&stream) {
+    if let Err(error) = socket::prepare(&stream, SILENT, PROBE) {
         tracing::debug!(%error, "a connection goes without its options");
     }
     let io = TokioIo::new(StallGuard::new(stream, service.write_stall));
@@ -55,14 +56,6 @@ pub(crate) async fn serve(stream: TcpStream, service: Arc<Service>, stop: Cancel
         Ok(()) => linger(connection.into_parts().io.into_inner().into_inner()).await,
         Err(error) => tracing::debug!(%error, "connection failed"),
     }
-}
-
-/// Small writes go out at once. The system asks a silent client now and then whether it is still there, since one that waits
-/// for a segment is never written to and would else be kept for ever.
-fn prepare(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(SILENT).with_interval(PROBE);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 /// Says that nothing more comes, then listens for a moment until the client has closed too.

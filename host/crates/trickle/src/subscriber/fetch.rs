@@ -11,6 +11,7 @@ use crate::{
     client::{Client, Reply, Reuse},
     control::{self, ControlError},
     headers,
+    lost::Lost,
     seq::Seq,
     url::ChannelUrl,
 };
@@ -23,18 +24,6 @@ const AHEAD_PAUSE: Duration = Duration::from_millis(250);
 
 /// How long to wait for numbers to catch up before taking it that the publisher started over.
 const AHEAD_LIMIT: Duration = Duration::from_secs(5);
-
-/// How long a channel may be missing on a server that was lost: one that was started again knows no channels until their
-/// publishers have made them again.
-const RETURN_LIMIT: Duration = Duration::from_secs(10);
-
-/// Connections to the server failed since it gave a segment. It may have been started again since, without its channels
-/// and with numbers that begin anew.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Lost {
-    /// When it first said that there is no such channel.
-    missing_since: Option<Instant>,
-}
 
 /// One segment's request, with all that it takes to get an answer that is a segment.
 pub(super) struct Fetch {
@@ -94,7 +83,7 @@ impl Fetch {
                 StatusCode::OK => return self.found(reply),
                 StatusCode::NOT_FOUND => {
                     reply.drain().await;
-                    if !self.may_return() {
+                    if !self.lost.as_mut().is_some_and(Lost::may_return) {
                         return Err(SubscribeError::NotFound);
                     }
                     search.backoff.pause().await;
@@ -110,12 +99,6 @@ impl Fetch {
                 status => return Err(SubscribeError::Status { status }),
             }
         }
-    }
-
-    /// Whether a channel that is missing now may be made again.
-    fn may_return(&mut self) -> bool {
-        let since = self.lost.as_mut().map(|lost| *lost.missing_since.get_or_insert_with(Instant::now));
-        since.is_some_and(|since| since.elapsed() < RETURN_LIMIT)
     }
 
     /// Turns "next" and "current" into a number where the server can tell it, so that asking again means the same.

@@ -11,9 +11,10 @@ use bytes::Bytes;
 use http::{StatusCode, header};
 use tokio_util::task::AbortOnDropHandle;
 
-use self::fetch::{Fetch, Fetched, Lost};
+use self::fetch::{Fetch, Fetched};
 use crate::{
     client::{Client, ConnectError, Reply, RequestError, Reuse, TransportError},
+    lost::Lost,
     url::ChannelUrl,
 };
 
