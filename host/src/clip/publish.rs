@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
-use rillbox_media::{FileChunk, FileSegments, OpenError, SegmentMode, TICKS_PER_SECOND};
+use rillbox_media::{FileChunk, FileSegments, OpenError, SegmentMode};
 use rillbox_trickle::{ChannelUrl, Client, ControlError, PublishError, Publisher, PublisherConfig, create};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -89,8 +89,7 @@ pub async fn publish(options: PublishOptions) -> anyhow::Result<PublishSummary> 
 
 /// Media time of all passes; `None` for ever.
 fn length(segments: &FileSegments, loops: u32) -> Option<Duration> {
-    let pass = u64::try_from(segments.duration()).unwrap_or(0).saturating_mul(1000) / TICKS_PER_SECOND.unsigned_abs();
-    (loops > 0).then(|| Duration::from_millis(pass.saturating_mul(u64::from(loops))))
+    (loops > 0).then(|| segments.duration().saturating_mul(loops))
 }
 
 /// Creates the channel and finds where to go on in one that exists.

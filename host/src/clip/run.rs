@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use rillbox_media::{Emit, FileSegments, SegmentMode, TICKS_PER_SECOND};
+use rillbox_media::{Emit, FileSegments, SegmentMode};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -104,8 +104,7 @@ fn summary(meters: &Meters, took: Duration) -> RunSummary {
 }
 
 fn read(mut segments: FileSegments, source: &mpsc::Sender<Source>, stop: &CancellationToken) -> anyhow::Result<()> {
-    let length = Duration::from_millis((segments.duration() * 1000 / TICKS_PER_SECOND).max(0) as u64);
-    let bar = super::progress(Some(length));
+    let bar = super::progress(Some(segments.duration()));
     while !stop.is_cancelled()
         && let Some(chunk) = segments.next()?
     {

@@ -280,11 +280,6 @@ impl AudioFrame {
     pub fn layout_name(&self) -> String {
         crate::decode::layout_name(self.layout, self.channels.len())
     }
-
-    /// Ticks from the first sample to the end of the last.
-    pub fn duration(&self) -> i64 {
-        (self.samples() as i64 * crate::TICKS_PER_SECOND) / i64::from(self.rate.max(1))
-    }
 }
 
 /// The three planes of a frame that nobody else holds, with their strides.

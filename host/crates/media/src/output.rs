@@ -10,6 +10,7 @@ use crate::encode::{AudioConfig, AudioEncoder, Shape, VideoConfig, VideoEncoder}
 use crate::error::EncodeError;
 use crate::frame::{AudioFrame, VideoFrame};
 use crate::mux::Muxer;
+use crate::time::JUMP;
 use crate::ts::{TrackKind, Tracks};
 use crate::{TICKS_PER_SECOND, Ticks};
 
@@ -21,9 +22,6 @@ const TRACK_WAIT: i64 = TICKS_PER_SECOND / 2;
 
 /// Packets that wait for an announced track, however close their times are.
 const MAX_WAITING: usize = 256;
-
-/// A step in time beyond which a stream starts anew; backward, a second is enough.
-const JUMP: i64 = 10 * TICKS_PER_SECOND;
 
 /// How frames are encoded.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -307,7 +305,7 @@ impl Output {
     }
 }
 
-/// Whether a stream starts anew after such a step in time.
+/// Whether a stream starts anew after such a step in time: after a jump; backward, a second is enough.
 fn is_jump(step: i64) -> bool {
     step.unsigned_abs() > JUMP.unsigned_abs() || step < -TICKS_PER_SECOND
 }

@@ -1,12 +1,26 @@
 //! Time: unwrapped ticks of MPEG's 90 kHz clock, and how 33-bit counters become them.
 
 use std::ops::{Add, Sub};
+use std::time::Duration;
 
 /// Ticks of the 90 kHz clock in a second.
 pub const TICKS_PER_SECOND: i64 = 90_000;
 
 /// Where the counters of MPEG-TS wrap: 2^33 ticks, 26.5 hours.
 pub const WRAP: i64 = 1 << 33;
+
+/// A step in time, either way, beyond which a stream has jumped.
+pub(crate) const JUMP: i64 = 10 * TICKS_PER_SECOND;
+
+/// Where times of sound are counted by samples: a source's time that is further than this from the count has moved, and the
+/// count follows it at once; within, little by little.
+pub(crate) const ANCHOR_TOLERANCE: i64 = 15 * TICKS_PER_SECOND / 1000;
+
+/// So many ticks as a duration; none for a number below 0.
+pub(crate) fn duration(ticks: i64) -> Duration {
+    // A tick is 100,000/9 ns.
+    Duration::from_nanos(u64::try_from(ticks).unwrap_or(0).saturating_mul(100_000) / 9)
+}
 
 /// A time in ticks of 1/90000 s that does not wrap. Equal to the source's PTS modulo [`WRAP`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

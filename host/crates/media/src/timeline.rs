@@ -1,12 +1,9 @@
 //! Times that can be believed. A unit whose time does not follow from the one before waits for the next of its track: if that
 //! goes on from there the time has jumped, and if it does not the one time was wrong and is put right.
 
-use crate::time::Unwrapper;
+use crate::time::{JUMP, Unwrapper};
 use crate::ts::AccessUnit;
 use crate::{TICKS_PER_SECOND, Ticks};
-
-/// A step in time beyond which a stream has jumped.
-const JUMP: i64 = 10 * TICKS_PER_SECOND;
 
 /// Steps within this, either way, are believed at once; pictures of some streams come without decoding times, out of order.
 const DOUBT: i64 = TICKS_PER_SECOND;

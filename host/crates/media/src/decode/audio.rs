@@ -6,11 +6,9 @@ use ffmpeg_next::{ChannelLayout, Error, Rational, codec, decoder, ffi, frame};
 
 use super::parser::Parser;
 use super::{opus, samples};
+use crate::time::ANCHOR_TOLERANCE;
 use crate::ts::AudioCodec;
 use crate::{AudioFrame, TICKS_PER_SECOND, Ticks};
-
-/// Beyond this the source's time has moved, and the sample counter follows it at once; within, little by little.
-const ANCHOR_TOLERANCE: i64 = 15 * TICKS_PER_SECOND / 1000;
 
 /// The share of a small difference that the counter follows with each packet: what a source rounds is not heard, and what
 /// its clocks drift apart stays below a millisecond.

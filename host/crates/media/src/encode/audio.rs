@@ -8,13 +8,11 @@ use ffmpeg_next::{
 use super::layout::Layouts;
 use crate::error::EncodeError;
 use crate::frame::AudioFrame;
+use crate::time::ANCHOR_TOLERANCE;
 use crate::{TICKS_PER_SECOND, Ticks};
 
 /// Sound goes out at this rate, whatever the source's: Opus knows no other.
 const RATE: u32 = 48_000;
-
-/// Beyond this the source's time has moved, and the packets' follow it at once; within, little by little.
-const ANCHOR_TOLERANCE: i64 = 15 * TICKS_PER_SECOND / 1000;
 
 /// The share of a small difference that the packets' times follow with each run of samples. So they go on with the source's
 /// clock, however it drifts against its samples, and no sample is added or left out.

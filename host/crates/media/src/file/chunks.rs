@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::START;
+use crate::time::duration;
 use crate::{Emit, Ticks};
 
 /// Bytes of MPEG-TS out of a file.
@@ -34,7 +35,7 @@ impl Chunks {
 
     /// Takes what came out at `now`, a decoding time as it is written.
     pub fn add(&mut self, now: Ticks, emitted: impl IntoIterator<Item = Emit>) {
-        let at = since_start(now);
+        let at = duration(now - START);
         let mut pieces = Vec::new();
         for emit in emitted {
             match emit {
@@ -58,12 +59,6 @@ impl Chunks {
         pieces.clear();
         self.ready.push_back(FileChunk { at, cut: std::mem::take(&mut self.cut), bytes });
     }
-}
-
-fn since_start(now: Ticks) -> Duration {
-    let ticks = u64::try_from(now - START).unwrap_or(0);
-    // A tick is 100,000/9 ns.
-    Duration::from_nanos(ticks.saturating_mul(100_000) / 9)
 }
 
 #[cfg(test)]

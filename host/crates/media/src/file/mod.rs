@@ -11,12 +11,13 @@ mod survey;
 mod transcode;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use chunks::FileChunk;
 
 use self::{chunks::Chunks, copy::Copier, reader::Reader, survey::Survey, transcode::Transcoder};
 use crate::error::OpenError;
-use crate::{TICKS_PER_SECOND, Ticks};
+use crate::{TICKS_PER_SECOND, Ticks, time};
 
 /// The smallest decoding time that is written. Clocks that precede it by up to a second are then still positive.
 const START: Ticks = Ticks(TICKS_PER_SECOND);
@@ -98,9 +99,9 @@ impl FileSegments {
         Ok(())
     }
 
-    /// Ticks of one pass: those of the track that lasts longest, by its packets.
-    pub fn duration(&self) -> i64 {
-        self.survey.length
+    /// Media time of one pass: that of the track that lasts longest, by its packets.
+    pub fn duration(&self) -> Duration {
+        time::duration(self.survey.length)
     }
 
     /// Pictures of one pass, or packets of audio where there is no video; those that do not decode count too.
