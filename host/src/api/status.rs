@@ -313,10 +313,10 @@ impl Input {
     fn of(meters: &Meters, now: &Snapshot) -> Self {
         Self {
             fps: round(now.fps_in),
-            frames: meters.frames_in.get(),
+            frames: meters.frames.video_in.get(),
             bytes: now.input.bytes,
-            segments: meters.segments_in.get(),
-            segments_missed: meters.segments_missed.get(),
+            segments: meters.segments.read.get(),
+            segments_missed: meters.segments.missed.get(),
             frames_thinned: now.input.thinned_frames,
             bad_packets: now.input.bad_packets,
             bad_units: now.input.bad_units,
@@ -330,36 +330,36 @@ impl Output {
     fn of(meters: &Meters, now: &Snapshot) -> Self {
         Self {
             fps: round(now.fps_out),
-            frames: meters.frames_out.get(),
-            audio_frames: meters.audio_frames_out.get(),
-            bytes: meters.bytes_out.get(),
-            segments: meters.segments_out.get(),
-            segments_skipped: meters.segments_skipped.get(),
-            retries: meters.publish_retries.get(),
-            frames_out_of_order: meters.frames_out_of_order.get(),
+            frames: meters.frames.video_out.get(),
+            audio_frames: meters.frames.audio_out.get(),
+            bytes: meters.segments.bytes_out.get(),
+            segments: meters.segments.published.get(),
+            segments_skipped: meters.segments.skipped.get(),
+            retries: meters.segments.retries.get(),
+            frames_out_of_order: meters.frames.out_of_order.get(),
         }
     }
 }
 
 impl Guest {
     fn of(meters: &Meters, now: &Snapshot) -> Self {
-        let work = meters.guest_work.read();
+        let work = meters.guest.work.read();
         let [overrun_p50, overrun_p99, overrun_max] = now.overrun.map(millis);
         let [guest_p50, guest_p99] = now.guest_time.map(millis);
         Self {
             time_ms: GuestTime { p50: guest_p50, p99: guest_p99 },
-            memory_bytes: meters.guest_memory(),
-            outputs: meters.guest_outputs.get(),
+            memory_bytes: meters.guest.memory.sum(),
+            outputs: meters.guest.outputs.get(),
             overrun_ms: Overrun { p50: overrun_p50, p99: overrun_p99, max: overrun_max },
             refused: Refused {
-                memory: meters.guest_refused.memory.get(),
-                handles: meters.guest_refused.handles.get(),
-                outputs: meters.guest_refused.outputs.get(),
-                log_lines: meters.guest_refused.log_lines.get(),
-                operations: meters.guest_refused.operations.get(),
+                memory: meters.guest.refused.memory.get(),
+                handles: meters.guest.refused.handles.get(),
+                outputs: meters.guest.refused.outputs.get(),
+                log_lines: meters.guest.refused.log_lines.get(),
+                operations: meters.guest.refused.operations.get(),
             },
             tensors: done(&work.tensors),
-            gpu: GuestGpu { memory_bytes: meters.guest_gpu_memory(), operations: done(&work.gpu) },
+            gpu: GuestGpu { memory_bytes: meters.guest.gpu_memory.sum(), operations: done(&work.gpu) },
             http: (&*meters.http).into(),
         }
     }
@@ -382,7 +382,7 @@ impl Status {
     pub async fn of(stream: &Stream) -> Self {
         let (meters, params) = (&stream.meters, stream.params.all().await);
         let config = &stream.config;
-        let condition = meters.condition().borrow().clone();
+        let condition = meters.life.condition().borrow().clone();
         let now = meters.snapshot();
         let events = condition.events.into_iter().map(|event| Event {
             time: unix_millis(event.time),
@@ -406,16 +406,16 @@ impl Status {
             output: Output::of(meters, &now),
             latency_ms: Latency::of(now.latency),
             audio_latency_ms: Latency::of(now.audio_latency),
-            frames_dropped: meters.frames_dropped.get(),
-            frames_withheld: meters.frames_withheld.get(),
-            frames_loading: meters.frames_loading.get(),
-            frames_unfiltered: meters.frames_unfiltered.get(),
-            frames_eased: meters.frames_eased.get(),
-            frames_skipped: meters.frames_skipped.get(),
+            frames_dropped: meters.frames.dropped.get(),
+            frames_withheld: meters.frames.withheld.get(),
+            frames_loading: meters.frames.loading.get(),
+            frames_unfiltered: meters.frames.unfiltered.get(),
+            frames_eased: meters.frames.eased.get(),
+            frames_skipped: meters.frames.skipped.get(),
             errors: Errors {
-                reported: meters.guest_errors.get(),
-                traps: meters.guest_traps.get(),
-                overruns: meters.guest_overruns.get(),
+                reported: meters.guest.errors.get(),
+                traps: meters.guest.traps.get(),
+                overruns: meters.guest.overruns.get(),
             },
             last_error: condition.last_error,
             guest: Guest::of(meters, &now),

@@ -90,7 +90,7 @@ pub fn many() -> OpenApiRouter<Shared> {
         (status = 503, description = "As many streams as allowed run, or too much is compiled", body = Problem)))]
 async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -> Result<Json<Started>, ApiError> {
     let stream = start_stream(&streams, &headers, body::json(&bytes)?).await?;
-    let phase = stream.meters.condition().borrow().phase;
+    let phase = stream.meters.life.condition().borrow().phase;
     Ok(Json(Started {
         status: "success",
         message: "stream started".to_owned(),
@@ -197,7 +197,7 @@ async fn update(streams: &Streams, stream: Arc<Stream>, params: Map<String, Valu
 async fn status(State(streams): App, headers: HeaderMap) -> Result<Json<Status>, ApiError> {
     let stream = match find(&streams, body::header_id(&headers)?) {
         Err(UnknownStream::None) => {
-            let ended = streams.list().into_iter().max_by_key(|stream| stream.meters.ended());
+            let ended = streams.list().into_iter().max_by_key(|stream| stream.meters.life.ended());
             ended.ok_or_else(|| ApiError::not_found("no stream has been started"))?
         }
         found => found?,

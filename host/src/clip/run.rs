@@ -90,14 +90,14 @@ pub async fn run(host: &Host, options: RunOptions) -> anyhow::Result<RunSummary>
 
 fn summary(meters: &Meters, took: Duration) -> RunSummary {
     RunSummary {
-        frames_in: meters.frames_in.get(),
-        frames_out: meters.frames_out.get(),
-        frames_withheld: meters.frames_withheld.get(),
-        unprocessed: meters.guest_errors.get()
-            + meters.guest_traps.get()
-            + meters.guest_overruns.get()
-            + meters.frames_skipped.get(),
-        last_error: meters.condition().borrow().last_error.clone(),
+        frames_in: meters.frames.video_in.get(),
+        frames_out: meters.frames.video_out.get(),
+        frames_withheld: meters.frames.withheld.get(),
+        unprocessed: meters.guest.errors.get()
+            + meters.guest.traps.get()
+            + meters.guest.overruns.get()
+            + meters.frames.skipped.get(),
+        last_error: meters.life.condition().borrow().last_error.clone(),
         guest_time: meters.snapshot().guest_time,
         took,
     }

@@ -7,10 +7,10 @@ use serde_json::Value;
 use thiserror::Error;
 use tracing::Instrument;
 
+use super::condition::Phase;
 use super::event::StreamEvent;
 use super::host::StartRejected;
 use super::live_params::Offer;
-use super::meters::Phase;
 use super::params::ParamsRejected;
 use super::processor::NotTaken;
 use super::streams::{Stream, Streams, UnknownStream};
@@ -80,7 +80,7 @@ impl Streams {
         let changed = || {
             self.hand_over(stream, &to);
             tracing::info!(from, to, "the stream's processor was changed");
-            stream.meters.emit(StreamEvent::ProcessorChanged { from: from.clone(), to: to.clone() });
+            stream.meters.life.emit(StreamEvent::ProcessorChanged { from: from.clone(), to: to.clone() });
         };
         stream.params.hand_over(offer, &stream.supervisor, changed).await?;
         Ok(to)
@@ -117,5 +117,5 @@ impl ChangeRejected {
 async fn end(stream: &Stream) {
     let ends = |phase: Phase| phase.is_over() || phase == Phase::Draining;
     // Its meters outlive it.
-    let _ = stream.meters.condition().wait_for(|condition| ends(condition.phase)).await;
+    let _ = stream.meters.life.condition().wait_for(|condition| ends(condition.phase)).await;
 }

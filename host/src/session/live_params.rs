@@ -88,7 +88,7 @@ impl LiveParams {
         }
         source.send(Source::Configure(host)).await.map_err(|_| UpdateRejected::Ended)?;
         current.params = merged;
-        self.meters.emit(StreamEvent::ParamsUpdated(current.params.all().clone()));
+        self.meters.life.emit(StreamEvent::ParamsUpdated(current.params.all().clone()));
         Ok(())
     }
 
@@ -124,7 +124,7 @@ impl LiveParams {
         }
         changed();
         if before != current.params {
-            self.meters.emit(StreamEvent::ParamsUpdated(current.params.all().clone()));
+            self.meters.life.emit(StreamEvent::ParamsUpdated(current.params.all().clone()));
         }
         Ok(())
     }

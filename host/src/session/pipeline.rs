@@ -179,10 +179,10 @@ impl Decoder {
                 }
             }
             input.set_effort(outlets.effort);
-            outlets.meters.input(input.stats());
+            outlets.meters.note_input(input.stats());
         }
         input.finish(&mut |media| outlets.hand_on(media, arrived));
-        outlets.meters.input(input.stats());
+        outlets.meters.note_input(input.stats());
     }
 }
 
@@ -198,11 +198,11 @@ impl Outlets {
             Media::Video(frame) => {
                 self.meters.arrived();
                 self.meters.inputs.mark();
-                self.meters.online();
+                self.meters.life.frames_came();
                 let due = self.pace.due(arrived, frame.pts);
                 if let Some(effort_control) = &mut self.effort_control {
                     let effort = effort_control.note(due.elapsed(), Instant::now());
-                    self.meters.frames_unfiltered.add(u64::from(effort == Effort::Reduced));
+                    self.meters.frames.unfiltered.add(u64::from(effort == Effort::Reduced));
                     self.effort = effort;
                 }
                 self.video.blocking_send(Timed { frame, arrived, due }).is_ok()
@@ -212,9 +212,9 @@ impl Outlets {
                 true
             }
             Media::Audio(frame) => {
-                self.meters.audio_frames_in.add(1);
+                self.meters.frames.audio_in.add(1);
                 self.meters.inputs.mark();
-                self.meters.online();
+                self.meters.life.frames_came();
                 self.audio.blocking_send(Timed { frame, arrived, due: arrived }).is_ok()
             }
         }
@@ -227,7 +227,7 @@ impl Outlets {
             let message =
                 format!("pictures of {width}×{height} are left out: the limit is {max_pixels} pixels (--max-pixels)");
             tracing::warn!("{message}");
-            self.meters.error(Origin::Input, message);
+            self.meters.life.error(Origin::Input, message);
         }
     }
 }
@@ -253,9 +253,9 @@ impl Encoder {
                     match pending.picture() {
                         Ok((picture, work)) => {
                             timed.frame.picture = picture;
-                            self.meters.guest_work.add(&work);
+                            self.meters.guest.work.add(&work);
                         }
-                        Err(Failure::Busy) => self.meters.guest_errors.add(1),
+                        Err(Failure::Busy) => self.meters.guest.errors.add(1),
                         Err(_told) => {}
                     }
                     self.shown(timed)?;
@@ -290,7 +290,7 @@ impl Encoder {
         let mut frame = timed.frame;
         if let Some(instead) = instead {
             frame.picture = instead;
-            self.meters.frames_loading.add(1);
+            self.meters.frames.loading.add(1);
         }
         if let Some(effort_control) = &mut self.effort_control {
             self.output.set_effort(effort_control.note(timed.due.elapsed(), Instant::now()));
@@ -300,11 +300,10 @@ impl Encoder {
         if self.output.out_of_order() == left_out {
             self.meters.departed(timed.arrived.elapsed());
             self.meters.outputs.mark();
-            let (width, height) = (frame.picture.width(), frame.picture.height());
-            self.meters.picture_size.set(u64::from(width) << 32 | u64::from(height));
-            self.meters.frames_eased.add(u64::from(self.output.effort() == Effort::Reduced));
+            self.meters.picture_size.set(frame.picture.width(), frame.picture.height());
+            self.meters.frames.eased.add(u64::from(self.output.effort() == Effort::Reduced));
         }
-        self.meters.frames_out_of_order.set(self.output.out_of_order());
+        self.meters.frames.out_of_order.set(self.output.out_of_order());
         Ok(())
     }
 }

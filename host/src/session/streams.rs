@@ -14,9 +14,10 @@ use tracing::Instrument;
 
 use super::channel_check;
 use super::channels::{ChannelInputs, LAST_WORDS};
+use super::condition::Phase;
 use super::host::{Host, StartRejected};
 use super::live_params::{LiveParams, UpdateRejected};
-use super::meters::{Meters, Phase};
+use super::meters::Meters;
 use super::pipeline::Pipeline;
 use super::processor::SupervisorHandle;
 use super::stream::{self, StreamConfig};
@@ -114,13 +115,13 @@ impl Stream {
 
     /// Whether it has ended and released everything.
     pub fn is_over(&self) -> bool {
-        self.meters.condition().borrow().phase.is_over()
+        self.meters.life.condition().borrow().phase.is_over()
     }
 
     /// Ends the stream, and waits until it has, within bounds.
     pub async fn stop(&self) {
         self.stop.cancel();
-        let mut condition = self.meters.condition();
+        let mut condition = self.meters.life.condition();
         // Its own deadline comes first.
         let _ =
             timeout(self.config.times.drain + RELEASE, condition.wait_for(|condition| condition.phase.is_over())).await;
@@ -301,7 +302,7 @@ impl Streams {
         for (_, entry) in entries.values() {
             match entry {
                 Entry::Starting { .. } => starting = true,
-                Entry::Started(stream) => match stream.meters.condition().borrow().phase {
+                Entry::Started(stream) => match stream.meters.life.condition().borrow().phase {
                     Phase::Ended | Phase::Failed => {}
                     Phase::Degraded => degraded = true,
                     Phase::Connecting | Phase::Online | Phase::Draining => return Health::Ok,
@@ -328,7 +329,7 @@ impl Streams {
         let mut ended: Vec<_> = entries
             .iter()
             .filter_map(|(id, (_, entry))| match entry {
-                Entry::Started(stream) => Some((stream.meters.ended()?, id.clone())),
+                Entry::Started(stream) => Some((stream.meters.life.ended()?, id.clone())),
                 Entry::Starting { .. } => None,
             })
             .collect();

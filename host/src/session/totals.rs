@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use rillbox_media::InputStats;
 
+use super::condition::Phase;
 use super::histogram::{Distribution, GUEST_TIME, LATENCY};
-use super::meters::{Meters, Phase};
+use super::meters::Meters;
 use super::streams::Stream;
 use crate::sandbox::Work;
 
@@ -29,31 +30,31 @@ pub struct Count {
 #[rustfmt::skip]
 pub const COUNTS: [Count; 42] = [
     Count { name: "input_bytes", help: "Bytes of MPEG-TS read.", read: |_, input| input.bytes },
-    Count { name: "input_segments", help: "Segments read.", read: |meters, _| meters.segments_in.get() },
-    Count { name: "input_segments_missed", help: "Segments that the server had no more.", read: |meters, _| meters.segments_missed.get() },
+    Count { name: "input_segments", help: "Segments read.", read: |meters, _| meters.segments.read.get() },
+    Count { name: "input_segments_missed", help: "Segments that the server had no more.", read: |meters, _| meters.segments.missed.get() },
     Count { name: "input_bad_packets", help: "Transport packets that were broken or missing.", read: |_, input| input.bad_packets },
     Count { name: "input_bad_units", help: "Access units that did not decode.", read: |_, input| input.bad_units },
     Count { name: "input_jumps", help: "Steps in time that made the decoders start anew.", read: |_, input| input.jumps },
-    Count { name: "input_frames", help: "Pictures decoded and handed on.", read: |meters, _| meters.frames_in.get() },
+    Count { name: "input_frames", help: "Pictures decoded and handed on.", read: |meters, _| meters.frames.video_in.get() },
     Count { name: "frames_thinned", help: "Pictures dropped to keep max_framerate.", read: |_, input| input.thinned_frames },
-    Count { name: "frames_dropped", help: "Pictures dropped because they were late.", read: |meters, _| meters.frames_dropped.get() },
-    Count { name: "frames_withheld", help: "Pictures that the processor withheld.", read: |meters, _| meters.frames_withheld.get() },
-    Count { name: "frames_loading", help: "Loading pictures in the place of others.", read: |meters, _| meters.frames_loading.get() },
-    Count { name: "frames_unfiltered", help: "Pictures decoded without deblocking because the host was behind.", read: |meters, _| meters.frames_unfiltered.get() },
-    Count { name: "frames_eased", help: "Pictures encoded with less effort because the host was behind.", read: |meters, _| meters.frames_eased.get() },
-    Count { name: "frames_skipped", help: "Frames that passed by the processor: to pay back an overrun, or since there was no instance of it.", read: |meters, _| meters.frames_skipped.get() },
-    Count { name: "frames_out_of_order", help: "Pictures not encoded because their time was not after the last one's.", read: |meters, _| meters.frames_out_of_order.get() },
-    Count { name: "output_frames", help: "Pictures encoded.", read: |meters, _| meters.frames_out.get() },
-    Count { name: "output_audio_frames", help: "Runs of samples encoded.", read: |meters, _| meters.audio_frames_out.get() },
-    Count { name: "output_bytes", help: "Bytes of MPEG-TS made, whether a server took them or not.", read: |meters, _| meters.bytes_out.get() },
-    Count { name: "output_segments", help: "Segments that the server took.", read: |meters, _| meters.segments_out.get() },
-    Count { name: "output_segments_skipped", help: "Segments given up because the server did not take them in time.", read: |meters, _| meters.segments_skipped.get() },
-    Count { name: "publish_retries", help: "Further attempts to publish a segment.", read: |meters, _| meters.publish_retries.get() },
-    Count { name: "guest_errors", help: "Errors that the processor reported.", read: |meters, _| meters.guest_errors.get() },
-    Count { name: "guest_traps", help: "Traps of the processor, with those for want of memory.", read: |meters, _| meters.guest_traps.get() },
-    Count { name: "guest_overruns", help: "Calls of the processor that took too long.", read: |meters, _| meters.guest_overruns.get() },
-    Count { name: "guest_outputs", help: "Values and events that the processor sent.", read: |meters, _| meters.guest_outputs.get() },
-    Count { name: "guest_refusals", help: "Memory, handles, output, log lines and operations refused to the processor.", read: |meters, _| meters.guest_refused.sum() },
+    Count { name: "frames_dropped", help: "Pictures dropped because they were late.", read: |meters, _| meters.frames.dropped.get() },
+    Count { name: "frames_withheld", help: "Pictures that the processor withheld.", read: |meters, _| meters.frames.withheld.get() },
+    Count { name: "frames_loading", help: "Loading pictures in the place of others.", read: |meters, _| meters.frames.loading.get() },
+    Count { name: "frames_unfiltered", help: "Pictures decoded without deblocking because the host was behind.", read: |meters, _| meters.frames.unfiltered.get() },
+    Count { name: "frames_eased", help: "Pictures encoded with less effort because the host was behind.", read: |meters, _| meters.frames.eased.get() },
+    Count { name: "frames_skipped", help: "Frames that passed by the processor: to pay back an overrun, or since there was no instance of it.", read: |meters, _| meters.frames.skipped.get() },
+    Count { name: "frames_out_of_order", help: "Pictures not encoded because their time was not after the last one's.", read: |meters, _| meters.frames.out_of_order.get() },
+    Count { name: "output_frames", help: "Pictures encoded.", read: |meters, _| meters.frames.video_out.get() },
+    Count { name: "output_audio_frames", help: "Runs of samples encoded.", read: |meters, _| meters.frames.audio_out.get() },
+    Count { name: "output_bytes", help: "Bytes of MPEG-TS made, whether a server took them or not.", read: |meters, _| meters.segments.bytes_out.get() },
+    Count { name: "output_segments", help: "Segments that the server took.", read: |meters, _| meters.segments.published.get() },
+    Count { name: "output_segments_skipped", help: "Segments given up because the server did not take them in time.", read: |meters, _| meters.segments.skipped.get() },
+    Count { name: "publish_retries", help: "Further attempts to publish a segment.", read: |meters, _| meters.segments.retries.get() },
+    Count { name: "guest_errors", help: "Errors that the processor reported.", read: |meters, _| meters.guest.errors.get() },
+    Count { name: "guest_traps", help: "Traps of the processor, with those for want of memory.", read: |meters, _| meters.guest.traps.get() },
+    Count { name: "guest_overruns", help: "Calls of the processor that took too long.", read: |meters, _| meters.guest.overruns.get() },
+    Count { name: "guest_outputs", help: "Values and events that the processor sent.", read: |meters, _| meters.guest.outputs.get() },
+    Count { name: "guest_refusals", help: "Memory, handles, output, log lines and operations refused to the processor.", read: |meters, _| meters.guest.refused.sum() },
     Count { name: "guest_http_requests", help: "Requests of the processor that were let through.", read: |meters, _| meters.http.sent.get() },
     Count { name: "guest_http_refused", help: "Requests of the processor that were refused.", read: |meters, _| meters.http.refused.get() },
     Count { name: "guest_http_failed", help: "Requests of the processor that got no whole answer.", read: |meters, _| meters.http.failed.get() },
@@ -94,7 +95,7 @@ pub struct Totals {
 impl Totals {
     /// What a stream has counted so far.
     pub fn of(meters: &Meters) -> Self {
-        let (input, phase) = (meters.input_stats(), meters.condition().borrow().phase);
+        let (input, phase) = (meters.input_stats(), meters.life.condition().borrow().phase);
         Self {
             started: 1,
             ended: (phase == Phase::Ended).into(),
@@ -102,7 +103,7 @@ impl Totals {
             counts: COUNTS.map(|count| (count.read)(meters, &input)),
             latency: meters.all_latencies.read(),
             guest_time: meters.all_guest_times.read(),
-            guest_work: meters.guest_work.read(),
+            guest_work: meters.guest.work.read(),
         }
     }
 

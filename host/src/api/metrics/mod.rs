@@ -61,7 +61,7 @@ fn families(streams: &Streams) -> Vec<MetricFamily> {
 }
 
 fn host(streams: &Streams, snapshot: &StreamsSnapshot) -> Vec<MetricFamily> {
-    let phases: Vec<_> = snapshot.running.iter().map(|stream| stream.meters.condition().borrow().phase).collect();
+    let phases: Vec<_> = snapshot.running.iter().map(|stream| stream.meters.life.condition().borrow().phase).collect();
     let mut states = vec![gauge(&[("state", "STARTING")], snapshot.starting as f64)];
     for phase in [Phase::Connecting, Phase::Online, Phase::Degraded, Phase::Draining] {
         let count = phases.iter().filter(|other| **other == phase).count();
@@ -150,11 +150,11 @@ fn of_streams(snapshot: &StreamsSnapshot) -> Vec<MetricFamily> {
     let rows: Vec<_> = snapshot.running.iter().zip(&processors).map(|(stream, name)| row(stream, name)).collect();
     let mut families = of_totals("stream", &rows);
     let streams = || snapshot.running.iter().zip(&rows);
-    let memory = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.guest_memory() as f64));
+    let memory = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.guest.memory.sum() as f64));
     families.push(gauges("rillbox_stream_guest_memory_bytes", "Memory of the processor's instances.", memory));
-    let gpu = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.guest_gpu_memory() as f64));
+    let gpu = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.guest.gpu_memory.sum() as f64));
     families.push(gauges("rillbox_stream_gpu_memory_bytes", "Memory that they have on the GPU.", gpu));
-    let uptime = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.uptime().as_secs_f64()));
+    let uptime = streams().map(|(stream, row)| gauge(&row.labels, stream.meters.life.uptime().as_secs_f64()));
     families.push(gauges("rillbox_stream_uptime_seconds", "Time since the stream's start.", uptime));
     families
 }

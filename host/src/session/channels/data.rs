@@ -109,7 +109,7 @@ impl Waiting {
 
     fn drop_one(&self, why: &str) {
         self.meters.channels.data.dropped.add(1);
-        self.meters.error(Origin::Data, why.to_owned());
+        self.meters.life.error(Origin::Data, why.to_owned());
     }
 }
 

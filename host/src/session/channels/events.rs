@@ -140,7 +140,7 @@ mod tests {
             let (stream, processor) = ("one".to_owned(), "green@1.0.0".to_owned());
             let facts = Facts { stream, processor, started: SystemTime::now(), urls };
             let (sender, outbox) = mpsc::channel(1);
-            let task = tokio::spawn(Events::new(meters.listen(), Report::of(facts, meters.clone()), sender).run());
+            let task = tokio::spawn(Events::new(meters.life.listen(), Report::of(facts, meters.clone()), sender).run());
             Self { meters, outbox, task, began: Instant::now() }
         }
 
@@ -150,7 +150,7 @@ mod tests {
         }
 
         fn stop(&self) {
-            self.meters.emit(StreamEvent::Stopped { failed: false, reason: "stopped".to_owned() });
+            self.meters.life.emit(StreamEvent::Stopped { failed: false, reason: "stopped".to_owned() });
         }
 
         /// Everything that is left, by type.
@@ -198,11 +198,13 @@ mod tests {
         let mut rig = Rig::new();
         rig.next().await;
         rig.next().await;
-        rig.meters.emit(StreamEvent::ParamsUpdated(Map::from_iter([("gain".to_owned(), 2.into())])));
+        rig.meters.life.emit(StreamEvent::ParamsUpdated(Map::from_iter([("gain".to_owned(), 2.into())])));
         assert_eq!(rig.next().await.0["event"]["params"], json!({ "gain": 2 }));
         let (first, _) = (rig.next().await.0, rig.next().await);
         assert_eq!(first["event"]["inference_status"]["last_params"], json!({ "gain": 2 }));
-        rig.meters.emit(StreamEvent::ParamsUpdated(Map::from_iter([("text".to_owned(), "x".repeat(1 << 20).into())])));
+        rig.meters
+            .life
+            .emit(StreamEvent::ParamsUpdated(Map::from_iter([("text".to_owned(), "x".repeat(1 << 20).into())])));
         assert_eq!(rig.next().await.0["event"]["params"], Value::Null);
         let second = rig.next().await.0;
         assert_eq!(second["event"]["inference_status"]["last_params"], Value::Null);
@@ -219,7 +221,7 @@ mod tests {
         rig.next().await;
         let fields = json!({ "stream_id": "another", "type": "status", "level": 3 });
         let Value::Object(fields) = fields else { unreachable!() };
-        rig.meters.emit(StreamEvent::Emitted("mood".to_owned(), fields));
+        rig.meters.life.emit(StreamEvent::Emitted("mood".to_owned(), fields));
         let event = rig.next().await.0["event"].clone();
         assert_eq!((&event["type"], &event["stream_id"], &event["level"]), (&json!("mood"), &json!("one"), &json!(3)));
     }
@@ -229,12 +231,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_server_that_takes_nothing_costs_what_matters_least() {
         let rig = Rig::new();
-        rig.meters.emit(StreamEvent::FirstSegmentReceived);
+        rig.meters.life.emit(StreamEvent::FirstSegmentReceived);
         for _ in 0..100 {
-            rig.meters.emit(emitted(100_000));
+            rig.meters.life.emit(emitted(100_000));
             tokio::task::yield_now().await;
         }
-        rig.meters.error(crate::session::event::Origin::Input, "lost".to_owned());
+        rig.meters.life.error(crate::session::event::Origin::Input, "lost".to_owned());
         rig.stop();
         let meters = rig.meters.clone();
         let kinds = rig.rest().await;

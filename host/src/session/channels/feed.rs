@@ -192,7 +192,7 @@ impl Feed {
         self.meter().last_error.set(fault.clone());
         if !std::mem::replace(&mut self.failing, true) {
             tracing::warn!(url = %self.url, fault, "cannot publish");
-            self.meters.error(self.origin, format!("cannot publish to {}: {fault}", self.url));
+            self.meters.life.error(self.origin, format!("cannot publish to {}: {fault}", self.url));
         }
     }
 

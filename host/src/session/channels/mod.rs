@@ -55,7 +55,7 @@ pub struct ChannelInputs {
 impl ChannelInputs {
     /// Those that a stream of this configuration needs, and where its processor puts values.
     pub fn open(config: &StreamConfig, meters: &Meters) -> (Self, Option<mpsc::Sender<String>>) {
-        let told = config.events.as_ref().map(|_| meters.listen());
+        let told = config.events.as_ref().map(|_| meters.life.listen());
         let (data, values) = config.data.as_ref().map(|_| mpsc::channel(VALUES)).unzip();
         (Self { told, values }, data)
     }

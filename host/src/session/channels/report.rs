@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
+use crate::session::condition::Phase;
 use crate::session::event::{StreamEvent, TimedEvent};
-use crate::session::meters::{Meters, Phase};
+use crate::session::meters::Meters;
 use crate::session::streams::Stream;
 
 /// An input without frames for so long is degraded.
@@ -156,8 +157,8 @@ struct Heartbeat<'a> {
 /// Of the last picture that went out; 0 before there is one.
 #[derive(Serialize)]
 struct Dimensions {
-    width: u64,
-    height: u64,
+    width: u32,
+    height: u32,
 }
 
 #[derive(Serialize)]
@@ -254,9 +255,9 @@ impl Report {
                 last_params_hash: &self.params.hash,
                 last_error_time: self.last_error.as_ref().map(|(time, _)| millis(*time)),
                 last_error: self.last_error.as_ref().map(|(_, message)| message.as_str()),
-                last_restart_time: self.meters.guest_restarts.last().map(millis),
+                last_restart_time: self.meters.guest.restarts.last().map(millis),
                 last_restart_logs: None,
-                restart_count: self.meters.guest_restarts.count(),
+                restart_count: self.meters.guest.restarts.count(),
             },
         };
         self.common(EVENTS, "status", now, status)
@@ -266,14 +267,14 @@ impl Report {
     pub fn heartbeat(&mut self) -> Bytes {
         let figures = self.meters.snapshot();
         let (now, heard, sent) =
-            (Instant::now(), self.meters.audio_frames_in.get(), self.meters.audio_frames_out.get());
+            (Instant::now(), self.meters.frames.audio_in.get(), self.meters.frames.audio_out.get());
         let (then, heard_then, sent_then) = std::mem::replace(&mut self.beat, (now, heard, sent));
         let span = now.duration_since(then).as_secs_f64();
         let rate = |count: u64| if span > 0.0 { round(count as f64 / span) } else { 0.0 };
-        let size = self.meters.picture_size.get();
+        let (width, height) = self.meters.picture_size.get();
         let heartbeat = Heartbeat {
             urls: &self.facts.urls,
-            dimensions: Dimensions { width: size >> 32, height: size & u64::from(u32::MAX) },
+            dimensions: Dimensions { width, height },
             fps: FrameRates {
                 ingress_video_fps: round(figures.fps_in),
                 ingress_audio_fps: rate(heard.saturating_sub(heard_then)),
@@ -286,7 +287,7 @@ impl Report {
 
     fn current_state(&self, now: SystemTime) -> &'static str {
         let stale = |since: SystemTime| now.duration_since(since).is_ok_and(|age| age > INPUT_STALE);
-        match self.meters.condition().borrow().phase {
+        match self.meters.life.condition().borrow().phase {
             Phase::Connecting => "LOADING",
             Phase::Failed => "ERROR",
             Phase::Ended => "OFFLINE",

@@ -38,7 +38,7 @@ impl LaneContext {
 
     /// Passes a frame by its processor.
     async fn bypass(&self, item: Item) {
-        self.meters.frames_skipped.add(1);
+        self.meters.frames.skipped.add(1);
         self.send(item).await;
     }
 
@@ -150,7 +150,7 @@ impl Lane {
         // Each picture is counted, be it dropped for another reason.
         let owed = self.debt.covers_picture(timed.frame.pts) && self.context.live;
         if self.context.live && self.lateness.drops(timed.due) {
-            return self.context.meters.frames_dropped.add(1);
+            return self.context.meters.frames.dropped.add(1);
         }
         if owed {
             return self.context.bypass(Item::Video(timed)).await;
@@ -175,7 +175,7 @@ impl Lane {
             }
         };
         if matches!(item, Item::Withheld(_)) {
-            self.context.meters.frames_withheld.add(1);
+            self.context.meters.frames.withheld.add(1);
         }
         self.context.send(item).await;
     }
@@ -230,10 +230,10 @@ impl Lane {
     fn take_output(&mut self) {
         let Some(slot) = &mut self.slot else { return };
         for output in slot.take_output() {
-            self.context.meters.guest_outputs.add(1);
+            self.context.meters.guest.outputs.add(1);
             match output {
                 GuestOutput::Data(value) => self.context.publish(value),
-                GuestOutput::Event(name, fields) => self.context.meters.emit(StreamEvent::Emitted(name, fields)),
+                GuestOutput::Event(name, fields) => self.context.meters.life.emit(StreamEvent::Emitted(name, fields)),
             }
         }
     }

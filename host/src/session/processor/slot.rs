@@ -10,6 +10,7 @@ use super::recovery::{Recovery, Verdict};
 use super::started::{Making, Processor, Recipe, StartError};
 use crate::sandbox::{Failure, GuestOutput, Instance};
 use crate::session::event::{Origin, StreamEvent, clipped};
+use crate::session::guest_meters::InstanceRole;
 use crate::session::meters::Meters;
 
 /// How long frames wait, all of them together, for an instance in the place of a broken one.
@@ -23,8 +24,8 @@ pub(super) struct Slot {
     wanted: String,
     state: State,
     recovery: Recovery,
-    /// Where its memory is noted: 0, or 1 for what has sound to itself.
-    place: usize,
+    /// As which its memory is noted.
+    role: InstanceRole,
     /// Frames wait for an instance, however long it takes: those of files.
     patient: bool,
     meters: Arc<Meters>,
@@ -57,7 +58,7 @@ impl Replacement {
 }
 
 impl Slot {
-    pub fn new(processor: Processor, place: usize, patient: bool, meters: Arc<Meters>) -> Self {
+    pub fn new(processor: Processor, role: InstanceRole, patient: bool, meters: Arc<Meters>) -> Self {
         let Processor { recipe, instance, params } = processor;
         let state = State::Ready(instance);
         let load = Load::new(recipe.standing(), Instant::now());
@@ -67,7 +68,7 @@ impl Slot {
             taken: params,
             state,
             recovery: Recovery::default(),
-            place,
+            role,
             patient,
             meters,
             load,
@@ -83,8 +84,8 @@ impl Slot {
             State::Ready(instance) => (instance.memory(), instance.gpu_memory()),
             _ => (0, 0),
         };
-        self.meters.guest_memory[self.place].set(bytes as u64);
-        self.meters.guest_gpu_memory[self.place].set(on_gpu as u64);
+        self.meters.guest.memory.of(self.role).set(bytes as u64);
+        self.meters.guest.gpu_memory.of(self.role).set(on_gpu as u64);
     }
 
     /// The instance, or `None` where frames pass through.
@@ -170,8 +171,8 @@ impl Slot {
         self.weigh();
         let output = match &mut self.state {
             State::Ready(instance) => {
-                self.meters.guest_refused.add(instance.take_refusals());
-                self.meters.guest_work.add(&instance.take_work());
+                self.meters.guest.refused.add(instance.take_refusals());
+                self.meters.guest.work.add(&instance.take_work());
                 Some(instance.take_output())
             }
             _ => None,
@@ -194,17 +195,17 @@ impl Slot {
 
     fn count(&self, failure: &Failure) {
         let counter = match failure {
-            Failure::Reported(_) | Failure::Busy | Failure::Lost => &self.meters.guest_errors,
-            Failure::Trap(_) | Failure::Memory { .. } => &self.meters.guest_traps,
-            Failure::Overrun(_) | Failure::Starved { .. } => &self.meters.guest_overruns,
+            Failure::Reported(_) | Failure::Busy | Failure::Lost => &self.meters.guest.errors,
+            Failure::Trap(_) | Failure::Memory { .. } => &self.meters.guest.traps,
+            Failure::Overrun(_) | Failure::Starved { .. } => &self.meters.guest.overruns,
         };
         counter.add(1);
-        self.meters.guest_error(failure.to_string());
+        self.meters.life.guest_error(failure.to_string());
         if counter.get().is_power_of_two() {
             let stream = &self.recipe.identity.stream;
             tracing::warn!(stream, %failure, count = counter.get(), "frame passed through");
         }
-        self.meters.error(Origin::Processor, failure.to_string());
+        self.meters.life.error(Origin::Processor, failure.to_string());
     }
 
     /// Decides what comes in the place of a broken instance, and when.
@@ -221,16 +222,16 @@ impl Slot {
             Verdict::Rest(until) => self.state = State::Resting(until),
             Verdict::Quarantine => {
                 self.state = State::Quarantined;
-                self.meters.quarantine(true);
+                self.meters.life.quarantine(true);
                 let message = clipped(format!("the processor is in quarantine; its last failure: {failure}"));
-                self.meters.emit(StreamEvent::Error { message, suppressed: 0 });
+                self.meters.life.emit(StreamEvent::Error { message, suppressed: 0 });
             }
         }
         self.weigh();
     }
 
     fn replace(&mut self) {
-        self.meters.guest_restarts.mark();
+        self.meters.guest.restarts.mark();
         let now = Instant::now();
         let making = self.recipe.spawn(self.load.priority(now), &self.taken);
         self.state = State::Replacing(Replacement { making, awaited: now + REPLACEMENT_WAIT });

@@ -11,6 +11,7 @@ use super::slot::Slot;
 use super::started::Processor;
 use crate::registry::Lease;
 use crate::sandbox::Engine;
+use crate::session::guest_meters::InstanceRole;
 
 /// Calls that wait while lanes change.
 const CALLS: usize = 4;
@@ -123,13 +124,14 @@ impl Supervisor {
         }
         pending.begin_shared(self);
         // Until it had left, an old lane could have put the stream into quarantine.
-        self.context.meters.quarantine(false);
+        self.context.meters.life.quarantine(false);
         while let Some(ended) = leaving.join_next().await {
             ended.flatten()?;
         }
         // Those at work note theirs with the next frame.
-        let meters = &self.context.meters;
-        meters.guest_memory.iter().chain(&meters.guest_gpu_memory).for_each(|memory| memory.set(0));
+        let guest = &self.context.meters.guest;
+        guest.memory.clear();
+        guest.gpu_memory.clear();
         self.lease = candidate.lease;
         Ok((!self.orders.is_empty()).then_some(pending.handles))
     }
@@ -139,9 +141,9 @@ impl Supervisor {
         let (orders, received) = mpsc::channel(ORDERS);
         let handle = processor.as_ref().map(|_| ParamsHandle(orders.clone()));
         let guests = processor.is_some();
-        let track = usize::from(inlets.video.is_none());
+        let role = if inlets.video.is_some() { InstanceRole::Video } else { InstanceRole::Audio };
         let slot =
-            processor.map(|processor| Slot::new(processor, track, !self.context.live, self.context.meters.clone()));
+            processor.map(|processor| Slot::new(processor, role, !self.context.live, self.context.meters.clone()));
         let lane = Lane::new(inlets, slot, self.context.clone());
         if guests {
             let engine = self.engine.clone();

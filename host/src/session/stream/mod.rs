@@ -15,8 +15,9 @@ pub use self::publication::CLOSE;
 use self::publication::Publication;
 use self::subscription::Subscription;
 use super::channels::{ChannelInputs, Channels};
+use super::condition::Phase;
 use super::event::StreamEvent;
-use super::meters::{Meters, Phase};
+use super::meters::Meters;
 use super::pipeline::{Pipeline, PipelineError};
 use super::streams::Stream;
 
@@ -98,13 +99,13 @@ pub async fn run(stream: Arc<Stream>, client: Client, pipeline: Pipeline, channe
     let _ = timeout(CLOSE, async { while ends.join_next().await.is_some() {} }).await;
     ends.shutdown().await;
     stages.shutdown().await;
-    meters.emit(StreamEvent::Stopped { failed: ending.phase == Phase::Failed, reason: ending.reason.clone() });
+    meters.life.emit(StreamEvent::Stopped { failed: ending.phase == Phase::Failed, reason: ending.reason.clone() });
     channels.end().await;
     match ending.phase {
         Phase::Failed => tracing::warn!(reason = ending.reason, "stream failed"),
         _ => tracing::info!(reason = ending.reason, "stream ended"),
     }
-    meters.end(ending.phase, ending.reason);
+    meters.life.end(ending.phase, ending.reason);
 }
 
 /// Waits until everything has ended, or the time to drain is over. The first end ends the input, and is the reason unless a stage
@@ -130,7 +131,7 @@ async fn supervise(
             (None, Some(end)) => {
                 ending = Some(end);
                 input.cancel();
-                meters.enter(Phase::Draining);
+                meters.life.enter(Phase::Draining);
                 deadline.as_mut().reset(Instant::now() + drain);
             }
             // A stage that broke takes its neighbours along, who may be heard of first.

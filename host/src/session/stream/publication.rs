@@ -77,7 +77,7 @@ impl Publication {
                 Ok(())
             }
             Emit::Bytes(bytes) => {
-                self.meters.bytes_out.add(bytes.len() as u64);
+                self.meters.segments.bytes_out.add(bytes.len() as u64);
                 publisher.write(bytes).await
             }
         }
@@ -90,7 +90,7 @@ impl Publication {
         let failing = publisher.failing_for();
         let why = || publisher.last_fault().map(|fault| format!(": {fault}")).unwrap_or_default();
         if failing.is_some() && !self.failing {
-            self.meters.error(Origin::Output, format!("cannot publish to {url}{}", why()));
+            self.meters.life.error(Origin::Output, format!("cannot publish to {url}{}", why()));
         }
         self.failing = failing.is_some();
         (failing? >= UNREACHABLE)
@@ -130,12 +130,12 @@ impl Publication {
     }
 
     fn count(&self, stats: PublisherStats) {
-        if stats.segments > 0 && self.meters.segments_out.get() == 0 {
-            self.meters.emit(StreamEvent::FirstSegmentSent);
+        if stats.segments > 0 && self.meters.segments.published.get() == 0 {
+            self.meters.life.emit(StreamEvent::FirstSegmentSent);
         }
-        self.meters.segments_out.set(stats.segments);
-        self.meters.segments_skipped.set(stats.skipped);
-        self.meters.publish_retries.set(stats.retries);
+        self.meters.segments.published.set(stats.segments);
+        self.meters.segments.skipped.set(stats.skipped);
+        self.meters.segments.retries.set(stats.retries);
     }
 }
 

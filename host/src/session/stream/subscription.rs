@@ -121,7 +121,7 @@ impl Subscription {
             _ => {}
         }
         let since = *self.failing.get_or_insert_with(|| {
-            self.meters.error(Origin::Input, format!("cannot read {}: {}", self.url, causes(error)));
+            self.meters.life.error(Origin::Input, format!("cannot read {}: {}", self.url, causes(error)));
             Instant::now()
         });
         if since.elapsed() < UNREACHABLE {
@@ -133,8 +133,8 @@ impl Subscription {
 
     /// Hands on a segment as it arrives.
     async fn read(&mut self, mut segment: Segment) -> ControlFlow<Ending> {
-        self.meters.segments_in.add(1);
-        self.meters.segments_missed.add(segment.skipped());
+        self.meters.segments.read.add(1);
+        self.meters.segments.missed.add(segment.skipped());
         let mut is_empty = true;
         let is_whole = loop {
             let source = match self.piece(&mut segment).await? {
@@ -143,7 +143,7 @@ impl Subscription {
                 Piece::BrokenOff => break false,
             };
             if !std::mem::replace(&mut self.fed, true) {
-                self.meters.emit(StreamEvent::FirstSegmentReceived);
+                self.meters.life.emit(StreamEvent::FirstSegmentReceived);
             }
             (is_empty, self.failing) = (false, None);
             self.hand_on(source).await?;
@@ -172,7 +172,7 @@ impl Subscription {
                 Err(_elapsed) => continue,
             };
             tracing::warn!(url = %self.url, "{lost}");
-            self.meters.error(Origin::Input, lost);
+            self.meters.life.error(Origin::Input, lost);
             return ControlFlow::Continue(Piece::BrokenOff);
         }
     }
