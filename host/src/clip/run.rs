@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use crate::session::{Host, Meters, Pipeline, Source};
+use crate::session::{Host, Meters, Pipeline, Source, Timing};
 
 /// What is run, on what.
 pub struct RunOptions {
@@ -58,7 +58,7 @@ pub async fn run(host: &Host, options: RunOptions) -> anyhow::Result<RunSummary>
     }
     let input = options.input.clone();
     let segments = spawn_blocking(move || FileSegments::open(input, SegmentMode::Auto)).await??;
-    let prepared = host.prepare("run", Some(&options.processor), &options.params, false).await?;
+    let prepared = host.prepare("run", Some(&options.processor), &options.params, Timing::File).await?;
     let meters = Arc::new(Meters::new());
     let began = Instant::now();
     let Pipeline { source, emitted, mut stages, .. } =

@@ -8,10 +8,12 @@ use rillbox_trickle::Client;
 use serde_json::Value;
 use thiserror::Error;
 
+use super::loading::LoadingRules;
 use super::params::{Params, ParamsRejected, Rules};
 use super::pipeline::PipelineConfig;
 use super::processor::{Candidate, Instances, StartError};
 use super::stream::StreamTimes;
+use super::timing::Timing;
 use crate::egress::{self, AllowedUrls, Grants, NotGranted};
 use crate::registry::{CompileError, Lease, NotFound, ParamsError, ParamsSchema, Registry};
 use crate::sandbox::{ChildCompiler, Engine, HttpAccess, HttpClient, HttpMeter, Identity, LoadError};
@@ -147,7 +149,7 @@ impl Host {
         id: &str,
         processor: Option<&str>,
         params: &Value,
-        live: bool,
+        timing: Timing,
     ) -> Result<Prepared, StartRejected> {
         let name = processor.or(self.default_processor.as_deref()).ok_or(StartRejected::NoProcessor)?;
         let lease = self.registry.get(name)?;
@@ -161,9 +163,8 @@ impl Host {
         let pipeline = PipelineConfig {
             input,
             output: self.output.clone(),
-            live,
-            loading: self.loading && live,
-            show_loading: asked.show_loading,
+            timing,
+            loading: LoadingRules { withheld: self.loading && timing.is_live(), every: asked.show_loading },
             data: None,
         };
         Ok(Prepared { candidate, began, pipeline, params, rules, http })

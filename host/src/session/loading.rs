@@ -31,13 +31,19 @@ const LETTERS: [[u8; 7]; 7] = [
 /// Columns that a letter takes with the gap after it.
 const ADVANCE: usize = 6;
 
+/// Which pictures the loading picture stands in for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadingRules {
+    /// Those that a processor withholds, once it has shown nothing for [`SILENCE`].
+    pub withheld: bool,
+    /// All: `show_loading`.
+    pub every: bool,
+}
+
 /// Decides which pictures are shown, and draws those that stand in.
 #[derive(Debug)]
 pub(super) struct Loading {
-    /// Withheld pictures are stood in for at all.
-    automatic: bool,
-    /// `show_loading`.
-    pub forced: bool,
+    pub rules: LoadingRules,
     /// When the processor last showed something, or the first picture came.
     shown: Option<Ticks>,
     /// Size of what it showed.
@@ -45,15 +51,15 @@ pub(super) struct Loading {
 }
 
 impl Loading {
-    pub fn new(automatic: bool, forced: bool) -> Self {
-        Self { automatic, forced, shown: None, size: None }
+    pub fn new(rules: LoadingRules) -> Self {
+        Self { rules, shown: None, size: None }
     }
 
     /// What stands in for a picture that the processor shows; `None` where that one is shown.
     pub fn instead_of(&mut self, frame: &VideoFrame) -> Option<Picture> {
         self.shown = Some(frame.pts);
         self.size = Some((frame.picture.width(), frame.picture.height()));
-        self.forced.then(|| self.draw(frame)).flatten()
+        self.rules.every.then(|| self.draw(frame)).flatten()
     }
 
     /// What stands in for a picture that the processor withholds; `None` where nothing is shown.
@@ -64,7 +70,7 @@ impl Loading {
             // The source's time went back.
             self.shown = Some(frame.pts);
         }
-        (self.forced || (self.automatic && silence >= SILENCE)).then(|| self.draw(frame)).flatten()
+        (self.rules.every || (self.rules.withheld && silence >= SILENCE)).then(|| self.draw(frame)).flatten()
     }
 
     fn draw(&self, frame: &VideoFrame) -> Option<Picture> {
@@ -127,6 +133,9 @@ mod tests {
     use super::*;
     use rillbox_media::{Color, ColorMatrix, ColorRange};
 
+    const WITHHELD: LoadingRules = LoadingRules { withheld: true, every: false };
+    const EVERY: LoadingRules = LoadingRules { withheld: true, every: true };
+
     fn frame(pts: i64, width: u32, height: u32) -> VideoFrame {
         let color = Color { matrix: ColorMatrix::Bt601, range: ColorRange::Limited };
         let bytes = vec![100; PixelFormat::Gray8.bytes(width, height)];
@@ -136,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_short_silence_is_none() {
-        let mut loading = Loading::new(true, false);
+        let mut loading = Loading::new(WITHHELD);
         assert!(loading.instead_of(&frame(0, 64, 48)).is_none());
         assert!(loading.for_withheld(&frame(SILENCE - 1, 64, 48)).is_none());
         assert!(loading.for_withheld(&frame(SILENCE, 64, 48)).is_some());
@@ -146,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_processor_that_never_shows_anything_is_stood_in_for() {
-        let mut loading = Loading::new(true, false);
+        let mut loading = Loading::new(WITHHELD);
         assert!(loading.for_withheld(&frame(9_000_000, 64, 48)).is_none());
         assert!(loading.for_withheld(&frame(9_000_000 + SILENCE, 64, 48)).is_some());
         // The source's time goes back: silence is counted anew.
@@ -156,16 +165,16 @@ mod tests {
 
     #[test]
     fn switched_off_it_comes_only_when_it_is_asked_for() {
-        let mut loading = Loading::new(false, false);
+        let mut loading = Loading::new(LoadingRules::default());
         assert!(loading.for_withheld(&frame(0, 64, 48)).is_none());
         assert!(loading.for_withheld(&frame(10 * SILENCE, 64, 48)).is_none());
-        loading.forced = true;
+        loading.rules.every = true;
         assert!(loading.instead_of(&frame(11 * SILENCE, 64, 48)).is_some());
     }
 
     #[test]
     fn pictures_move_and_have_the_size_of_what_was_shown() {
-        let mut loading = Loading::new(true, true);
+        let mut loading = Loading::new(EVERY);
         loading.instead_of(&frame(0, 320, 180));
         let first = loading.for_withheld(&frame(10_000, 64, 48)).unwrap();
         let second = loading.for_withheld(&frame(60_000, 64, 48)).unwrap();
@@ -176,7 +185,7 @@ mod tests {
     #[test]
     fn the_smallest_and_the_oddest_pictures_can_be_drawn() {
         for (width, height) in [(2, 2), (2, 720), (4096, 2), (42, 18)] {
-            assert!(Loading::new(true, true).instead_of(&frame(1, width, height)).is_some(), "{width}×{height}");
+            assert!(Loading::new(EVERY).instead_of(&frame(1, width, height)).is_some(), "{width}×{height}");
         }
     }
 }

@@ -27,6 +27,7 @@ mod pipeline;
 mod processor;
 mod stream;
 mod streams;
+mod timing;
 mod totals;
 mod window;
 
@@ -44,4 +45,5 @@ pub use processor::{Candidate, Instances, LastFrames, NotTaken, Processor, Start
 pub use rillbox_trickle::ChannelUrl;
 pub use stream::{StreamConfig, StreamTimes};
 pub use streams::{Health, StartRequest, Stream, Streams, UnknownStream};
+pub use timing::Timing;
 pub use totals::{COUNTS, Count, StreamsSnapshot, Totals};

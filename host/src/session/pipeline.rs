@@ -15,11 +15,12 @@ use tracing::{Instrument, Span};
 use super::effort_control::EffortControl;
 use super::event::Origin;
 use super::frames::{Item, Timed};
-use super::loading::Loading;
+use super::loading::{Loading, LoadingRules};
 use super::meters::Meters;
 use super::pace::Pace;
 use super::params::HostParams;
 use super::processor::{Candidate, Inlet, Inlets, LaneContext, ParamsHandle, Supervisor, SupervisorHandle};
+use super::timing::Timing;
 use crate::sandbox::{Engine, Failure};
 
 /// Pieces of bytes that wait to be decoded.
@@ -64,12 +65,10 @@ pub struct PipelineConfig {
     pub input: InputConfig,
     /// Encoding.
     pub output: OutputConfig,
-    /// Old pictures are dropped, rather than made to wait for.
-    pub live: bool,
-    /// The loading picture stands in for what a processor withholds for long.
-    pub loading: bool,
-    /// It stands in for every picture.
-    pub show_loading: bool,
+    /// Whether frames can wait.
+    pub timing: Timing,
+    /// What the loading picture stands in for.
+    pub loading: LoadingRules,
     /// Takes the JSON texts that the processor publishes; they go nowhere without it.
     pub data: Option<mpsc::Sender<String>>,
 }
@@ -98,7 +97,7 @@ impl Pipeline {
         let (audio, samples) = mpsc::channel(AUDIO_QUEUE);
         let inlets = Inlets { video: Some(Inlet::new(pictures)), audio: Some(Inlet::new(samples)) };
         let context =
-            LaneContext { items: items.clone(), data: config.data, live: config.live, meters: meters.clone() };
+            LaneContext { items: items.clone(), data: config.data, timing: config.timing, meters: meters.clone() };
         let (lanes, supervisor, processors) = Supervisor::start(engine.clone(), context, candidate, inlets);
         let mut stages = JoinSet::new();
         let span = Span::current();
@@ -108,7 +107,7 @@ impl Pipeline {
             audio,
             items,
             pace: Pace::default(),
-            effort_control: config.live.then(|| EffortControl::new(Instant::now())),
+            effort_control: config.timing.is_live().then(|| EffortControl::new(Instant::now())),
             effort: Effort::default(),
             refused: None,
             wanted: true,
@@ -122,11 +121,10 @@ impl Pipeline {
                 Ok(())
             }
         });
-        let loading = Loading::new(config.loading, config.show_loading);
         let encoder = Encoder {
             output: Output::new(config.output),
-            loading,
-            effort_control: config.live.then(|| EffortControl::new(Instant::now())),
+            loading: Loading::new(config.loading),
+            effort_control: config.timing.is_live().then(|| EffortControl::new(Instant::now())),
             emit,
             meters: meters.clone(),
         };
@@ -273,7 +271,7 @@ impl Encoder {
                         self.meters.outputs.mark();
                     }
                 }
-                Item::ShowLoading(forced) => self.loading.forced = forced,
+                Item::ShowLoading(every) => self.loading.rules.every = every,
             }
         }
         self.output.finish(&mut emit(&self.emit))

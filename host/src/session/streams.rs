@@ -21,6 +21,7 @@ use super::meters::Meters;
 use super::pipeline::Pipeline;
 use super::processor::SupervisorHandle;
 use super::stream::{self, StreamConfig};
+use super::timing::Timing;
 use super::totals::{ByProcessor, ProcessorSpan, StreamsSnapshot};
 
 /// Ended streams whose status can still be asked for.
@@ -367,7 +368,7 @@ impl Streams {
         request: StartRequest,
         stop: CancellationToken,
     ) -> Result<Arc<Stream>, StartRejected> {
-        let mut prepared = self.host.prepare(&id, request.processor.as_deref(), &request.params, true).await?;
+        let mut prepared = self.host.prepare(&id, request.processor.as_deref(), &request.params, Timing::Live).await?;
         let meters = Arc::new(Meters::new().with_http(prepared.http.clone()));
         let config = StreamConfig {
             subscribe: request.subscribe,

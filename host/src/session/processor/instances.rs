@@ -39,18 +39,38 @@ impl Instances {
     /// Puts each instance through the same.
     async fn tried(self, trial: &Trial<'_>) -> Result<Self, NotTaken> {
         let (video, audio) = match self {
-            Self::Shared(processor) => return Ok(Self::Shared(trial.of(processor, [true; 2]).await?)),
+            Self::Shared(processor) => return Ok(Self::Shared(trial.of(processor, Tracks::Both).await?)),
             Self::Apart { video, audio } => (video, audio),
         };
         let video = match video {
-            Some(processor) => Some(trial.of(processor, [true, false]).await?),
+            Some(processor) => Some(trial.of(processor, Tracks::Video).await?),
             None => None,
         };
         let audio = match audio {
-            Some(processor) => Some(trial.of(processor, [false, true]).await?),
+            Some(processor) => Some(trial.of(processor, Tracks::Audio).await?),
             None => None,
         };
         Ok(Self::Apart { video, audio })
+    }
+}
+
+/// The tracks that an instance takes.
+#[derive(Clone, Copy)]
+enum Tracks {
+    Both,
+    Video,
+    Audio,
+}
+
+impl Tracks {
+    /// The frames that are of these tracks.
+    fn of(self, last_frames: &LastFrames) -> LastFrames {
+        let LastFrames { video, audio } = last_frames.clone();
+        match self {
+            Self::Both => LastFrames { video, audio },
+            Self::Video => LastFrames { video, audio: None },
+            Self::Audio => LastFrames { video: None, audio },
+        }
     }
 }
 
@@ -63,13 +83,10 @@ enum Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Of an instance that takes pictures or sound.
-    async fn of(&self, processor: Processor, [video, audio]: [bool; 2]) -> Result<Processor, NotTaken> {
+    /// Of an instance that takes these tracks.
+    async fn of(&self, processor: Processor, tracks: Tracks) -> Result<Processor, NotTaken> {
         match self {
-            Self::Probe(last_frames) => {
-                let LastFrames { video: picture, audio: samples } = last_frames.clone();
-                processor.probe(LastFrames { video: picture.filter(|_| video), audio: samples.filter(|_| audio) }).await
-            }
+            Self::Probe(last_frames) => processor.probe(tracks.of(last_frames)).await,
             Self::Update(params) => processor.update((*params).to_owned()).await,
         }
     }

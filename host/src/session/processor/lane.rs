@@ -14,6 +14,7 @@ use crate::sandbox::{Failure, GuestOutput, Priority, VideoResult};
 use crate::session::event::StreamEvent;
 use crate::session::frames::{Item, Timed};
 use crate::session::meters::Meters;
+use crate::session::timing::Timing;
 
 /// Orders that wait while a call runs.
 pub(super) const ORDERS: usize = 8;
@@ -25,8 +26,8 @@ pub(in crate::session) struct LaneContext {
     pub items: mpsc::Sender<Item>,
     /// Values for the data channel, where the stream has one.
     pub data: Option<mpsc::Sender<String>>,
-    /// Old pictures are dropped; on files none is.
-    pub live: bool,
+    /// Whether frames can wait.
+    pub timing: Timing,
     pub meters: Arc<Meters>,
 }
 
@@ -148,8 +149,8 @@ impl Lane {
             return self.context.send(Item::Video(timed)).await;
         };
         // Each picture is counted, be it dropped for another reason.
-        let owed = self.debt.covers_picture(timed.frame.pts) && self.context.live;
-        if self.context.live && self.lateness.drops(timed.due) {
+        let owed = self.debt.covers_picture(timed.frame.pts) && self.context.timing.is_live();
+        if self.context.timing.is_live() && self.lateness.drops(timed.due) {
             return self.context.meters.frames.dropped.add(1);
         }
         if owed {
@@ -184,7 +185,7 @@ impl Lane {
         let Some(slot) = &mut self.slot else {
             return self.context.send(Item::Audio(timed)).await;
         };
-        if self.debt.covers_samples(&timed.frame) && self.context.live {
+        if self.debt.covers_samples(&timed.frame) && self.context.timing.is_live() {
             return self.context.bypass(Item::Audio(timed)).await;
         }
         let Some(instance) = slot.instance().await else {

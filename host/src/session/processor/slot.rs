@@ -12,6 +12,7 @@ use crate::sandbox::{Failure, GuestOutput, Instance};
 use crate::session::event::{Origin, StreamEvent, clipped};
 use crate::session::guest_meters::InstanceRole;
 use crate::session::meters::Meters;
+use crate::session::timing::Timing;
 
 /// How long frames wait, all of them together, for an instance in the place of a broken one.
 const REPLACEMENT_WAIT: Duration = Duration::from_millis(20);
@@ -26,8 +27,8 @@ pub(super) struct Slot {
     recovery: Recovery,
     /// As which its memory is noted.
     role: InstanceRole,
-    /// Frames wait for an instance, however long it takes: those of files.
-    patient: bool,
+    /// Whether frames wait for an instance, however long it takes.
+    timing: Timing,
     meters: Arc<Meters>,
     pub load: Load,
     /// What an instance sent that is gone.
@@ -58,7 +59,7 @@ impl Replacement {
 }
 
 impl Slot {
-    pub fn new(processor: Processor, role: InstanceRole, patient: bool, meters: Arc<Meters>) -> Self {
+    pub fn new(processor: Processor, role: InstanceRole, timing: Timing, meters: Arc<Meters>) -> Self {
         let Processor { recipe, instance, params } = processor;
         let state = State::Ready(instance);
         let load = Load::new(recipe.standing(), Instant::now());
@@ -69,7 +70,7 @@ impl Slot {
             state,
             recovery: Recovery::default(),
             role,
-            patient,
+            timing,
             meters,
             load,
             left: Vec::new(),
@@ -91,14 +92,16 @@ impl Slot {
     /// The instance, or `None` where frames pass through.
     pub async fn instance(&mut self) -> Option<&mut Instance> {
         if let State::Resting(until) = self.state
-            && (self.patient || until <= Instant::now())
+            && (!self.timing.is_live() || until <= Instant::now())
         {
             sleep_until(until.into()).await;
             self.replace();
         }
         if let State::Replacing(replacement) = &mut self.state {
-            let awaited =
-                if self.patient { Some((&mut replacement.making).await) } else { replacement.within_wait().await };
+            let awaited = match self.timing {
+                Timing::Live => replacement.within_wait().await,
+                Timing::File => Some((&mut replacement.making).await),
+            };
             if let Some(made) = awaited {
                 self.made(made.unwrap_or(Err(StartError::Down))).await;
             }

@@ -142,8 +142,8 @@ impl Supervisor {
         let handle = processor.as_ref().map(|_| ParamsHandle(orders.clone()));
         let guests = processor.is_some();
         let role = if inlets.video.is_some() { InstanceRole::Video } else { InstanceRole::Audio };
-        let slot =
-            processor.map(|processor| Slot::new(processor, role, !self.context.live, self.context.meters.clone()));
+        let (timing, meters) = (self.context.timing, &self.context.meters);
+        let slot = processor.map(|processor| Slot::new(processor, role, timing, meters.clone()));
         let lane = Lane::new(inlets, slot, self.context.clone());
         if guests {
             let engine = self.engine.clone();
