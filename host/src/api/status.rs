@@ -368,11 +368,11 @@ impl Guest {
 impl Channels {
     /// Those that the stream has.
     fn of(stream: &Stream) -> Self {
-        let (meters, config) = (&stream.meters.channels, &stream.config);
+        let (meters, urls) = (&stream.meters.channels, &stream.config.urls);
         Self {
-            control: config.control.as_ref().map(|_| (&meters.control).into()),
-            events: config.events.as_ref().map(|_| (&meters.events).into()),
-            data: config.data.as_ref().map(|_| (&meters.data).into()),
+            control: urls.control.as_ref().map(|_| (&meters.control).into()),
+            events: urls.events.as_ref().map(|_| (&meters.events).into()),
+            data: urls.data.as_ref().map(|_| (&meters.data).into()),
         }
     }
 }
@@ -381,7 +381,7 @@ impl Status {
     /// The stream at this moment.
     pub async fn of(stream: &Stream) -> Self {
         let (meters, params) = (&stream.meters, stream.params.all().await);
-        let config = &stream.config;
+        let urls = &stream.config.urls;
         let condition = meters.life.condition().borrow().clone();
         let now = meters.snapshot();
         let events = condition.events.into_iter().map(|event| Event {
@@ -395,11 +395,11 @@ impl Status {
             reason: condition.reason,
             processor: stream.processor(),
             params,
-            subscribe_url: config.subscribe.to_string(),
-            publish_url: config.publish.as_ref().map(ToString::to_string),
-            control_url: config.control.as_ref().map(ToString::to_string),
-            events_url: config.events.as_ref().map(ToString::to_string),
-            data_url: config.data.as_ref().map(ToString::to_string),
+            subscribe_url: urls.subscribe.to_string(),
+            publish_url: urls.publish.as_ref().map(ToString::to_string),
+            control_url: urls.control.as_ref().map(ToString::to_string),
+            events_url: urls.events.as_ref().map(ToString::to_string),
+            data_url: urls.data.as_ref().map(ToString::to_string),
             started_at: unix_millis(stream.started),
             uptime_s: round(now.uptime.as_secs_f64()),
             input: Input::of(meters, &now),

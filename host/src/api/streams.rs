@@ -15,7 +15,7 @@ use super::body::{self, Named, Payload, Start};
 use super::error::{ApiError, Problem};
 use super::status::{self, Status};
 use super::{App, MAX_BODY, Shared};
-use crate::session::{ChannelUrl, StartRequest, Stream, Streams, UnknownStream};
+use crate::session::{ChannelUrl, ChannelUrls, StartRequest, Stream, Streams, UnknownStream};
 
 /// The body of a stream call.
 pub type Body = Payload<MAX_BODY>;
@@ -122,17 +122,16 @@ async fn create(streams: App, headers: HeaderMap, body: Body) -> Result<Json<Sta
 /// Starts what a body asks for.
 pub async fn start_stream(streams: &Streams, headers: &HeaderMap, start: Start) -> Result<Arc<Stream>, ApiError> {
     let subscribe = channel("subscribe_url", start.subscribe_url)?;
-    let request = StartRequest {
-        id: body::header_id(headers)?.or(start.gateway_request_id),
-        processor: start.processor,
-        params: start.params,
+    let id = body::header_id(headers)?.or(start.gateway_request_id);
+    let urls = ChannelUrls {
         subscribe: subscribe.ok_or_else(|| ApiError::bad_request("subscribe_url is missing"))?,
         publish: channel("publish_url", start.publish_url)?,
         control: channel("control_url", start.control_url)?,
         events: channel("events_url", start.events_url)?,
         data: channel("data_url", start.data_url)?,
     };
-    check_distinct(&request)?;
+    check_distinct(&urls)?;
+    let request = StartRequest { id, processor: start.processor, params: start.params, urls };
     let stream = streams.start(request).await?;
     Ok(stream)
 }
@@ -280,8 +279,8 @@ fn channel(field: &str, url: Option<String>) -> Result<Option<ChannelUrl>, ApiEr
 }
 
 /// A stream that wrote where it reads would follow itself.
-fn check_distinct(request: &StartRequest) -> Result<(), ApiError> {
-    let channels: Vec<_> = request.channels().collect();
+fn check_distinct(urls: &ChannelUrls) -> Result<(), ApiError> {
+    let channels: Vec<_> = urls.named().collect();
     for (index, (field, url)) in channels.iter().enumerate() {
         if let Some((other, _)) = channels[..index].iter().find(|(_, other)| other == url) {
             return Err(ApiError::bad_request(format!("{other} and {field} are the same channel")));

@@ -7,8 +7,8 @@ use tokio::net::lookup_host;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::channel_urls::ChannelUrls;
 use super::host::StartRejected;
-use super::streams::StartRequest;
 use crate::egress::{AllowedUrls, Host};
 
 /// Longest that a start waits for names to be looked up. Connections are checked in any case.
@@ -17,9 +17,9 @@ const LOOK_UP: Duration = Duration::from_secs(2);
 /// Names that are looked up at once. One that nobody waits for any more counts until it is found: its thread cannot be stopped.
 static LOOK_UPS: Semaphore = Semaphore::const_new(16);
 
-/// Checks all channels of a request.
-pub async fn check(places: &AllowedUrls, request: &StartRequest) -> Result<(), StartRejected> {
-    for (field, url) in request.channels() {
+/// Checks all of a stream's channels.
+pub async fn check(places: &AllowedUrls, urls: &ChannelUrls) -> Result<(), StartRejected> {
+    for (field, url) in urls.named() {
         let url = url.to_string();
         let refused = |reason| StartRejected::Place { field, url: url.clone(), reason };
         let (target, policy) = places.check(&url).map_err(refused)?;

@@ -10,9 +10,11 @@
 
 mod change;
 mod channel_check;
+mod channel_urls;
 mod channels;
 mod condition;
 mod effort_control;
+mod entries;
 mod event;
 mod frames;
 mod guest_meters;
@@ -33,6 +35,7 @@ mod window;
 
 pub use crate::sandbox::{ByKind, Done, HttpMeter, Work};
 pub use change::{ChangeRejected, ChangeRequest};
+pub use channel_urls::ChannelUrls;
 pub use channels::{ChannelMeters, ControlMeter, FeedMeter};
 pub use condition::{Condition, Event, Life, Phase};
 pub use histogram::Distribution;

@@ -1,10 +1,8 @@
 //! All streams of a host, by id.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use rillbox_trickle::ChannelUrl;
 use serde_json::Value;
 use thiserror::Error;
 use tokio::time::timeout;
@@ -13,8 +11,10 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::channel_check;
+use super::channel_urls::ChannelUrls;
 use super::channels::{ChannelInputs, LAST_WORDS};
 use super::condition::Phase;
+use super::entries::{Entries, Entry, EntryState};
 use super::host::{Host, StartRejected};
 use super::live_params::{LiveParams, UpdateRejected};
 use super::meters::Meters;
@@ -23,9 +23,6 @@ use super::processor::SupervisorHandle;
 use super::stream::{self, StreamConfig};
 use super::timing::Timing;
 use super::totals::{ByProcessor, ProcessorSpan, StreamsSnapshot};
-
-/// Ended streams whose status can still be asked for.
-const REMEMBERED: usize = 64;
 
 /// Time that a stream has to let everything go after its drain time: its output's last words first, and the channels' after them.
 const RELEASE: Duration = Duration::from_millis(500).saturating_add(stream::CLOSE).saturating_add(LAST_WORDS);
@@ -39,30 +36,8 @@ pub struct StartRequest {
     pub processor: Option<String>,
     /// An object, or null.
     pub params: Value,
-    /// Input.
-    pub subscribe: ChannelUrl,
-    /// Output.
-    pub publish: Option<ChannelUrl>,
-    /// Where updates of params come from.
-    pub control: Option<ChannelUrl>,
-    /// Where events go.
-    pub events: Option<ChannelUrl>,
-    /// Where data goes.
-    pub data: Option<ChannelUrl>,
-}
-
-impl StartRequest {
-    /// All channels that it names, by the names of their fields.
-    pub fn channels(&self) -> impl Iterator<Item = (&'static str, &ChannelUrl)> {
-        let channels = [
-            ("subscribe_url", Some(&self.subscribe)),
-            ("publish_url", self.publish.as_ref()),
-            ("control_url", self.control.as_ref()),
-            ("events_url", self.events.as_ref()),
-            ("data_url", self.data.as_ref()),
-        ];
-        channels.into_iter().filter_map(|(field, url)| Some((field, url?)))
-    }
+    /// Its channels.
+    pub urls: ChannelUrls,
 }
 
 /// No stream of that id is known.
@@ -85,7 +60,7 @@ pub struct Stream {
     pub id: String,
     /// When it started.
     pub started: SystemTime,
-    /// Its channels.
+    /// Its channels, and how long it waits.
     pub config: StreamConfig,
     /// What it measures.
     pub meters: Arc<Meters>,
@@ -142,32 +117,10 @@ pub enum Health {
     Error,
 }
 
-enum Entry {
-    /// Its id is taken while the processor starts.
-    Starting {
-        /// Cancelled, it is not started.
-        stop: CancellationToken,
-        /// One that has ended, and is remembered until the new one is there.
-        before: Option<Arc<Stream>>,
-    },
-    Started(Arc<Stream>),
-}
-
-impl Entry {
-    /// What there is to tell of.
-    fn stream(&self) -> Option<&Arc<Stream>> {
-        match self {
-            Self::Starting { before, .. } => before.as_ref(),
-            Self::Started(stream) => Some(stream),
-        }
-    }
-}
-
 /// The streams of a host.
 pub struct Streams {
     host: Host,
-    /// In the order of their starts.
-    entries: Mutex<HashMap<String, (u64, Entry)>>,
+    entries: Mutex<Entries>,
     /// What forgotten streams counted. Locked only while `entries` is, so that a stream is always in one of them.
     forgotten: Mutex<ByProcessor>,
     stop: CancellationToken,
@@ -200,7 +153,7 @@ impl Streams {
         };
         let reservation = self.reserve(&id)?;
         if let Some(allowed) = &self.host.places {
-            channel_check::check(allowed, &request).await?;
+            channel_check::check(allowed, &request.urls).await?;
         }
         let span = tracing::info_span!("stream", id);
         let stop = reservation.stop.clone();
@@ -213,13 +166,13 @@ impl Streams {
     /// The stream of this id, running or remembered.
     pub fn get(&self, id: &str) -> Result<Arc<Stream>, UnknownStream> {
         let entries = self.lock();
-        let stream = entries.get(id).and_then(|(_, entry)| entry.stream());
+        let stream = entries.get(id).and_then(Entry::stream);
         stream.cloned().ok_or_else(|| UnknownStream::Id(id.to_owned()))
     }
 
     /// Stops a stream, and waits until it has ended, within bounds. One whose processor is still starting is not started.
     pub async fn stop(&self, id: &str) -> Result<(), UnknownStream> {
-        if let Some((_, Entry::Starting { stop, .. })) = self.lock().get(id) {
+        if let Some(Entry { state: EntryState::Starting { stop, .. }, .. }) = self.lock().get(id) {
             stop.cancel();
             return Ok(());
         }
@@ -246,10 +199,9 @@ impl Streams {
 
     /// The id of the only stream that runs or is starting.
     pub fn only_id(&self) -> Result<String, UnknownStream> {
-        let starting = |entry: &Entry| matches!(entry, Entry::Starting { .. });
-        let lives = |entry: &Entry| starting(entry) || entry.stream().is_some_and(|stream| !stream.is_over());
         let entries = self.lock();
-        let mut ids: Vec<_> = entries.iter().filter(|(_, (_, entry))| lives(entry)).map(|(id, _)| id.clone()).collect();
+        let mut ids: Vec<_> =
+            entries.iter().filter(|(_, entry)| !entry.is_over()).map(|(id, _)| id.to_owned()).collect();
         match ids.len() {
             0 => Err(UnknownStream::None),
             1 => Ok(ids.remove(0)),
@@ -259,11 +211,7 @@ impl Streams {
 
     /// All streams, running and remembered, oldest first.
     pub fn list(&self) -> Vec<Arc<Stream>> {
-        let entries = self.lock();
-        let mut streams: Vec<_> =
-            entries.values().filter_map(|(order, entry)| Some((*order, entry.stream()?.clone()))).collect();
-        streams.sort_by_key(|(order, _)| *order);
-        streams.into_iter().map(|(_, stream)| stream).collect()
+        self.lock().streams()
     }
 
     /// What runs, and what has been counted.
@@ -274,8 +222,8 @@ impl Streams {
             running: Vec::new(),
             processors: self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         };
-        for (_, entry) in entries.values() {
-            snapshot.starting += usize::from(matches!(entry, Entry::Starting { .. }));
+        for (_, entry) in entries.iter() {
+            snapshot.starting += usize::from(entry.is_starting());
             if let Some(stream) = entry.stream() {
                 snapshot.processors.add_present(stream);
                 if !stream.is_over() {
@@ -300,10 +248,10 @@ impl Streams {
     pub fn health(&self) -> Health {
         let entries = self.lock();
         let (mut starting, mut degraded) = (false, false);
-        for (_, entry) in entries.values() {
-            match entry {
-                Entry::Starting { .. } => starting = true,
-                Entry::Started(stream) => match stream.meters.life.condition().borrow().phase {
+        for (_, entry) in entries.iter() {
+            match &entry.state {
+                EntryState::Starting { .. } => starting = true,
+                EntryState::Started(stream) => match stream.meters.life.condition().borrow().phase {
                     Phase::Ended | Phase::Failed => {}
                     Phase::Degraded => degraded = true,
                     Phase::Connecting | Phase::Online | Phase::Draining => return Health::Ok,
@@ -319,37 +267,23 @@ impl Streams {
 
     fn reserve(&self, id: &str) -> Result<Reservation<'_>, StartRejected> {
         let mut entries = self.lock();
-        let over = |entry: &Entry| matches!(entry, Entry::Started(stream) if stream.is_over());
-        if entries.get(id).is_some_and(|(_, entry)| !over(entry)) {
+        if entries.get(id).is_some_and(|entry| !entry.is_over()) {
             return Err(StartRejected::Busy(id.to_owned()));
         }
-        if entries.values().filter(|(_, entry)| !over(entry)).count() >= self.host.max_streams {
+        if entries.iter().filter(|(_, entry)| !entry.is_over()).count() >= self.host.max_streams {
             return Err(StartRejected::Full(self.host.max_streams));
         }
-        // Those that ended first go first, however long ago they started.
-        let mut ended: Vec<_> = entries
-            .iter()
-            .filter_map(|(id, (_, entry))| match entry {
-                Entry::Started(stream) => Some((stream.meters.life.ended()?, id.clone())),
-                Entry::Starting { .. } => None,
-            })
-            .collect();
-        ended.sort();
-        for (_, id) in ended.iter().take(ended.len().saturating_sub(REMEMBERED)) {
-            self.forget(entries.remove(id));
+        for stream in entries.take_ended() {
+            self.forget(&stream);
         }
-        let order = entries.values().map(|(order, _)| order + 1).max().unwrap_or(0);
         let stop = self.stop.child_token();
-        let before = entries.remove(id).and_then(|(_, entry)| entry.stream().cloned());
-        entries.insert(id.to_owned(), (order, Entry::Starting { stop: stop.clone(), before }));
+        entries.reserve(id, stop.clone());
         Ok(Reservation { streams: self, id: id.to_owned(), stop, filled: false })
     }
 
     /// Keeps what a stream counted that is over and no longer among the entries, which are locked.
-    fn forget(&self, entry: Option<(u64, Entry)>) {
-        if let Some(stream) = entry.as_ref().and_then(|(_, entry)| entry.stream()) {
-            self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).add_past(&stream.processor_span(), stream);
-        }
+    fn forget(&self, stream: &Stream) {
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).add_past(&stream.processor_span(), stream);
     }
 
     /// Notes that a stream has another processor: what it has counted stays the old one's.
@@ -370,15 +304,8 @@ impl Streams {
     ) -> Result<Arc<Stream>, StartRejected> {
         let mut prepared = self.host.prepare(&id, request.processor.as_deref(), &request.params, Timing::Live).await?;
         let meters = Arc::new(Meters::new().with_http(prepared.http.clone()));
-        let config = StreamConfig {
-            subscribe: request.subscribe,
-            publish: request.publish,
-            control: request.control,
-            events: request.events,
-            data: request.data,
-            times: self.host.times,
-        };
-        let (channel_inputs, data) = ChannelInputs::open(&config, &meters);
+        let config = StreamConfig { urls: request.urls, times: self.host.times };
+        let (channel_inputs, data) = ChannelInputs::open(&config.urls, &meters);
         prepared.pipeline.data = data;
         let processor_span = Mutex::new(ProcessorSpan::first(prepared.candidate.lease.id()));
         let pipeline = Pipeline::start(prepared.pipeline, &self.host.engine, prepared.candidate, &meters);
@@ -399,13 +326,13 @@ impl Streams {
     }
 
     fn spawn(&self, stream: Arc<Stream>, pipeline: Pipeline, channel_inputs: ChannelInputs) {
-        tracing::info!(processor = stream.processor(), subscribe = %stream.config.subscribe, "stream started");
+        tracing::info!(processor = stream.processor(), subscribe = %stream.config.urls.subscribe, "stream started");
         let client = self.host.client.clone();
         let run = stream::run(stream, client, pipeline, channel_inputs).in_current_span();
         self.tasks.spawn(run);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (u64, Entry)>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -426,10 +353,8 @@ struct Reservation<'a> {
 impl Reservation<'_> {
     fn fill(mut self, stream: Arc<Stream>) {
         let mut entries = self.streams.lock();
-        if let Some((order, _)) = entries.get(&self.id) {
-            let started = (*order, Entry::Started(stream));
-            let before = entries.insert(self.id.clone(), started);
-            self.streams.forget(before);
+        if let Some(before) = entries.fill(&self.id, stream) {
+            self.streams.forget(&before);
         }
         drop(entries);
         self.filled = true;
@@ -438,12 +363,8 @@ impl Reservation<'_> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        if self.filled {
-            return;
-        }
-        let mut entries = self.streams.lock();
-        if let Some((order, Entry::Starting { before: Some(stream), .. })) = entries.remove(&self.id) {
-            entries.insert(self.id.clone(), (order, Entry::Started(stream)));
+        if !self.filled {
+            self.streams.lock().release(&self.id);
         }
     }
 }

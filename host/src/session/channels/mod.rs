@@ -34,9 +34,9 @@ use self::events::Events;
 use self::feed::Feed;
 pub use self::meter::{ChannelMeters, ControlMeter, FeedMeter};
 use self::report::Report;
+use super::channel_urls::ChannelUrls;
 use super::event::{Origin, TimedEvent};
 use super::meters::Meters;
-use super::stream::StreamConfig;
 use super::streams::Stream;
 
 /// How long a stream that is over waits for these channels.
@@ -53,10 +53,10 @@ pub struct ChannelInputs {
 }
 
 impl ChannelInputs {
-    /// Those that a stream of this configuration needs, and where its processor puts values.
-    pub fn open(config: &StreamConfig, meters: &Meters) -> (Self, Option<mpsc::Sender<String>>) {
-        let told = config.events.as_ref().map(|_| meters.life.listen());
-        let (data, values) = config.data.as_ref().map(|_| mpsc::channel(VALUES)).unzip();
+    /// Those that a stream with these channels needs, and where its processor puts values.
+    pub fn open(urls: &ChannelUrls, meters: &Meters) -> (Self, Option<mpsc::Sender<String>>) {
+        let told = urls.events.as_ref().map(|_| meters.life.listen());
+        let (data, values) = urls.data.as_ref().map(|_| mpsc::channel(VALUES)).unzip();
         (Self { told, values }, data)
     }
 }
@@ -72,8 +72,8 @@ impl Channels {
     /// Starts those that the stream has.
     pub fn start(stream: &Stream, client: &Client, channel_inputs: ChannelInputs) -> Self {
         let mut channels = Self { tasks: JoinSet::new(), over: CancellationToken::new() };
-        let (config, meters) = (&stream.config, &stream.meters);
-        if let Some(url) = &config.control {
+        let (urls, meters) = (&stream.config.urls, &stream.meters);
+        if let Some(url) = &urls.control {
             let control = Control::new(client.clone(), url.clone(), stream.params.clone(), meters.clone());
             let over = channels.over.clone();
             channels.spawn(async move {
@@ -81,11 +81,11 @@ impl Channels {
                 let _ = over.run_until_cancelled(control.run()).await;
             });
         }
-        if let (Some(url), Some(told)) = (&config.events, channel_inputs.told) {
+        if let (Some(url), Some(told)) = (&urls.events, channel_inputs.told) {
             let outbox = channels.feed(stream, client, url, Origin::Events, "application/json");
             channels.spawn(Events::new(told, Report::new(stream), outbox).run());
         }
-        if let (Some(url), Some(values)) = (&config.data, channel_inputs.values) {
+        if let (Some(url), Some(values)) = (&urls.data, channel_inputs.values) {
             let outbox = channels.feed(stream, client, url, Origin::Data, "application/jsonl");
             channels.spawn(Data::new(values, outbox, meters.clone()).run());
         }

@@ -5,11 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
+use rillbox_trickle::ChannelUrl;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
+use crate::session::channel_urls::ChannelUrls;
 use crate::session::condition::Phase;
 use crate::session::event::{StreamEvent, TimedEvent};
 use crate::session::meters::Meters;
@@ -49,16 +51,40 @@ pub struct Urls {
     pub data: String,
 }
 
+impl From<&ChannelUrls> for Urls {
+    fn from(urls: &ChannelUrls) -> Self {
+        let text = |url: &Option<ChannelUrl>| url.as_ref().map(ToString::to_string).unwrap_or_default();
+        Self {
+            subscribe: urls.subscribe.to_string(),
+            publish: text(&urls.publish),
+            control: text(&urls.control),
+            events: text(&urls.events),
+            data: text(&urls.data),
+        }
+    }
+}
+
 /// Makes events of what is told, and of what is counted.
 pub struct Report {
     facts: Facts,
     meters: Arc<Meters>,
     params: LastParams,
-    /// The state of the last status, and since when.
-    state: (&'static str, SystemTime),
+    state: LastState,
     last_error: Option<(SystemTime, String)>,
-    /// When the last heartbeat was, and how many runs of samples had come in and gone out.
-    beat: (Instant, u64, u64),
+    beat: LastBeat,
+}
+
+/// The state of the last status.
+struct LastState {
+    name: &'static str,
+    since: SystemTime,
+}
+
+/// When the last heartbeat was, and how many runs of samples had come in and gone out by then.
+struct LastBeat {
+    at: Instant,
+    audio_in: u64,
+    audio_out: u64,
 }
 
 #[derive(Default)]
@@ -171,23 +197,15 @@ struct FrameRates {
 
 impl Report {
     pub fn new(stream: &Stream) -> Self {
-        let url = |url: Option<&rillbox_trickle::ChannelUrl>| url.map(ToString::to_string).unwrap_or_default();
-        let config = &stream.config;
-        let urls = Urls {
-            subscribe: config.subscribe.to_string(),
-            publish: url(config.publish.as_ref()),
-            control: url(config.control.as_ref()),
-            events: url(config.events.as_ref()),
-            data: url(config.data.as_ref()),
-        };
+        let urls = Urls::from(&stream.config.urls);
         let facts = Facts { stream: stream.id.clone(), processor: stream.processor(), started: stream.started, urls };
         Self::of(facts, stream.meters.clone())
     }
 
     /// Of a stream of which this is known.
     pub fn of(facts: Facts, meters: Arc<Meters>) -> Self {
-        let state = ("LOADING", facts.started);
-        let beat = (Instant::now(), 0, 0);
+        let state = LastState { name: "LOADING", since: facts.started };
+        let beat = LastBeat { at: Instant::now(), audio_in: 0, audio_out: 0 };
         Self { facts, meters, params: LastParams::default(), state, last_error: None, beat }
     }
 
@@ -232,8 +250,8 @@ impl Report {
     pub fn status(&mut self) -> Bytes {
         let now = SystemTime::now();
         let state = self.current_state(now);
-        if state != self.state.0 {
-            self.state = (state, now);
+        if state != self.state.name {
+            self.state = LastState { name: state, since: now };
         }
         let figures = self.meters.snapshot();
         let last_params = self.params.unreported.take();
@@ -241,7 +259,7 @@ impl Report {
             pipeline: &self.facts.processor,
             state,
             start_time: millis(self.facts.started),
-            last_state_update_time: millis(self.state.1),
+            last_state_update_time: millis(self.state.since),
             last_status_timestamp: millis(now),
             input_status: InputStatus {
                 last_input_time: self.meters.inputs.last().map(millis),
@@ -266,10 +284,9 @@ impl Report {
     /// A sign of life, in PyTrickle's words.
     pub fn heartbeat(&mut self) -> Bytes {
         let figures = self.meters.snapshot();
-        let (now, heard, sent) =
-            (Instant::now(), self.meters.frames.audio_in.get(), self.meters.frames.audio_out.get());
-        let (then, heard_then, sent_then) = std::mem::replace(&mut self.beat, (now, heard, sent));
-        let span = now.duration_since(then).as_secs_f64();
+        let frames = &self.meters.frames;
+        let beat = LastBeat { at: Instant::now(), audio_in: frames.audio_in.get(), audio_out: frames.audio_out.get() };
+        let span = beat.at.duration_since(self.beat.at).as_secs_f64();
         let rate = |count: u64| if span > 0.0 { round(count as f64 / span) } else { 0.0 };
         let (width, height) = self.meters.picture_size.get();
         let heartbeat = Heartbeat {
@@ -277,12 +294,14 @@ impl Report {
             dimensions: Dimensions { width, height },
             fps: FrameRates {
                 ingress_video_fps: round(figures.fps_in),
-                ingress_audio_fps: rate(heard.saturating_sub(heard_then)),
+                ingress_audio_fps: rate(beat.audio_in.saturating_sub(self.beat.audio_in)),
                 egress_video_fps: round(figures.fps_out),
-                egress_audio_fps: rate(sent.saturating_sub(sent_then)),
+                egress_audio_fps: rate(beat.audio_out.saturating_sub(self.beat.audio_out)),
             },
         };
-        self.common(HEARTBEAT, "heartbeat", SystemTime::now(), heartbeat)
+        let event = self.common(HEARTBEAT, "heartbeat", SystemTime::now(), heartbeat);
+        self.beat = beat;
+        event
     }
 
     fn current_state(&self, now: SystemTime) -> &'static str {

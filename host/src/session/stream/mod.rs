@@ -6,7 +6,7 @@ mod subscription;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rillbox_trickle::{ChannelUrl, Client};
+use rillbox_trickle::Client;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::publication::CLOSE;
 use self::publication::Publication;
 use self::subscription::Subscription;
+use super::channel_urls::ChannelUrls;
 use super::channels::{ChannelInputs, Channels};
 use super::condition::Phase;
 use super::event::StreamEvent;
@@ -24,19 +25,11 @@ use super::streams::Stream;
 /// A server that cannot be reached for this long ends the stream.
 const UNREACHABLE: Duration = Duration::from_secs(30);
 
-/// Where a stream comes from and goes to.
+/// Where a stream comes from and goes to, and when it gives up.
 #[derive(Clone, Debug)]
 pub struct StreamConfig {
-    /// Input.
-    pub subscribe: ChannelUrl,
-    /// Output; a stream without one only looks.
-    pub publish: Option<ChannelUrl>,
-    /// Updates of params.
-    pub control: Option<ChannelUrl>,
-    /// Events.
-    pub events: Option<ChannelUrl>,
-    /// Data.
-    pub data: Option<ChannelUrl>,
+    /// Its channels.
+    pub urls: ChannelUrls,
     /// How long it waits.
     pub times: StreamTimes,
 }
@@ -77,13 +70,12 @@ impl Ending {
 /// its `meters` says at last why it ended, after everything has been released, the processor too.
 pub async fn run(stream: Arc<Stream>, client: Client, pipeline: Pipeline, channel_inputs: ChannelInputs) {
     let Pipeline { source, emitted, mut stages, .. } = pipeline;
-    let (config, meters) = (stream.config.clone(), &stream.meters);
+    let (StreamConfig { urls, times }, meters) = (stream.config.clone(), &stream.meters);
     let channels = Channels::start(&stream, &client, channel_inputs);
     let mut ends: JoinSet<Ending> = JoinSet::new();
-    let times = config.times;
-    let subscription = Subscription::new(client.clone(), config.subscribe, source, meters.clone(), times.input);
+    let subscription = Subscription::new(client.clone(), urls.subscribe, source, meters.clone(), times.input);
     let cut = CancellationToken::new();
-    let publication = Publication::new(client, config.publish, emitted, meters.clone(), cut.clone());
+    let publication = Publication::new(client, urls.publish, emitted, meters.clone(), cut.clone());
     // Stops the input alone; the rest follows by itself when no more comes.
     let input = stream.stop.child_token();
     ends.spawn({
