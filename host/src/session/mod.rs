@@ -8,6 +8,7 @@
 //! takes it all down together; a [`pipeline`] is the part of it that does not know the network, and runs on files too. What a
 //! stream tells and is told besides pictures and sound goes over [`channels`] of its own.
 
+mod causes;
 mod change;
 mod channel_check;
 mod channel_urls;

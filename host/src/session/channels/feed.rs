@@ -11,11 +11,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::meter::FeedMeter;
+use crate::session::causes::causes;
 use crate::session::event::Origin;
 use crate::session::meters::Meters;
-use crate::session::stream::causes;
 
-/// How long a message has the channel for itself: it is repeated for so long. Then the next goes out beside it.
+/// A message is retried alone for this long; after that the next one is sent in parallel.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The same once the stream is over.
@@ -204,7 +204,7 @@ impl Feed {
     }
 }
 
-/// What is left when the stream is over, and for ever while it is not.
+/// Completes [`HURRY`] after the stream has ended; never before.
 async fn hurry(over: &CancellationToken) {
     over.cancelled().await;
     sleep(HURRY).await;

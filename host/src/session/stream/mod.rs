@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::publication::CLOSE;
 use self::publication::Publication;
 use self::subscription::Subscription;
+// For `channels::control`.
+pub(super) use super::causes::causes;
 use super::channel_urls::ChannelUrls;
 use super::channels::{ChannelInputs, Channels};
 use super::condition::Phase;
@@ -148,16 +150,4 @@ fn stage_ending(stage: Result<Result<(), PipelineError>, tokio::task::JoinError>
         Ok(Err(error)) => Some(Ending::failed(error.to_string())),
         Err(error) => Some(Ending::failed(PipelineError::Stage(error).to_string())),
     }
-}
-
-/// An error with what caused it, in one line.
-pub(super) fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

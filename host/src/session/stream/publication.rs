@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ending, UNREACHABLE};
+use crate::session::causes::causes;
 use crate::session::event::{Origin, StreamEvent};
 use crate::session::meters::Meters;
 
@@ -110,8 +111,10 @@ impl Publication {
             match closed {
                 Ok(()) => {}
                 // A gateway may keep the end of its channels to itself.
-                Err(PublishError::Control(error)) => tracing::debug!(%error, "the output channel was not closed"),
-                Err(error) => return Ending::failed(format!("cannot publish to {url}: {error}")),
+                Err(PublishError::Control(error)) => {
+                    tracing::debug!(error = causes(&error), "the output channel was not closed");
+                }
+                Err(error) => return Ending::failed(format!("cannot publish to {url}: {}", causes(&error))),
             }
         }
         Ending::ended("the input ended")
@@ -124,8 +127,8 @@ impl Publication {
             (PublishError::NotFound, Some((publisher, _))) if publisher.stats().segments > 0 => {
                 Ending::ended("the output is gone")
             }
-            (_, Some((_, url))) => Ending::failed(format!("cannot publish to {url}: {error}")),
-            (_, None) => Ending::failed(error.to_string()),
+            (_, Some((_, url))) => Ending::failed(format!("cannot publish to {url}: {}", causes(error))),
+            (_, None) => Ending::failed(causes(error)),
         }
     }
 

@@ -8,7 +8,8 @@ use rillbox_trickle::{Backoff, ChannelUrl, Client, Segment, Start, SubscribeErro
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Ending, UNREACHABLE, causes};
+use super::{Ending, UNREACHABLE};
+use crate::session::causes::causes;
 use crate::session::event::{Origin, StreamEvent};
 use crate::session::meters::Meters;
 use crate::session::pipeline::Source;
@@ -16,7 +17,7 @@ use crate::session::pipeline::Source;
 /// A segment that is silent for this long is left when the next one is there.
 const STALL: Duration = Duration::from_secs(2);
 
-/// A request that was held for longer before it failed was held by a server that was well.
+/// If a request was held longer than this before failing, the server is taken to have been healthy.
 const HELD: Duration = Duration::from_secs(10);
 
 /// Segments in a row that may be empty or break off before the next is asked for with a pause.
