@@ -57,8 +57,8 @@ pub struct HostConfig {
     pub loading: bool,
     /// Speaking trickle to others.
     pub client: ClientConfig,
-    /// Where channels may be; anywhere, where there is none.
-    pub places: Option<AllowedUrls>,
+    /// URLs that channels may have; `None` allows any.
+    pub allowed_urls: Option<AllowedUrls>,
     /// What processors may call.
     pub grants: Grants,
     /// Authorities of what they call, beside the web's: PEM texts.
@@ -100,9 +100,9 @@ impl Serving {
             ),
         };
         let reaches_others = !is_loopback(listener.local_addr()?);
-        if reaches_others && config.host.places.is_none() {
+        if reaches_others && config.host.allowed_urls.is_none() {
             // Who is on this machine reaches by itself what a stream would; others are not to reach more through the host.
-            config.host.places = Some(AllowedUrls::public_and(server.as_ref().map(Server::local_addr)));
+            config.host.allowed_urls = Some(AllowedUrls::public_and(server.as_ref().map(Server::local_addr)));
         }
         // After the addresses are ours: a host that has them already is the clearer thing to be told of.
         let host = host(config.host).await?;
@@ -162,8 +162,8 @@ pub async fn host(config: HostConfig) -> anyhow::Result<Host> {
     let engine = Engine::start(config.limits, Gpu::new(config.device), ShaderReader::child(&config.program))?;
     let compiler = ChildCompiler::new(engine.clone(), config.program);
     let registry = Registry::open(&config.data_dir, compiler).await?;
-    let places = config.places.map(Arc::new);
-    let client = ClientConfig { guard: places.clone().map(guard), ..config.client };
+    let allowed_urls = config.allowed_urls.map(Arc::new);
+    let client = ClientConfig { guard: allowed_urls.clone().map(guard), ..config.client };
     let default_processor = default_processor(&registry, config.processor.as_deref()).await?;
     Ok(Host {
         engine,
@@ -171,7 +171,7 @@ pub async fn host(config: HostConfig) -> anyhow::Result<Host> {
         client: Client::new(client)?,
         http: HttpClient::new(Handle::current(), &config.http_authorities).context("--http-ca")?,
         grants: config.grants,
-        places,
+        allowed_urls,
         default_processor,
         input: config.input,
         output: config.output,
@@ -182,10 +182,10 @@ pub async fn host(config: HostConfig) -> anyhow::Result<Host> {
 }
 
 /// Checks connections to channels by the rules for their URLs.
-fn guard(places: Arc<AllowedUrls>) -> Guard {
+fn guard(allowed_urls: Arc<AllowedUrls>) -> Guard {
     Guard::new(move |host, port, found| {
         let host = Name::parse(host).map_err(|error| error.to_string())?;
-        places
+        allowed_urls
             .addresses(&host, port, found)
             .map_err(|refusal| format!("{refusal}; the operator allows URLs with --allow-url PATTERN"))
     })

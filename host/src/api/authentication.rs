@@ -25,9 +25,9 @@ pub struct Authenticator {
 }
 
 /// Lets a call in, or says what it lacks.
-pub async fn admit(State(keeper): State<Arc<Authenticator>>, request: Request, next: Next) -> Response {
+pub async fn admit(State(authenticator): State<Arc<Authenticator>>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let caller = match (&keeper.gate, keeper.needs.of_request(path, request.method())) {
+    let caller = match (&authenticator.gate, authenticator.needs.of_request(path, request.method())) {
         (_, Need::Undeclared) => Err(undeclared(path)),
         (Gate::Anyone, _) => Ok(None),
         (Gate::Loopback, _) => loopback::check(&request).map(|()| None),

@@ -114,7 +114,7 @@ impl From<StartRejected> for ApiError {
         let status = match &error {
             StartRejected::Busy(_) | StartRejected::Stopped => StatusCode::CONFLICT,
             StartRejected::Full(_) | StartRejected::Compiling => StatusCode::SERVICE_UNAVAILABLE,
-            StartRejected::NotGranted(_) | StartRejected::Place { .. } => StatusCode::FORBIDDEN,
+            StartRejected::NotGranted(_) | StartRejected::Url { .. } => StatusCode::FORBIDDEN,
             StartRejected::Id | StartRejected::NoProcessor | StartRejected::Params(_) => StatusCode::BAD_REQUEST,
             StartRejected::Unknown(_) => StatusCode::NOT_FOUND,
             StartRejected::Processor { .. } => StatusCode::UNPROCESSABLE_ENTITY,

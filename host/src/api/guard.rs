@@ -15,9 +15,9 @@ use super::authentication::{Authenticator, admit};
 use super::error::ApiError;
 
 /// The routes, guarded.
-pub fn guard(router: Router, keeper: Authenticator) -> Router {
-    let keeper = from_fn_with_state(Arc::new(keeper), admit);
-    harden(router.layer(from_fn(same_site)).layer(from_fn(options)).layer(keeper))
+pub fn guard(router: Router, authenticator: Authenticator) -> Router {
+    let authenticator = from_fn_with_state(Arc::new(authenticator), admit);
+    harden(router.layer(from_fn(same_site)).layer(from_fn(options)).layer(authenticator))
 }
 
 fn harden(router: Router) -> Router {

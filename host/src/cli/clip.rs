@@ -136,7 +136,7 @@ impl Run {
             output: self.encoder.resolve(),
             loading: false,
             client: ClientConfig::default(),
-            places: None,
+            allowed_urls: None,
             grants: self.guests.grants(),
             http_authorities: self.guests.http_authorities()?,
             max_streams: 1,

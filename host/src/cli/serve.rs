@@ -175,7 +175,7 @@ impl Serve {
 
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let allowed = (!self.allow_url.is_empty()).then(|| AllowedUrls::parse(&self.allow_url));
-        let places = allowed.transpose().context("--allow-url")?;
+        let allowed_urls = allowed.transpose().context("--allow-url")?;
         let host = HostConfig {
             data_dir: self.data_dir,
             processor: self.processor,
@@ -186,7 +186,7 @@ impl Serve {
             output: self.encoder.resolve(),
             loading: !self.no_loading,
             client: self.trust.resolve()?,
-            places,
+            allowed_urls,
             grants: self.guests.grants(),
             http_authorities: self.guests.http_authorities()?,
             max_streams: self.max_streams,

@@ -29,7 +29,7 @@ impl ByKind {
         }
     }
 
-    /// What has been done since `earlier`, when these were those.
+    /// The difference to `earlier`, a former reading of the same counters.
     pub fn since(&self, earlier: &Self) -> Self {
         Self(std::array::from_fn(|kind| Done {
             operations: self.0[kind].operations.saturating_sub(earlier.0[kind].operations),
@@ -75,7 +75,7 @@ impl Work {
         self.gpu.add(&more.gpu);
     }
 
-    /// What has been done since `earlier`, when this was that.
+    /// The difference to `earlier`, a former reading of the same counters.
     pub fn since(&self, earlier: &Self) -> Self {
         Self { tensors: self.tensors.since(&earlier.tensors), gpu: self.gpu.since(&earlier.gpu) }
     }

@@ -18,11 +18,11 @@ const LOOK_UP: Duration = Duration::from_secs(2);
 static LOOK_UPS: Semaphore = Semaphore::const_new(16);
 
 /// Checks all of a stream's channels.
-pub async fn check(places: &AllowedUrls, urls: &ChannelUrls) -> Result<(), StartRejected> {
+pub async fn check(allowed_urls: &AllowedUrls, urls: &ChannelUrls) -> Result<(), StartRejected> {
     for (field, url) in urls.named() {
         let url = url.to_string();
-        let refused = |reason| StartRejected::Place { field, url: url.clone(), reason };
-        let (target, policy) = places.check(&url).map_err(refused)?;
+        let refused = |reason| StartRejected::Url { field, url: url.clone(), reason };
+        let (target, policy) = allowed_urls.check(&url).map_err(refused)?;
         let found = look_up(&target.host, target.port).await;
         policy.addresses(&target.host, target.port, found).map_err(|refusal| refused(refusal.to_string()))?;
     }

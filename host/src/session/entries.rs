@@ -81,7 +81,7 @@ impl Entries {
         self.next += 1;
     }
 
-    /// Puts a stream that has started under an id that was taken for it. Gives the one of the past that it takes the place of.
+    /// Puts a stream that has started under the id that was taken for it. Gives the one that was still known by it.
     pub fn fill(&mut self, id: &str, stream: Arc<Stream>) -> Option<Arc<Stream>> {
         let entry = self.by_id.get_mut(id)?;
         match std::mem::replace(&mut entry.state, EntryState::Started(stream)) {

@@ -65,7 +65,7 @@ impl Distribution {
         self.micros += other.micros;
     }
 
-    /// What was counted since `earlier`, when this was that.
+    /// The difference to `earlier`, a former reading of the same counters.
     pub(super) fn since(&self, earlier: &Self) -> Self {
         Self {
             bounds: self.bounds,

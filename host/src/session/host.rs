@@ -30,8 +30,8 @@ pub struct Host {
     pub http: HttpClient,
     /// What processors may call where they ask for it.
     pub grants: Grants,
-    /// Where channels may be; anywhere, where there is none.
-    pub places: Option<Arc<AllowedUrls>>,
+    /// URLs that channels may have; `None` allows any.
+    pub allowed_urls: Option<Arc<AllowedUrls>>,
     /// For streams that name no processor.
     pub default_processor: Option<String>,
     /// How input is decoded, before a stream's own params.
@@ -73,14 +73,14 @@ pub enum StartRejected {
     /// The processor asks for what it was not granted.
     #[error(transparent)]
     NotGranted(NotGranted),
-    /// A channel is where none may be.
+    /// A channel has a URL that is not allowed.
     #[error("{field}: {url} is not allowed: {reason}; the operator allows URLs with --allow-url PATTERN")]
-    Place {
+    Url {
         /// Of the request.
         field: &'static str,
         /// The channel.
         url: String,
-        /// Why it may not be there.
+        /// Why it is not allowed.
         reason: String,
     },
     /// The processor did not start.

@@ -152,8 +152,8 @@ impl Streams {
             None => uuid::Uuid::new_v4().to_string(),
         };
         let reservation = self.reserve(&id)?;
-        if let Some(allowed) = &self.host.places {
-            channel_check::check(allowed, &request.urls).await?;
+        if let Some(allowed_urls) = &self.host.allowed_urls {
+            channel_check::check(allowed_urls, &request.urls).await?;
         }
         let span = tracing::info_span!("stream", id);
         let stop = reservation.stop.clone();

@@ -107,7 +107,7 @@ impl Totals {
         }
     }
 
-    /// What has been counted since `earlier`, when these were those.
+    /// The difference to `earlier`, a former reading of the same counters.
     pub(super) fn since(&self, earlier: &Self) -> Self {
         Self {
             started: self.started.saturating_sub(earlier.started),

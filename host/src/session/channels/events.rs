@@ -20,7 +20,7 @@ const BEAT: Duration = Duration::from_secs(10);
 const MAX_WAITING: usize = 128;
 const MAX_WAITING_BYTES: usize = 1 << 20;
 
-/// Of those that wait, as many go out before the end as there is time for.
+/// Waiting events that still go out once the stream has stopped; there is hardly time for more.
 const LAST: usize = 8;
 
 /// The task that makes events. Ends when it has handed on that the stream stopped.

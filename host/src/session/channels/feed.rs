@@ -15,7 +15,7 @@ use crate::session::causes::causes;
 use crate::session::event::Origin;
 use crate::session::meters::Meters;
 
-/// A message is retried alone for this long; after that the next one is sent in parallel.
+/// While a publisher retries a message, the next one waits for this long; after that it is sent in parallel.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The same once the stream is over.
@@ -204,7 +204,7 @@ impl Feed {
     }
 }
 
-/// Completes [`HURRY`] after the stream has ended; never before.
+/// Waits until the stream has ended, and then for [`HURRY`].
 async fn hurry(over: &CancellationToken) {
     over.cancelled().await;
     sleep(HURRY).await;

@@ -8,7 +8,7 @@ use crate::sandbox::{Priority, Standing};
 /// Running time is looked at over so long a time.
 const WINDOW: Duration = Duration::from_millis(200);
 
-/// More of it than this is half of a core.
+/// Half a core: this much running time in one [`WINDOW`].
 const HALF_A_CORE: Duration = Duration::from_millis(100);
 
 /// Whoever took more, or overran, is behind for so long.

@@ -19,9 +19,10 @@ const REPLACEMENT_WAIT: Duration = Duration::from_millis(20);
 
 pub(super) struct Slot {
     recipe: Box<Recipe>,
-    /// The last that the processor took: a fresh instance is started with them.
+    /// The params that the processor took last: a fresh instance is started with them.
     taken: String,
-    /// The last that it was given. Others than those while there was no instance: the next one is told.
+    /// The params given last that were not refused. They differ from `taken` only while there is no instance; the next instance
+    /// gets them.
     wanted: String,
     state: State,
     recovery: Recovery,
