@@ -181,7 +181,7 @@ async fn many_streams_are_told_apart() {
     let twice = r#"{"gateway_request_id": "b", "gateway_request_id": "z"}"#;
     assert_error("unknown", StatusCode::NOT_FOUND, host.send(Method::POST, "/stream/stop", twice).await);
     let much = format!(r#"{{"gateway_request_id": "a", "x": [{}0]}}"#, "0,".repeat(100_000));
-    assert_error("large", StatusCode::PAYLOAD_TOO_LARGE, host.send(Method::POST, "/stream/stop", &much).await);
+    assert_error("large", StatusCode::PAYLOAD_TOO_LARGE, host.send(Method::POST, "/stream/stop", much).await);
     assert_error("ended", StatusCode::CONFLICT, host.send_for(Some("a"), Method::POST, "/stream/params", "{}").await);
     assert_eq!(host.status("b").await["state"], "CONNECTING", "the other goes on");
     host.start_stream("a", "green", json!({})).await;

@@ -30,7 +30,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the REST surface and run streams.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Serve trickle channels alone.
     Trickle(serve::Trickle),
     /// Send a file to a channel.

@@ -8,7 +8,6 @@ use tokio::sync::watch;
 
 use super::channels::ChannelMeters;
 use super::condition::Life;
-use super::event::Origin;
 use super::guest_meters::GuestMeters;
 use super::histogram::{GUEST_TIME, Histogram, LATENCY};
 use super::window::{Moments, Window};
@@ -139,11 +138,6 @@ impl Meters {
     /// Counts HTTP requests of the processor in `http`.
     pub fn with_http(self, http: Arc<HttpMeter>) -> Self {
         Self { http, ..self }
-    }
-
-    /// Tells of an error, as [`Life::error`] does.
-    pub fn error(&self, origin: Origin, message: String) {
-        self.life.error(origin, message);
     }
 
     /// A picture was decoded.

@@ -9,10 +9,10 @@ use tokio::time::timeout;
 
 use super::meter::ControlMeter;
 use crate::registry::ValueBudget;
+use crate::session::causes::causes;
 use crate::session::event::{Origin, clipped};
 use crate::session::live_params::{LiveParams, UpdateRejected};
 use crate::session::meters::Meters;
-use crate::session::stream::causes;
 
 /// Largest segment that is read, in bytes.
 const MAX_SEGMENT: usize = 1 << 20;
@@ -133,7 +133,7 @@ impl Control {
         let message = clipped(format!("control: {reason}"));
         self.meter().rejected.add(1);
         self.meter().last_error.set(message.clone());
-        self.meters.error(Origin::Control, message);
+        self.meters.life.error(Origin::Control, message);
     }
 
     /// Counts a failure, tells of the first in a row, and pauses.
@@ -143,7 +143,7 @@ impl Control {
         self.meter().last_error.set(message.clone());
         if !std::mem::replace(&mut self.failing, true) {
             tracing::warn!("{message}");
-            self.meters.error(Origin::Control, message);
+            self.meters.life.error(Origin::Control, message);
         }
         self.backoff.pause().await;
     }

@@ -14,8 +14,6 @@ use tokio_util::sync::CancellationToken;
 pub use self::publication::CLOSE;
 use self::publication::Publication;
 use self::subscription::Subscription;
-// For `channels::control`.
-pub(super) use super::causes::causes;
 use super::channel_urls::ChannelUrls;
 use super::channels::{ChannelInputs, Channels};
 use super::condition::Phase;
