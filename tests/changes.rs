@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::harness::component::tiny;
 use crate::harness::host::Host;
 use crate::harness::sound::Heard;
-use crate::harness::{PATIENCE, guest, hostile, media};
+use crate::harness::{PATIENCE, PATIENT, guest, hostile, media};
 
 const WIDTH: usize = 160;
 const HEIGHT: usize = 90;
@@ -20,7 +20,7 @@ fn segments(seconds: u32) -> Vec<Vec<u8>> {
 
 /// A host with processors that tell by a shade of gray which of them it was.
 async fn host() -> Host {
-    let host = Host::start();
+    let host = Host::start_with(&PATIENT);
     for name in ["one", "two"] {
         host.upload(name, &hostile("stamp")).await;
     }

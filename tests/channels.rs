@@ -12,11 +12,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::harness::host::Host;
-use crate::harness::{PATIENCE, hostile, media};
+use crate::harness::{PATIENCE, PATIENT, hostile, media};
 
 /// A host with the processor `talker`, and a second of small video.
 async fn host() -> (Host, Vec<Vec<u8>>) {
-    let host = Host::start();
+    let host = Host::start_with(&PATIENT);
     host.upload("talker", &hostile("talker")).await;
     (host, media::small_segments("320x180", 1))
 }
@@ -39,13 +39,22 @@ async fn start(host: &Host, id: &str, params: Value, channels: &[&str]) {
 
 /// All segments of a channel, from the first one on until it ends.
 fn record(host: &Host, name: &str) -> JoinHandle<Vec<String>> {
+    let all = record_counting(host, name);
+    tokio::spawn(async move { all.await.unwrap().0 })
+}
+
+/// As [`record`], with how many segments the server had no more when they were asked for.
+fn record_counting(host: &Host, name: &str) -> JoinHandle<(Vec<String>, u64)> {
     let mut subscriber = Subscriber::new(host.client.clone(), host.channel(name), Start::Seq(0));
     tokio::spawn(async move {
-        let mut segments = Vec::new();
+        let (mut segments, mut skipped) = (Vec::new(), 0);
         loop {
             match subscriber.next().await {
-                Ok(mut segment) => segments.push(text(&mut segment).await),
-                Err(error) if error.is_terminal() => return segments,
+                Ok(mut segment) => {
+                    skipped += segment.skipped();
+                    segments.push(text(&mut segment).await);
+                }
+                Err(error) if error.is_terminal() => return (segments, skipped),
                 Err(error) => panic!("{error}"),
             }
         }
@@ -232,14 +241,15 @@ async fn what_a_processor_emits_is_an_event_unless_it_is_the_hosts() {
     let (host, segments) = host().await;
     for (id, event, expected) in [("mood", "mood", "mood"), ("forged", "stream_stopped", "misuse")] {
         start(&host, id, json!({ "event": event }), &["events"]).await;
-        let recorded = record(&host, &format!("{id}-events"));
+        let recorded = record_counting(&host, &format!("{id}-events"));
         let (_, status) = play(&host, id, &segments).await;
-        let events = events(&timeout(PATIENCE, recorded).await.expect("the channel ends").unwrap(), id);
+        let (segments, skipped) = timeout(PATIENCE, recorded).await.expect("the channel ends").unwrap();
+        let events = events(&segments, id);
         let emitted = of_type(&events, expected);
-        // More than leave in the time that there is.
-        let dropped = status["channels"]["events"]["dropped"].as_u64().unwrap();
-        assert_eq!(emitted.len() as u64 + dropped, 25, "{events:?}");
-        assert!(emitted.len() >= 10, "{events:?}");
+        // More than leave in the time that there is, or than a slow reader gets. With them the first status and heartbeat may go.
+        let told = emitted.len() as u64 + status["channels"]["events"]["dropped"].as_u64().unwrap();
+        assert!(told <= 25 + 2 && told + skipped >= 25, "{skipped} segments were skipped of {events:?}");
+        assert!((5..=25).contains(&emitted.len()), "{events:?}");
         assert!(emitted.iter().all(|event| event["queue_event_type"] == "ai_stream_events"));
         assert!(emitted.is_sorted_by_key(|event| event["event"]["count"].as_u64()), "{events:?}");
         assert_eq!(of_type(&events, "stream_stopped").len(), 1);
@@ -417,20 +427,24 @@ async fn channels_that_are_deleted_are_taken_up_again() {
     control.write(Bytes::from_static(br#"{"level": 5}"#)).await.unwrap();
     control.end();
     host.status_when("again", |status| status["params"]["level"] == 5).await;
-    // The update is an event, and what the next pictures bring is data.
-    let next = async |end: &str| {
+    // The update is an event, and what the next pictures bring is data; before it there may be what the last ones brought.
+    let comes = async |end: &str, word: &str| {
         let mut subscriber =
             Subscriber::new(host.client.clone(), host.channel(&format!("again-{end}")), Start::Current);
         loop {
             match subscriber.next().await {
-                Ok(mut segment) => return text(&mut segment).await,
+                Ok(mut segment) => {
+                    if text(&mut segment).await.contains(word) {
+                        return;
+                    }
+                }
                 Err(_) => tokio::task::yield_now().await,
             }
         }
     };
-    assert!(timeout(PATIENCE, next("events")).await.expect("an event").contains("stream_id"));
+    timeout(PATIENCE, comes("events", "stream_id")).await.expect("an event");
     host.feed(&mut publisher, "again", &segments).await;
-    assert!(timeout(PATIENCE, next("data")).await.expect("data").contains(r#""level":5"#));
+    timeout(PATIENCE, comes("data", r#""level":5"#)).await.expect("data");
     let (code, _) = host.post("/api/stream/stop", json!({})).await;
     assert_eq!(code, StatusCode::OK);
     assert_eq!(host.status("again").await["state"], "ENDED");

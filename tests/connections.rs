@@ -120,7 +120,7 @@ async fn a_server_killed_mid_stream_is_picked_up_again() {
         let mut reader = Subscriber::new(host.client.clone(), host.channel(&format!("{id}-out")), Start::Current);
         assert!(reader.next().await.unwrap().chunk().await.unwrap().is_some());
         println!("{id}: picked up {:?} after the server was there again", revived.elapsed());
-        assert!(revived.elapsed() < Duration::from_secs(5), "{id}: {:?}", revived.elapsed());
+        assert!(revived.elapsed() < Duration::from_secs(15), "{id}: {:?}", revived.elapsed());
     }
     let more = |status: &Value| count(status, "output", "segments") > count(&before[0], "output", "segments") + 3;
     host.status_when("on", more).await;
@@ -145,6 +145,7 @@ async fn an_input_that_says_nothing_ends_its_stream() {
     let front = Front::start(channels.address, Manner::Silent).await;
     let host = Host::start_beside(&channels, &["--input-timeout", "2s"]);
     passthrough(&host).await;
+    let segment = media::small_segments("160x90", 1).concat();
     for id in ["empty", "half"] {
         host.start_stream(id, "passthrough", json!({})).await;
     }
@@ -152,7 +153,6 @@ async fn an_input_that_says_nothing_ends_its_stream() {
     body["subscribe_url"] = json!(front.channel("mute-in"));
     start(&host, body).await;
     let mut publisher = host.publisher("half");
-    let segment = media::small_segments("160x90", 1).concat();
     publisher.write(Bytes::copy_from_slice(&segment[..segment.len() / 188 / 2 * 188])).await.unwrap();
 
     for (id, state, wanted) in [
@@ -430,7 +430,7 @@ async fn sigterm_lets_every_stream_end_in_time() {
     let exit = tokio::task::spawn_blocking(move || host.terminate()).await.unwrap();
     println!("ended {:?} after SIGTERM", asked.elapsed());
     assert!(exit.success(), "{exit}");
-    assert!(asked.elapsed() < Duration::from_secs(9), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
     let sent = media::pts(&segments.concat(), "v");
     for recorded in recorded {
         let received = recorded.await.unwrap();

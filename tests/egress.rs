@@ -12,7 +12,7 @@ use tokio::time::{Duration, sleep};
 use crate::harness::host::Host;
 use crate::harness::service::Service;
 use crate::harness::tls::TlsFront;
-use crate::harness::{guest, hostile, media};
+use crate::harness::{PATIENT, guest, hostile, media};
 
 /// Video in segments of a second, as much as a stream is given at most while something is waited for.
 fn segments() -> &'static [Vec<u8>] {
@@ -39,8 +39,8 @@ impl Called {
 
 /// A host on which `caller` may call what is granted.
 async fn host(grants: &[&str]) -> Host {
-    let flags: Vec<&str> = grants.iter().flat_map(|grant| ["--grant-http", grant]).collect();
-    let host = Host::start_with(&flags);
+    let flags = grants.iter().flat_map(|grant| ["--grant-http", grant]);
+    let host = Host::start_with(&PATIENT.into_iter().chain(flags).collect::<Vec<_>>());
     host.upload("caller", &hostile("caller")).await;
     host
 }
@@ -92,7 +92,7 @@ async fn published(host: &Host, id: &str, outcomes: usize) -> bool {
 async fn nothing_is_ambient() {
     let service = Service::start().await;
     // Even where it could be called over HTTP.
-    let host = Host::start_with(&["--grant-http", "*:*,127.0.0.0/8:*", "--frame-budget", "2000"]);
+    let host = Host::start_with(&[&PATIENT[..], &["--grant-http", "*:*,127.0.0.0/8:*"]].concat());
     host.upload("ambient", &hostile("ambient")).await;
     let segments = media::small_segments("160x90", 1);
     let params = json!({ "listener": service.address.to_string() });
@@ -251,7 +251,7 @@ async fn frames_flow_while_a_service_never_answers() {
 /// sent, of which each may have half a megabyte.
 #[tokio::test(flavor = "multi_thread")]
 async fn handles_of_wasi_are_counted() {
-    let host = Host::start_with(&["--grant-http", "*", "--frame-budget", "2000"]);
+    let host = Host::start_with(&[&PATIENT[..], &["--grant-http", "*"]].concat());
     host.upload("handles", &hostile("handles")).await;
     let segments = media::small_segments("160x90", 1);
     for kind in ["fields", "requests", "pollables", "bodies"] {
@@ -274,7 +274,7 @@ async fn services_over_tls_must_be_vouched_for() {
     let grant = front.base.trim_start_matches("https://");
     let url = format!("{}/ok", front.base);
     for (flags, vouched) in [(&[][..], false), (&["--http-ca", authority.path().to_str().unwrap()][..], true)] {
-        let host = Host::start_with(&[&["--grant-http", grant], flags].concat());
+        let host = Host::start_with(&[&PATIENT, &["--grant-http", grant], flags].concat());
         host.upload("caller", &hostile("caller")).await;
         let called = call(&host, json!({ "urls": [url] }), 1).await;
         assert_eq!(called.outcomes[0]["status"] == 200, vouched, "{:?}", called.outcomes);

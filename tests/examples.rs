@@ -106,8 +106,11 @@ fn two_hosts_turn_a_whole_clip_green() {
     let ran = run("two-hosts");
     let status = ran.status();
     assert_eq!((&status["state"], &status["input"]["frames"]), (&json!("ENDED"), &json!(CLIP_FRAMES)), "{status}");
-    let shown = ran.green_pictures(CLIP_FRAMES * 9 / 10);
-    assert_eq!(shown.len() as u64, status["output"]["frames"].as_u64().unwrap(), "{status}");
+    // A machine that is too slow for the clip shows less of it, and says so.
+    let shown = ran.green_pictures(50).len() as u64;
+    assert_eq!(Some(shown), status["output"]["frames"].as_u64(), "{status}");
+    let dropped = status["frames_dropped"].as_u64().unwrap();
+    assert_eq!(shown + dropped, CLIP_FRAMES as u64, "{status}");
 }
 
 /// Catches a start without its grant, a refusal that does not say what to grant, and answers that never show.

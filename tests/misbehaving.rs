@@ -4,16 +4,27 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::harness::host::Host;
-use crate::harness::{CLIP_FRAMES, clip, guest, hostile, media, picture, program};
+use crate::harness::{CLIP_FRAMES, PATIENCE, PATIENT, clip, guest, hostile, media, picture, program};
 
-/// Runs a second of small video through a hostile guest; all frames but the withheld must come out.
+/// Runs a second of small video through a hostile guest that has the time it needs; all frames but the withheld must come out.
 async fn run(name: &str, params: Value) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Value) {
-    run_with(&[], name, params).await
+    run_with(&PATIENT, name, params).await
 }
 
-/// As [`run`], on a host with flags.
+/// Runs small video through a hostile guest in real time until the stream is as wanted; gives what went in, too.
+async fn run_until(name: &str, enough: impl Fn(&Value) -> bool) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Value) {
+    let host = Host::start();
+    host.upload("hostile", &hostile(name)).await;
+    let mut segments = media::small_segments("320x180", 30);
+    let (count, out, status) = host.run_live("bad", "hostile", json!({}), &segments, enough).await;
+    segments.truncate(count);
+    (segments, out, status)
+}
+
+/// As [`run`], on a host with these flags.
 async fn run_with(flags: &[&str], name: &str, params: Value) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Value) {
     let host = Host::start_with(flags);
     host.upload("hostile", &hostile(name)).await;
@@ -29,7 +40,7 @@ fn assert_whole(sent: &[Vec<u8>], received: &[Vec<u8>]) {
 /// Catches a trap that takes the stream down, or more than its own frame's effect.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trap_costs_its_frame_alone_until_quarantine() {
-    let (sent, received, status) = run("trap", json!({})).await;
+    let (sent, received, status) = run_until("trap", |status| status["state"] == "DEGRADED").await;
     assert_whole(&sent, &received);
     // Frames 5, 10, … of each instance; after a trap the count starts anew.
     assert_eq!(status["errors"]["traps"], 5, "{status}");
@@ -41,9 +52,10 @@ async fn a_trap_costs_its_frame_alone_until_quarantine() {
 /// Catches an endless loop that is not stopped, or whose frame is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endless_loop_is_stopped_and_its_frame_passes() {
-    let (sent, received, status) = run("spin", json!({})).await;
+    let enough = |status: &Value| status["errors"]["overruns"].as_u64() >= Some(2);
+    let (sent, received, status) = run_until("spin", enough).await;
     assert_whole(&sent, &received);
-    assert_eq!(status["errors"]["overruns"], 2, "{status}");
+    assert!(enough(&status), "{status}");
     assert_eq!(status["errors"]["traps"], 0, "{status}");
 }
 
@@ -55,17 +67,27 @@ async fn whoever_overran_begins_behind_in_its_next_stream() {
     let segments = media::small_segments("320x180", 1);
     let ran = || ["guest", "guest-behind"].map(|threads| host.ran(threads));
     // Loops that are stopped because the machine is too busy are not blamed, so that more than one stream may be needed.
-    let mut streams = 0;
-    while ran()[1] < Duration::from_millis(20) {
-        assert!(streams < 20, "no stream was sent behind: {:?}", ran());
-        host.run(&format!("first-{streams}"), "hostile", json!({}), &segments).await;
+    let (mut streams, mut blamed) = (0, false);
+    while !blamed {
+        assert!(streams < 20, "no stream was blamed: {:?}", ran());
+        let (_, status) = host.run(&format!("first-{streams}"), "hostile", json!({}), &segments).await;
+        blamed = status["last_error"].as_str().is_some_and(|error| error.contains("ran longer than"));
         streams += 1;
     }
-    let before = ran();
-    host.run("next", "hostile", json!({}), &segments).await;
-    let [front, behind] = ran();
-    assert!(front - before[0] <= Duration::from_millis(20), "in front: {before:?}, {front:?}");
-    assert!(behind - before[1] >= Duration::from_millis(20), "behind: {before:?}, {behind:?}");
+    // And run for less than their 40 ms.
+    let (before, mut streams) = (ran(), 0);
+    let since = || {
+        let now = ran();
+        [now[0] - before[0], now[1] - before[1]]
+    };
+    while since()[1] < Duration::from_millis(40) {
+        assert!(streams < 20, "no stream began behind: {:?}", since());
+        host.run(&format!("next-{streams}"), "hostile", json!({}), &segments).await;
+        streams += 1;
+    }
+    // Streams that began in front would overrun there first, each for as long as it does behind.
+    let [front, behind] = since();
+    assert!(2 * front <= behind, "{front:?} in front, {behind:?} behind");
 }
 
 /// Catches a start that takes a core from the streams beside it for as long as it may last.
@@ -76,7 +98,7 @@ async fn a_start_that_takes_long_goes_on_behind() {
     let (code, answer) = host.post("/api/stream/start", host.start_body("hostile", "hostile", json!({}))).await;
     assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
     let [front, behind] = ["guest", "guest-behind"].map(|threads| host.ran(threads));
-    assert!(front <= Duration::from_millis(500) && behind >= Duration::from_millis(100), "{front:?}, {behind:?}");
+    assert!(front <= Duration::from_millis(500) && behind >= Duration::from_millis(20), "{front:?}, {behind:?}");
 }
 
 /// Catches an error that costs more than its frame, or an instance thrown away for one.
@@ -104,7 +126,7 @@ async fn withheld_frames_are_not_shown() {
 async fn a_loading_picture_stands_in_for_a_long_silence() {
     let segments = media::small_segments("320x180", 4);
     for (flags, stood_in) in [(&[][..], true), (&["--no-loading"][..], false)] {
-        let host = Host::start_with(flags);
+        let host = Host::start_with(&[&PATIENT, flags].concat());
         host.upload("hostile", &hostile("withhold")).await;
         let (received, status) = host.run("quiet", "hostile", json!({ "all": true }), &segments).await;
         let (sent, received) = (media::pts(&segments.concat(), "v"), media::pts(&received.concat(), "v"));
@@ -154,10 +176,10 @@ async fn memory_beyond_the_limit_is_refused() {
 /// Catches a latency that grows with every frame of a processor that is too slow, and sound that suffers for its pictures.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_processor_slower_than_the_stream_loses_pictures_and_no_sound() {
-    let host = Host::start_with(&["--frame-budget", "200"]);
+    let host = Host::start_with(&["--frame-budget", "500"]);
     host.upload("hostile", &hostile("slow")).await;
-    // 66 ms over each picture that comes every 40 ms.
-    host.start_stream("late", "hostile", json!({ "milliseconds": 66, "width": 320, "height": 180 })).await;
+    // 120 ms over each picture that comes every 40 ms: the last of them would be 10 s late.
+    host.start_stream("late", "hostile", json!({ "milliseconds": 120, "width": 320, "height": 180 })).await;
     let recorded = host.record("late");
     let (file, url) = (clip(), host.channel("late-in").to_string());
     let publish = ["publish", file.to_str().unwrap(), "--realtime", "--url", &url];
@@ -168,7 +190,7 @@ async fn a_processor_slower_than_the_stream_loses_pictures_and_no_sound() {
     let (shown, dropped) = (media::pts(&received, "v").len() as u64, status["frames_dropped"].as_u64().unwrap());
     assert_eq!(shown + dropped, CLIP_FRAMES as u64, "{status}");
     assert!(dropped >= 10, "{status}");
-    assert!(status["latency_ms"]["max"].as_f64() < Some(2_000.0), "{status}");
+    assert!(status["latency_ms"]["max"].as_f64() < Some(5_000.0), "{status}");
     let sound = media::pts(&received, "a");
     assert!(sound.windows(2).all(|pair| (pair[1] - pair[0] - 1_800).abs() <= 1), "sound has gaps: {sound:?}");
     assert!(sound.len() >= 255, "{} packets of 20 ms", sound.len());
@@ -180,10 +202,12 @@ async fn a_guest_may_change_the_size_within_limits() {
     let (sent, received, _) = run("resize", json!({ "columns": 200, "rows": 100 })).await;
     assert_whole(&sent, &received);
     assert_eq!(media::property(&received.concat(), "v", "width"), "200");
-    for (columns, rows) in [(201, 100), (0, 0), (1_282, 720), (3_000, 3_000)] {
+    // Odd, empty, more than a source of this size may become, and more than any picture may have.
+    let (usual, few): (&[&str], &[&str]) = (&[], &["--max-pixels", "230400"]);
+    for (flags, columns, rows) in [(usual, 201, 100), (usual, 0, 0), (usual, 1_282, 720), (few, 750, 750)] {
         // Making the largest takes longer than a frame may where much else runs.
         let params = json!({ "columns": columns, "rows": rows });
-        let (sent, received, status) = run_with(&["--frame-budget", "5000"], "resize", params).await;
+        let (sent, received, status) = run_with(&[&["--frame-budget", "5000"], flags].concat(), "resize", params).await;
         assert_whole(&sent, &received);
         assert_eq!(media::property(&received.concat(), "v", "width"), "320");
         assert!(status["errors"]["reported"].as_u64() > Some(0), "{columns}×{rows}: {status}");
@@ -204,14 +228,25 @@ async fn a_processor_that_does_not_start_is_an_answer() {
     }
 }
 
+/// Waits until a stream starts.
+async fn starts(host: &Host) {
+    let starts = async { while host.get("/health").await.1 != json!({ "status": "LOADING" }) {} };
+    timeout(PATIENCE, starts).await.expect("no stream starts");
+}
+
+/// What has `slow_start` start for longer than anybody waits here.
+fn long() -> Value {
+    json!({ "milliseconds": 1_500 })
+}
+
 /// Catches a stop that is lost because the stream is still starting.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_can_be_stopped_while_it_starts() {
     let host = Host::start();
     host.upload("slow", &hostile("slow_start")).await;
-    let starting = host.post("/api/stream/start", host.start_body("slow", "slow", json!({})));
+    let starting = host.post("/api/stream/start", host.start_body("slow", "slow", long()));
     let stopping = async {
-        while host.get("/health").await.1 != json!({ "status": "LOADING" }) {}
+        starts(&host).await;
         host.send_for(Some("slow"), reqwest::Method::POST, "/api/stream/stop", "").await
     };
     let (started, stopped) = tokio::join!(starting, stopping);
@@ -229,9 +264,9 @@ async fn a_start_that_comes_to_nothing_changes_nothing() {
     host.upload("passthrough", &guest("passthrough")).await;
     let segments = media::small_segments("160x90", 1);
     let (_, before) = host.run("same", "passthrough", json!({}), &segments).await;
-    let starting = host.post("/api/stream/start", host.start_body("same", "slow", json!({})));
+    let starting = host.post("/api/stream/start", host.start_body("same", "slow", long()));
     let stopping = async {
-        while host.get("/health").await.1 != json!({ "status": "LOADING" }) {}
+        starts(&host).await;
         host.post("/api/stream/stop", json!({})).await
     };
     let (started, stopped) = tokio::join!(starting, stopping);

@@ -5,7 +5,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::host::Host;
-use crate::harness::{guest, hostile, media};
+use crate::harness::{PATIENT, guest, hostile, media};
 
 const UPLOAD: &str = "/api/processors?name=x";
 
@@ -44,7 +44,7 @@ async fn an_upload_is_described_listed_fetched_and_deleted() {
 /// Catches a status with the memory of one of a processor's two instances, and one that forgets what an instance had at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_memory_of_both_instances_is_counted() {
-    let host = Host::start();
+    let host = Host::start_with(&PATIENT);
     host.upload("hoard", &hostile("hoard")).await;
     host.start_stream("hoard", "hoard", json!({})).await;
     let memory = |status: &serde_json::Value| status["guest"]["memory_bytes"].as_u64().unwrap();

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 
 use crate::harness::host::Host;
 use crate::harness::sound::{Heard, burst, bursts};
-use crate::harness::{guest, hostile, media, picture};
+use crate::harness::{PATIENT, guest, hostile, media, picture};
 
 /// Seconds of sound in these tests.
 const SECONDS: usize = 3;
 
 /// Bursts in a layout, encoded by FFmpeg.
-fn sound(layout: &str, channels: usize, codec: &str) -> Vec<Vec<u8>> {
-    let source = bursts(layout, channels, SECONDS as u32);
+fn sound(layout: &str, channels: usize, codec: &str, seconds: usize) -> Vec<Vec<u8>> {
+    let source = bursts(layout, channels, seconds as u32);
     media::segments(&["-f", "lavfi", "-i", &source], &codec.split(' ').collect::<Vec<_>>())
 }
 
@@ -51,7 +51,7 @@ fn assert_echo(sent: &Heard, heard: &Heard, seconds: std::ops::Range<usize>, del
 /// through, and sound that moves in time.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_echo_is_heard_in_every_channel_of_every_codec() {
-    let host = Host::start();
+    let host = Host::start_with(&PATIENT);
     host.upload("echo", &guest("echo")).await;
     for (layout, channels, codec) in [
         ("stereo", 2, "-c:a aac -ar 44100"),
@@ -67,7 +67,7 @@ async fn an_echo_is_heard_in_every_channel_of_every_codec() {
 /// Catches sound that is asked for as AAC and comes as something else, without its effect, or without some of its channels.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_echo_is_heard_in_aac_too() {
-    let host = Host::start_with(&["--audio-codec", "aac"]);
+    let host = Host::start_with(&[&PATIENT[..], &["--audio-codec", "aac"]].concat());
     host.upload("echo", &guest("echo")).await;
     for (layout, channels, codec) in [("stereo", 2, "-c:a libopus -b:a 128k"), ("5.1", 6, "-c:a ac3 -b:a 448k")] {
         hear_echo(&host, layout, channels, codec, "aac").await;
@@ -76,7 +76,7 @@ async fn an_echo_is_heard_in_aac_too() {
 
 /// Puts bursts through `echo`; all channels must have theirs, in the codec that goes out.
 async fn hear_echo(host: &Host, layout: &str, channels: usize, codec: &str, out_codec: &str) {
-    let segments = sound(layout, channels, codec);
+    let segments = sound(layout, channels, codec, SECONDS);
     let id = codec.replace([' ', ':'], "_");
     let params = json!({ "echo_delay": 0.3, "echo_strength": 0.6 });
     let (out, status) = host.run(&id, "echo", params, &segments).await;
@@ -91,7 +91,7 @@ async fn hear_echo(host: &Host, layout: &str, channels: usize, codec: &str, out_
 /// Catches a processor of sound that touches pictures, or that loses its delay line at a segment's or frame's end.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_echo_leaves_pictures_alone() {
-    let host = Host::start();
+    let host = Host::start_with(&PATIENT);
     host.upload("echo", &guest("echo")).await;
     let segments = picture_and_sound(SECONDS);
     let params = json!({ "echo_delay": 0.75, "echo_strength": 0.4 });
@@ -112,7 +112,7 @@ async fn an_echo_leaves_pictures_alone() {
 /// Catches params that reach one of two instances only, and effects that `showcase` leaves out.
 #[tokio::test(flavor = "multi_thread")]
 async fn showcase_does_what_two_calls_name() {
-    let host = Host::start();
+    let host = Host::start_with(&PATIENT);
     host.upload("showcase", &guest("showcase")).await;
     let segments = picture_and_sound(6);
     let params = json!({ "intensity": 0.8, "echo_delay": 0.3, "analysis_interval": 60 });
@@ -169,12 +169,27 @@ async fn muted(act: &str) -> (Heard, Heard, Vec<i64>, Value) {
 
 /// The same of a source in this codec.
 async fn muted_of(act: &str, codec: &str) -> (Heard, Heard, Vec<i64>, Value) {
-    let host = Host::start();
+    let host = Host::start_with(&PATIENT);
     host.upload("mute", &hostile("mute")).await;
-    let segments = sound("stereo", 2, codec);
+    let segments = sound("stereo", 2, codec, SECONDS);
     let (out, status) = host.run("muted", "mute", json!({ "act": act }), &segments).await;
     let received = out.concat();
     (Heard::of(&segments.concat()), Heard::of(&received), media::pts(&received, "a"), status)
+}
+
+/// As [`muted`], in real time until nothing has been silenced for a second; gives how many seconds that took, too.
+async fn muted_until_quarantine(act: &str) -> (usize, Heard, Heard, Vec<i64>, Value) {
+    let host = Host::start();
+    host.upload("mute", &hostile("mute")).await;
+    let segments = sound("stereo", 2, "-c:a aac", 40);
+    let mut degraded = 0;
+    let enough = |status: &Value| {
+        degraded += usize::from(status["state"] == "DEGRADED");
+        degraded > 1
+    };
+    let (count, out, status) = host.run_live("muted", "mute", json!({ "act": act }), &segments, enough).await;
+    let (sent, received) = (segments[..count].concat(), out.concat());
+    (count, Heard::of(&sent), Heard::of(&received), media::pts(&received, "a"), status)
 }
 
 fn assert_without_gaps(pts: &[i64]) {
@@ -201,10 +216,12 @@ async fn a_failing_processor_costs_no_sound() {
 
     // After five failures nothing is silenced any more.
     for (act, kind) in [("abort", "traps"), ("spin", "overruns")] {
-        let (sent, heard, pts, status) = muted(act).await;
+        let (seconds, sent, heard, pts, status) = muted_until_quarantine(act).await;
         assert_without_gaps(&pts);
-        assert_eq!(status["errors"][kind], 5, "{act}: {status}");
-        let last = burst(sent.onset(0), 0, SECONDS - 1);
+        // A loop that is stopped because the machine is too busy is not blamed for it.
+        let failures = status["errors"][kind].as_u64().unwrap();
+        assert!(failures == 5 || act == "spin" && failures > 5, "{act}: {status}");
+        let last = burst(sent.onset(0), 0, seconds - 1);
         let part = heard.burst(0, last) / sent.burst(0, last);
         assert!((part - 1.0).abs() < 0.15, "{act}: {part} of the sound comes through at last");
     }

@@ -10,10 +10,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::harness::host::Host;
-use crate::harness::{PATIENCE, guest, hostile, media, root};
+use crate::harness::{PATIENCE, PATIENT, guest, hostile, media, root};
 
 fn host() -> Host {
-    Host::start_with(&["--processor", guest("green").to_str().unwrap()])
+    Host::start_with(&[&PATIENT[..], &["--processor", guest("green").to_str().unwrap()]].concat())
 }
 
 /// Sends bytes as they are; gives everything that comes back until the host closes.
@@ -283,7 +283,8 @@ async fn metrics_count_control_events_and_data() {
     control.end();
     let counted = |status: &Value| {
         let channels = &status["channels"];
-        channels["control"]["updates"] == 1 && channels["data"]["segments"].as_u64() > Some(0)
+        let control = &channels["control"];
+        control["updates"] == 1 && control["rejected"] == 1 && channels["data"]["segments"].as_u64() > Some(0)
     };
     host.status_when("well", counted).await;
     let running = Scrape::of(&host).await;

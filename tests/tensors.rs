@@ -5,19 +5,16 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::harness::host::Host;
-use crate::harness::{asked, guest, media};
+use crate::harness::{PATIENT, asked, guest, media};
 
 const SIZE: (usize, usize) = (320, 180);
-
-/// Where the time is not what is tested; the machine may be busy.
-const PATIENT: [&str; 2] = ["--frame-budget", "2000"];
 
 fn pictures(segments: &[Vec<u8>]) -> Vec<Vec<u8>> {
     media::pictures(media::file(&segments.concat()).path(), SIZE.0, SIZE.1)
 }
 
-/// The same with the first GPU that there is, in software where there is no other.
-const ON_GPU: [&str; 4] = ["--device", "gpu:0", "--frame-budget", "3000"];
+/// [`PATIENT`] with the first GPU that there is, in software where there is no other.
+const ON_GPU: [&str; 6] = ["--device", "gpu:0", "--frame-budget", "3000", "--drain", "60s"];
 
 /// What a host makes of a source with a guest of ours, all of which must come out; its last status, and its metrics.
 async fn run(flags: &[&str], component: &Path, params: Value, segments: &[Vec<u8>]) -> (Vec<Vec<u8>>, Value, String) {

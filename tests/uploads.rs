@@ -23,7 +23,14 @@ async fn refused(host: &Host, what: &str, bytes: Vec<u8>) -> String {
 }
 
 async fn refused_for(host: &Host, what: &str, bytes: Vec<u8>, word: &str) {
-    let message = refused(host, what, bytes).await;
+    let mut message = refused(host, what, bytes.clone()).await;
+    // What does not get its time is not named for what it did with it.
+    for _ in 0..20 {
+        if !message.contains("too busy") {
+            break;
+        }
+        message = refused(host, what, bytes.clone()).await;
+    }
     assert!(message.contains(word), "{what}: {message}");
     assert!(message.len() < 4_000, "{what}: {} bytes of message", message.len());
 }
@@ -95,7 +102,7 @@ async fn a_describe_that_misbehaves_is_named() {
         doubling["$defs"][level.to_string()] = json!({ "allOf": [next, next] });
     }
     let cases = [
-        ("it loops", x().with("describe", "(loop $l (br $l)) unreachable"), "longer than 1000 ms"),
+        ("it loops", x().with("describe", "(loop $l (br $l)) unreachable"), "longer than"),
         (
             "it calls imports",
             x().importing(CLOCK).with("describe", "(loop $l (drop (call $now)) (br $l)) unreachable"),

@@ -348,6 +348,43 @@ impl Host {
         segments.len()
     }
 
+    /// Runs segments of 25 pictures through a stream in real time, from its start to its end, until there are no more or its status
+    /// is `enough` after one of them; gives how many went in, what came out and the last status.
+    pub async fn run_live(
+        &self,
+        id: &str,
+        processor: &str,
+        params: Value,
+        segments: &[Vec<u8>],
+        enough: impl FnMut(&Value) -> bool,
+    ) -> (usize, Vec<Vec<u8>>, Value) {
+        self.start_stream(id, processor, params).await;
+        self.play_live(id, segments, enough).await
+    }
+
+    /// As [`Host::run_live`], for a stream that has been started.
+    pub async fn play_live(
+        &self,
+        id: &str,
+        segments: &[Vec<u8>],
+        mut enough: impl FnMut(&Value) -> bool,
+    ) -> (usize, Vec<Vec<u8>>, Value) {
+        let recorded = self.record(id);
+        let mut publisher = self.publisher(id);
+        let mut count = 0;
+        for segment in segments {
+            self.feed_live(&mut publisher, std::slice::from_ref(segment), || false).await;
+            count += 1;
+            if enough(&self.status(id).await) {
+                break;
+            }
+        }
+        publisher.close().await.unwrap();
+        let status = self.ended(id).await;
+        let received = timeout(PATIENCE, recorded).await.expect("the output's channel ends").unwrap();
+        (count, received, status)
+    }
+
     /// Changes a stream's processor.
     pub async fn change(&self, id: &str, body: Value) -> (StatusCode, Value) {
         self.post(&format!("/api/streams/{id}/processor"), body).await
@@ -393,6 +430,24 @@ impl Host {
     /// Threads (`task`) or descriptors (`fd`) of the process.
     pub fn used(&self, what: &str) -> usize {
         std::fs::read_dir(format!("/proc/{}/{what}", self.pid())).unwrap().count()
+    }
+
+    /// Threads and descriptors of the process, once they are no more than these.
+    pub async fn settled(&self, threads: usize, descriptors: usize) -> (usize, usize) {
+        let mut used = (0, 0);
+        // An idle thread of the blocking pool stays for ten seconds.
+        let settling = async {
+            loop {
+                used = (self.used("task"), self.used("fd"));
+                if used.0 <= threads && used.1 <= descriptors {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let settled = timeout(PATIENCE / 2, settling).await;
+        assert!(settled.is_ok(), "{used:?} threads and descriptors do not become {:?}", (threads, descriptors));
+        used
     }
 
     /// Processor time of all threads of that name.

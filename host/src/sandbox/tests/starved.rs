@@ -18,7 +18,8 @@ fn who_could_not_run_is_not_to_blame() {
     // The machine may be too busy for one loop, and not for each of many.
     let blamed = (0..30).any(|_| matches!(runtime.block_on(failure()), Failure::Overrun(_)));
     assert!(blamed, "whoever has all of its time is to blame");
-    for failure in runtime.block_on(join_all((0..6).map(|_| failure()))) {
-        assert!(matches!(failure, Failure::Starved { ran, budget } if ran < budget / 2), "{failure}");
-    }
+    // Nor does each of many always get less than half of its time.
+    let starved = |failure: &Failure| matches!(failure, Failure::Starved { ran, budget } if *ran < *budget / 2);
+    let spared = (0..10).any(|_| runtime.block_on(join_all((0..6).map(|_| failure()))).iter().all(starved));
+    assert!(spared, "whoever has a part of its time is to blame");
 }

@@ -71,7 +71,7 @@ async fn deletion_lets_a_reader_finish_cleanly_and_stops_the_publisher() {
 
 fn restless() -> ServerConfig {
     ServerConfig {
-        idle_timeout: Duration::from_millis(60),
+        idle_timeout: Duration::from_millis(500),
         sweep_interval: Duration::from_millis(10),
         ..ServerConfig::default()
     }
