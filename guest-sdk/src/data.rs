@@ -15,7 +15,7 @@ pub fn publish<T: Serialize + ?Sized>(value: &T) -> Result<(), Refusal> {
 /// Sends a monitoring event: `name` is its type, `fields` serialises to a JSON object. `type`, `timestamp`, `stream_id` and
 /// `request_id` among them are left out: the host writes its own.
 ///
-/// [`Refusal::Invalid`] when it does not, when `name` is empty or longer than 64 bytes, or a type of the host's own, as `status` is;
+/// [`Refusal::Invalid`] when `fields` is no object, when `name` is empty or longer than 64 bytes, or a type of the host's own, as `status` is;
 /// [`Refusal::Limit`] beyond what [`publish`] may send: events count in it.
 pub fn emit<T: Serialize + ?Sized>(name: &str, fields: &T) -> Result<(), Refusal> {
     host::emit(name, &json(fields)?)

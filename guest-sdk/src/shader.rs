@@ -128,7 +128,7 @@ impl Shader {
         host::compile(wgsl).map(Self)
     }
 
-    /// Has it run in so many workgroups along each axis, with something bound to each number that it declares. What it
+    /// Runs it in this many workgroups along each axis, with something bound to each number that it declares. What it
     /// writes can be bound to one number only.
     pub fn dispatch(&self, bindings: &[(u32, Binding<'_>)], workgroups: [u32; 3]) -> Result<(), Refusal> {
         let bound: Vec<_> = bindings.iter().map(|(number, binding)| (*number, bound(*binding))).collect();

@@ -125,7 +125,7 @@ pub struct Convolution {
     pub padding: (u32, u32),
     /// From one element of the kernel to the next; ≥ 1.
     pub dilation: (u32, u32),
-    /// Channels are worked on in so many groups of equal size; ≥ 1.
+    /// Number of groups of equal size in which channels are worked on; ≥ 1.
     pub groups: u32,
 }
 
@@ -342,7 +342,7 @@ impl Tensor {
         self.then(|this| host::pad(this, widths, mode))
     }
 
-    /// From a start up to an end, every so many, for each axis.
+    /// For each axis `(start, end, step)`: the elements from `start` up to `end`, `end` left out, in steps.
     pub fn slice(&self, ranges: &[(u32, u32, u32)]) -> Self {
         self.then(|this| host::slice(this, ranges))
     }

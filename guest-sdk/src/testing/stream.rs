@@ -91,7 +91,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Takes room for so many bytes in this flush, and for a comma.
+    /// Takes room in this flush for this many bytes and a comma.
     fn room(&mut self, bytes: usize) -> Result<(), Refusal> {
         let (since, before) = self.gathered;
         let (since, before) = if self.now - since < FLUSH_INTERVAL { (since, before) } else { (self.now, 0) };

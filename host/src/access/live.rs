@@ -41,7 +41,7 @@ pub struct Live<T> {
     read: Vec<Option<Stamp>>,
 }
 
-/// What is another when a file is: its device and number, its size, and when it and what is known of it changed.
+/// What identifies a file's content: device, inode, size, and the times of its last modification and last change.
 type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
 
 impl<T: Send + Sync + 'static> Live<T> {

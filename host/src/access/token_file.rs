@@ -90,7 +90,7 @@ impl TokenFile {
         &self.entries
     }
 
-    /// The token that a caller presents. Takes as long whether and wherever it is found.
+    /// The token that a caller presents. The time it takes does not depend on whether or where it is found.
     pub fn find(&self, presented: &str) -> Option<&Entry> {
         let digest = Digest::of(presented);
         let (mut found, mut place) = (Choice::from(0), 0_u64);

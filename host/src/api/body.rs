@@ -104,7 +104,7 @@ impl AsRef<[u8]> for Kept {
     }
 }
 
-/// Bodies are taken as they are: an encoding that were ignored would make rubbish of them.
+/// Compressed bodies are refused: taken as they are, they would be garbage.
 fn unencoded(headers: &HeaderMap) -> Result<(), ApiError> {
     let encoded = headers.get_all(header::CONTENT_ENCODING).iter().find(|value| *value != "identity");
     encoded.map_or(Ok(()), |encoding| {
@@ -113,7 +113,7 @@ fn unencoded(headers: &HeaderMap) -> Result<(), ApiError> {
     })
 }
 
-/// A body of at most so many bytes.
+/// A body of at most `LIMIT` bytes.
 pub struct Payload<const LIMIT: usize>(pub Bytes);
 
 impl<const LIMIT: usize> FromRequest<Shared> for Payload<LIMIT> {

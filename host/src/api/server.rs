@@ -1,4 +1,4 @@
-//! The listener: connections, so many at most, none of which may take its time.
+//! The listener: a limited number of connections, none of which may take its time.
 
 use std::collections::HashMap;
 use std::future::poll_fn;

@@ -176,7 +176,7 @@ impl Sink {
         Ok(Self { path, file, summary, before: summary, fresh: true })
     }
 
-    /// Begins a segment before which so many were skipped; none was where recording itself begins.
+    /// Begins a segment before which `skipped` were missed; none was missed where the recording itself begins.
     fn begin(&mut self, skipped: u64) {
         if self.summary.segments > 0 {
             self.summary.skipped += skipped;

@@ -17,7 +17,7 @@ use super::host::Host;
 pub struct Rule {
     hosts: Hosts,
     ports: Ports,
-    /// It opens its addresses only where they stand in the place of a name.
+    /// Its addresses are opened to URLs that name the address itself, not to names that resolve to it.
     literal: bool,
 }
 

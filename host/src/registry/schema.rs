@@ -20,10 +20,10 @@ const MAX_PATTERNS: usize = 16;
 /// Parts that a pattern counts as: it may look at each byte that often.
 const PATTERN: usize = 2000;
 
-/// Keywords that ask once more what the parts beside them have asked: each within another multiplies the work.
+/// Keywords that evaluate the parts beside them once more: each within another multiplies the work.
 const REPEATING: [&str; 2] = ["unevaluatedProperties", "unevaluatedItems"];
 
-/// Keywords that refer, besides `$ref`. Their targets depend on how they were come to.
+/// Keywords that refer, besides `$ref`. Their targets depend on the way that led to them.
 const DYNAMIC: [&str; 2] = ["$dynamicRef", "$recursiveRef"];
 
 /// Versions of JSON Schema in which a `$ref` to `#/…` is what it seems.

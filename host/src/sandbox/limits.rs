@@ -41,7 +41,7 @@ impl Limits {
         }
     }
 
-    /// Room for so many streams: a stream may have an instance for pictures and one for sound, and as many again while one
+    /// Room for this many streams: a stream may have an instance for pictures and one for sound, and as many again while one
     /// takes the other's place; some more describe uploads.
     pub fn for_streams(self, streams: usize) -> Self {
         Self { instances: u32::try_from(streams).unwrap_or(u32::MAX).saturating_mul(4).saturating_add(16), ..self }
@@ -115,7 +115,7 @@ impl Budget {
         std::mem::take(&mut self.refusals)
     }
 
-    /// Whether there is room for so many bytes, which counts as a refusal if there is none.
+    /// Whether there is room for this many bytes; if not, that counts as a refusal.
     pub fn fits(&mut self, bytes: usize) -> bool {
         let fits = self.reserve(bytes);
         if fits {

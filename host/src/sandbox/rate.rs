@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rillbox_media::{TICKS_PER_SECOND, Ticks};
 
-/// Lets through so many bytes within a span.
+/// Lets through a limited number of bytes within a span of time.
 #[derive(Debug)]
 pub struct Rate {
     bytes: usize,

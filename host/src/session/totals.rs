@@ -183,7 +183,7 @@ impl ByProcessor {
         self.add(if known { &processor_span.processor } else { OTHERS }, &processor_span.totals(stream));
     }
 
-    /// Adds a stream that is still known by its id: there are only so many.
+    /// Adds a stream that is still known by its id: their number is limited.
     pub(super) fn add_present(&mut self, stream: &Stream) {
         let processor_span = stream.processor_span();
         self.add(&processor_span.processor, &processor_span.totals(stream));

@@ -72,19 +72,19 @@ const STEP: Duration = Duration::from_nanos(300);
 const PIECE: Duration = Duration::from_nanos(10);
 
 impl Cost {
-    /// In so many pieces that are copied one by one.
+    /// In this many pieces that are copied one by one.
     pub fn in_pieces(self, pieces: u64) -> Self {
         let own = Duration::from_nanos((PIECE.as_nanos() as u64).saturating_mul(pieces));
         Self { time: self.time.saturating_add(own), ..self }
     }
 
-    /// With so many steps that each take their time.
+    /// With this many steps that each take their time.
     pub fn in_steps(self, steps: u64) -> Self {
         let own = Duration::from_nanos((STEP.as_nanos() as u64).saturating_mul(steps));
         Self { time: self.time.saturating_add(own), ..self }
     }
 
-    /// So many bytes, and so many units of one kind of work. Numbers beyond reason count as that.
+    /// This many bytes, and this many units of one kind of work; what does not fit into a number is its largest value.
     pub fn new(bytes: u64, work: Work, units: u64) -> Self {
         Self { bytes, time: Duration::from_nanos(units.saturating_mul(work.picoseconds()) / 1_000) }
     }

@@ -230,7 +230,7 @@ impl fmt::Debug for Tensor {
     }
 }
 
-/// Bytes of so many elements.
+/// Bytes of this many elements.
 pub fn bytes(element: ElementType, count: usize) -> u64 {
     count as u64 * element.bytes() as u64
 }

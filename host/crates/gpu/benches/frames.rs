@@ -31,7 +31,7 @@ fn tint(@builtin(global_invocation_id) id: vec3<u32>) {
     textureStore(shown, id.xy, vec4(mix(pixel.rgb, vec3(0.0, 1.0, 0.0), 0.5), pixel.a));
 }";
 
-/// A box of so many pixels around each, in one pass.
+/// A box of `side`×`side` pixels around each, in one pass.
 fn blur(side: u32) -> String {
     let reach = side / 2;
     format!(

@@ -156,7 +156,7 @@ impl ColorParams {
         }
     }
 
-    /// Workgroups of 32 × 8 invocations, each for so many columns and for two rows.
+    /// Workgroups of 32 × 8 invocations, each for `columns` columns and two rows.
     pub fn groups(&self, columns: u32) -> (u32, u32) {
         (self.width.div_ceil(32 * columns), self.height.div_ceil(8 * 2))
     }

@@ -39,12 +39,12 @@ impl Progress {
 /// How often whoever waits looks whether there still is a device.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Room for the times of so many passes.
+/// Room for the times of this many passes.
 pub(crate) const TIMED: usize = 32;
 pub(crate) const TIMES: u64 = 16 * TIMED as u64;
 
 impl Transfer {
-    /// Of so many bytes, a multiple of 8.
+    /// Of this many bytes, a multiple of 8.
     pub fn new(device: &Arc<Device>, owner: u64, bytes: usize) -> Result<Arc<Self>, Error> {
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST | BufferUsages::STORAGE;
         let buffer = device.buffer(&device.downloads, bytes as u64 + TIMES, usage)?;

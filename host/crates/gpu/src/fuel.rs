@@ -1,6 +1,6 @@
 //! Loops that end: a GPU does not stop them.
 //!
-//! Each invocation has so many rounds, which all its loops share, and the host says how many with each dispatch. A
+//! Each invocation has a number of rounds, which all its loops share; the host sets it with each dispatch. A
 //! loop that has none left ends as by `break`. Loops in which invocations wait for each other share rounds of their
 //! own: all invocations of a workgroup go through these together, and so leave them together.
 

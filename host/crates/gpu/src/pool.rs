@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Default)]
 pub(crate) struct Pool(Mutex<VecDeque<(wgpu::Buffer, Instant)>>);
 
-/// So many are kept, of so many bytes in all, for so long.
+/// How many are kept, of how many bytes in all, and for how long.
 const KEPT: usize = 32;
 const KEPT_BYTES: u64 = 128 << 20;
 const KEPT_FOR: Duration = Duration::from_secs(10);

@@ -19,9 +19,9 @@ use crate::limits;
 pub enum Kind {
     /// `texture_2d<f32>`, or `texture_storage_2d<rgba8unorm, write>`.
     Image(Access),
-    /// `var<storage>`, of so many bytes at least.
+    /// `var<storage>`, of at least this many bytes.
     Buffer(Access, u32),
-    /// `var<uniform>`, of so many bytes.
+    /// `var<uniform>`, of this many bytes.
     Uniform(u32),
     /// `sampler`.
     Sampler,

@@ -78,7 +78,7 @@ impl Pass {
 pub struct Usage([Share; Pass::ALL.len()]);
 
 impl Usage {
-    /// Of passes that began and ended at these counts of a clock, with so many nanoseconds a count.
+    /// Of passes that began and ended at these counts of a clock, of `period` nanoseconds each.
     pub(crate) fn of(passes: &[Pass], counts: &[u64], period: Option<f32>) -> Self {
         let mut usage = Self::default();
         let times = counts.as_chunks().0.iter().map(|[began, ended]| {

@@ -46,7 +46,7 @@ impl wit::Host for Guest {
 }
 
 impl Guest {
-    /// Takes room for so many bytes in this flush, and for a comma.
+    /// Takes room in this flush for this many bytes and a comma.
     fn room(&mut self, bytes: usize) -> Result<(), CallError> {
         if self.has_room_for_output() && self.output_rate.pass(bytes + 1) {
             return Ok(());

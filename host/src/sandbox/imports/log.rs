@@ -14,7 +14,7 @@ const MAX_LINE: usize = 8 << 10;
 /// Bytes that a line costs besides its text: its time, level, stream and processor are written too.
 const OVERHEAD: usize = 200;
 
-/// Writes lines with the names of their stream and processor, so many bytes a second, whether they were logged or printed.
+/// Writes lines with the names of their stream and processor, a limited number of bytes a second, whether they were logged or printed.
 pub struct GuestLog {
     stream: String,
     processor: String,

@@ -43,7 +43,7 @@ pub fn component(fields: &str, exports: &[(&str, &str)]) -> Vec<u8> {
     ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
 }
 
-/// An engine with room for so many instances, whose clock does what the test wants.
+/// An engine with room for `instances` instances, whose clock does what the test wants.
 pub fn engine(instances: u32, now: impl Fn() -> u64 + Send + Sync + 'static) -> Engine {
     let shadow = |linker: &mut Linker<Guest>| {
         linker.allow_shadowing(true);

@@ -19,7 +19,7 @@ pub struct Convolution {
     pub padding: [usize; 2],
     /// From one element of the kernel to the next; ≥ 1.
     pub dilation: [usize; 2],
-    /// Channels are worked on in so many groups of equal size; ≥ 1.
+    /// Number of groups of equal size in which channels are worked on; ≥ 1.
     pub groups: usize,
 }
 

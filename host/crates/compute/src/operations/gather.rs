@@ -39,7 +39,7 @@ impl Tensor {
         Ok(Self::of_bytes(element, &shape, result))
     }
 
-    /// Refuses indices that name none of so many entries.
+    /// Refuses indices beyond this many entries.
     fn check_indices(&self, length: i64) -> Result<(), Error> {
         let beyond = |index: &i64| *index < -length || *index >= length;
         let index = match self.element() {
@@ -50,7 +50,7 @@ impl Tensor {
     }
 }
 
-/// Blocks of so many entries, of so many bytes each.
+/// Blocks of `length` entries of `each` bytes.
 struct Entries<'a> {
     bytes: &'a [u8],
     length: usize,

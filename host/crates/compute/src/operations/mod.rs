@@ -37,7 +37,7 @@ impl Tensor {
     }
 }
 
-/// Bytes of so many elements at full precision, where half precision is worked on so.
+/// Bytes of this many elements at full precision, in which half precision is worked on.
 fn wide(element: ElementType, count: usize) -> u64 {
     if element == ElementType::F16 { bytes(ElementType::F32, count) } else { 0 }
 }

@@ -121,7 +121,7 @@ impl Spare {
     }
 }
 
-/// Bytes on the device of so many elements.
+/// Bytes on the device of this many elements.
 pub fn bytes_of(count: usize) -> usize {
     // Copies are of whole 8 bytes.
     (count * 4).next_multiple_of(8)
@@ -185,7 +185,7 @@ impl Workspace {
         Ok(Elements { buffer, bounds, spare })
     }
 
-    /// Records a kernel that takes up to three operands, and makes so many elements.
+    /// Records a kernel that takes up to three operands, and makes this many elements.
     fn launch(
         &mut self,
         kernel: kernels::Name,

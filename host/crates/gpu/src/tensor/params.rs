@@ -20,7 +20,7 @@ pub struct Params {
 pub type Axis = (usize, [usize; 3]);
 
 impl Params {
-    /// For so many invocations, which make elements of this type.
+    /// For this many invocations, which make elements of this type.
     pub fn new(count: usize, operation: u32, element: ElementType) -> Self {
         let rounding = match element {
             ElementType::F16 => 1,

@@ -24,7 +24,7 @@ fn refused(error: rillbox_compute::Error) -> Error {
     }
 }
 
-/// Of so many invocations, with what each channel is multiplied by and what is added.
+/// Of this many invocations, with what each channel is multiplied by and what is added.
 fn params(
     count: usize,
     layout: &PictureLayout,

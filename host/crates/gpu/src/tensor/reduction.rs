@@ -39,7 +39,7 @@ impl Fold {
         Self { own: own.into_iter().map(axis).collect(), reduced: reduced.into_iter().map(axis).collect() }
     }
 
-    /// Of what is made of another in so many parts.
+    /// Of what is made of another in this many parts.
     fn of_parts(count: usize, parts: usize) -> Self {
         Self { own: vec![(count, [parts, 0, 0])], reduced: vec![(parts, [1, 0, 0])] }
     }

@@ -35,7 +35,7 @@ pub enum Binding<'a> {
 }
 
 impl Workspace {
-    /// Has a program run, in so many workgroups along each axis.
+    /// Runs a program, in `groups` workgroups along each axis.
     pub fn dispatch(
         &mut self,
         program: &Program,

@@ -56,7 +56,7 @@ pub struct Workspace {
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
-/// Whatever is made counts as so many bytes at least: the host and the driver keep something of each.
+/// The least number of bytes that anything counts as: the host and the driver keep something of each.
 const LEAST: usize = 4 << 10;
 
 impl Workspace {

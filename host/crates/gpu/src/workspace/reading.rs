@@ -68,7 +68,7 @@ impl Workspace {
         self.encoder().copy_buffer_to_buffer(from, 0, to, 0, from.size().min(to.size()));
     }
 
-    /// The first so many bytes.
+    /// The first `bytes` bytes.
     pub(crate) fn read_words(&mut self, buffer: &wgpu::Buffer, bytes: usize) -> Result<Bytes, Error> {
         let size = buffer.size();
         let transfer = self.transfer(size as usize)?;

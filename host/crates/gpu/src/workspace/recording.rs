@@ -19,12 +19,12 @@ use crate::usage::Pass;
 pub(crate) struct Grid(pub [u32; 3]);
 
 impl Grid {
-    /// Enough of 256 invocations for so many.
+    /// As many of 256 invocations as this many need.
     pub fn of(count: usize) -> Self {
         Self::of_groups(count.div_ceil(256))
     }
 
-    /// So many, or a few more, on two axes.
+    /// This many, or a few more, on two axes.
     pub fn of_groups(count: usize) -> Self {
         // The first axis holds fewer than there can be.
         const ROW: usize = 32_768;

@@ -95,7 +95,7 @@ impl Workspace {
         })
     }
 
-    /// The same, where `fill` writes all pixels, with so many bytes from one row to the next.
+    /// The same, where `fill` writes all pixels; it is told the bytes from one row to the next.
     pub fn pixels_with(
         &mut self,
         width: u32,

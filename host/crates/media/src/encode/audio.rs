@@ -85,7 +85,7 @@ impl AudioEncoder {
         } else {
             let open = |from| resampling::Context::get(planar, from, source.rate, planar, layouts.target, RATE);
             let context = open(layouts.source).or_else(|_| {
-                // It mixes none without a speaker in front: such channels count as what so many usually are.
+                // It mixes none without a speaker in front: such channels count as the usual layout of their number.
                 let usual = ChannelLayout::default(source.channels as i32);
                 open(usual).inspect(|_| layouts.source = usual)
             });

@@ -62,7 +62,7 @@ impl Bits {
         Self { wanted, last: None, interval: counted, set: counted }
     }
 
-    /// Takes a picture's time; gives what the encoder is to be set to, where that changes: so many bits for 30 pictures.
+    /// Takes a picture's time; gives what the encoder is to be set to, where that changes: bits for 30 pictures.
     fn next(&mut self, pts: Ticks) -> Option<i64> {
         let step = self.last.replace(pts).map_or(0, |last| pts - last);
         if (1..=TICKS_PER_SECOND).contains(&step) {
@@ -170,7 +170,7 @@ fn options(config: &VideoConfig, effort: Effort) -> Dictionary<'static> {
         Effort::Full => options.set("preset", &config.preset),
         Effort::Reduced => {
             options.set("preset", "ultrafast");
-            // What costs least of that which `ultrafast` leaves out, and is seen most.
+            // Of what `ultrafast` leaves out, these cost least and are seen most.
             options.set("x264-params", "subme=1:aq-mode=1");
         }
     }

@@ -94,7 +94,7 @@ impl Health {
         over.ok().and_then(|report| report.over).unwrap_or(Over::Closed).into()
     }
 
-    /// Waits until so many segments have been taken or given up.
+    /// Waits until this many segments have been taken or given up.
     ///
     /// # Errors
     /// The channel is over before that.

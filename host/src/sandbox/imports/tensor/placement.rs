@@ -19,7 +19,7 @@ pub fn is_word(element: compute::ElementType) -> bool {
     matches!(element, compute::ElementType::F32 | compute::ElementType::I32)
 }
 
-/// Whether so many bytes on the GPU are such a tensor as they are.
+/// Whether this many bytes on the GPU can be taken for such a tensor as they are.
 pub fn fits_on_gpu(element: wit::ElementType, shape: &[u32], bytes: usize) -> bool {
     let count = shape.iter().try_fold(1_usize, |count, axis| count.checked_mul(*axis as usize));
     let axes = (1..=compute::MAX_AXES).contains(&shape.len());
