@@ -235,6 +235,30 @@ async fn output_that_a_server_does_not_take_is_skipped() {
     }
 }
 
+/// Catches a stream that is called a failure, or waits for its drain time, since its server does not answer that the output is deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_does_not_delete_the_output_is_no_failure() {
+    let channels = Channels::start();
+    let front = Front::start(channels.address, Manner::Sound).await;
+    let host = Host::start_beside(&channels, &["--drain", "60s"]);
+    passthrough(&host).await;
+    let segments = media::small_segments("160x90", 1);
+    let mut body = host.start_body("kept", "passthrough", json!({}));
+    body["publish_url"] = json!(front.channel("kept-out"));
+    rillbox_trickle::create(&host.client, &channels.channel("kept-in"), "video/mp2t").await.unwrap();
+    start(&host, body).await;
+    let mut publisher = host.publisher("kept");
+    host.feed(&mut publisher, "kept", &segments).await;
+    host.status_when("kept", |status| count(status, "output", "frames") > 10).await;
+    front.turn(Manner::SilentToNew);
+    publisher.close().await.unwrap();
+    let closed = Instant::now();
+    let status = host.ended("kept").await;
+    assert_eq!(status["state"], "ENDED", "{status}");
+    assert_eq!(count(&status, "output", "segments"), 1, "{status}");
+    assert!(closed.elapsed() < Duration::from_secs(30), "{:?}", closed.elapsed());
+}
+
 /// Catches a publish channel that was never there and is taken for the proper end of one, and the other way round.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_output_is_an_error_and_a_closed_one_an_end() {

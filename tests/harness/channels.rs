@@ -85,6 +85,8 @@ pub enum Manner {
     Sound,
     /// Connections are taken, and nothing moves.
     Silent,
+    /// As [`Manner::Silent`], for connections that are made from now on alone.
+    SilentToNew,
     /// So many bytes a second go through on each connection.
     Slow(usize),
     /// Every request is answered with this status; connections that were sound are cut.
@@ -133,6 +135,9 @@ async fn serve(mut client: TcpStream, behind: SocketAddr, manner: watch::Receive
         let _ = client.shutdown().await;
         while matches!(client.read(&mut [0; 4096]).await, Ok(1..)) {}
         return;
+    }
+    if first == Manner::SilentToNew {
+        std::future::pending::<()>().await;
     }
     let Ok(server) = TcpStream::connect(behind).await else { return };
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());

@@ -32,7 +32,7 @@ pub struct Serve {
     #[arg(long, value_name = "NAME")]
     trickle_host: Vec<String>,
     /// Serve no trickle channels: they are elsewhere.
-    #[arg(long, conflicts_with = "trickle")]
+    #[arg(long, conflicts_with_all = ["trickle", "trickle_host"])]
     no_trickle: bool,
     /// Where processors are kept.
     #[arg(long, default_value = "rillbox-data")]

@@ -19,8 +19,8 @@ pub struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// How many elements are added up or compared for one element of the result: the steps that follow each other, however many
-    /// results are worked on beside it. 1 for operations that do neither.
+    /// How many elements go into one of the result along the operation's axes, kernel or window, one after the other, however many
+    /// results are worked on beside it. 1 for all other operations.
     pub fn depth(&self) -> usize {
         let length = |tensor: usize, axis: usize| self.tensors.get(tensor).and_then(|tensor| tensor.shape().get(axis));
         let along = |tensor: usize, axis: usize| length(tensor, axis).copied().unwrap_or(1);

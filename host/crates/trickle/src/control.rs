@@ -32,7 +32,7 @@ pub enum ControlError {
     /// The connection failed.
     #[error("the connection failed")]
     Transport(#[from] TransportError),
-    /// No answer within 10 s.
+    /// No answer within 10 s, or within [`PublisherConfig::delete_timeout`](crate::PublisherConfig::delete_timeout).
     #[error("no answer in time")]
     Timeout,
     /// A content type that cannot be sent in a header.

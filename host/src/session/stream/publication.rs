@@ -20,8 +20,11 @@ const PUBLISH_CHECK: Duration = Duration::from_secs(1);
 /// How long answers are still waited for once nothing more is: the channel is closed after that.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// How long it takes at most until a publication that is cut has ended: the last answers, and the deletion of its channel.
-pub const CLOSE: Duration = Duration::from_millis(3_500);
+/// How long the output's channel may take to be deleted. A server that does not answer is no failure of the stream.
+const DELETION: Duration = Duration::from_secs(2);
+
+/// How long it takes at most until a publication that is cut has ended: what is being written, the last answers, and the deletion.
+pub const CLOSE: Duration = Duration::from_millis(500).saturating_add(LAST_ANSWERS).saturating_add(DELETION);
 
 pub(super) struct Publication {
     /// `None` where the output goes nowhere.
@@ -43,7 +46,8 @@ impl Publication {
         meters: Arc<Meters>,
         cut: CancellationToken,
     ) -> Self {
-        let publisher = url.map(|url| (Publisher::new(client, url.clone(), PublisherConfig::default()), url));
+        let config = PublisherConfig { delete_timeout: DELETION, ..PublisherConfig::default() };
+        let publisher = url.map(|url| (Publisher::new(client, url.clone(), config), url));
         Self { publisher, emitted, meters, cut, failing: false }
     }
 

@@ -1,4 +1,5 @@
-//! The numbers by which kernels know operations, the same in Rust and in `kernels/`: `Params::operation` is one of them.
+//! The numbers by which kernels know operations, the same in Rust and in `kernels/`: `Params::operation` is one of them, or one of
+//! those that `launch` has for conversions and edges.
 
 use rillbox_compute::{ArgReduction, Binary, Pooling, Reduction, ResizeMethod, Unary};
 

@@ -43,6 +43,8 @@ pub struct PublisherConfig {
     /// How long [`Publisher::close`] leaves the channel to readers that have not asked for the last segment yet: what nobody
     /// has asked for goes with the channel. Default 500 ms.
     pub linger: Duration,
+    /// How long [`Publisher::close`] waits until the channel is deleted. Default 10 s.
+    pub delete_timeout: Duration,
     /// The first segment's number. Default 0.
     pub first: u64,
     /// Whether the first segment ends those that another publisher left open before it. Default false.
@@ -58,14 +60,12 @@ impl Default for PublisherConfig {
             write_timeout: Duration::from_millis(500),
             finish_timeout: Duration::from_secs(5),
             linger: Duration::from_millis(500),
+            delete_timeout: Duration::from_secs(10),
             first: 0,
             reset: false,
         }
     }
 }
-
-/// Longest that a publisher in a hurry waits for its channel to be deleted.
-const DELETE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Why publishing is over. Trouble that may pass is no error: it is retried and counted, see [`Publisher::stats`] and
 /// [`Publisher::failing_since`].
@@ -277,32 +277,29 @@ impl Publisher {
         self.close_before(std::future::pending()).await
     }
 
-    /// Does what [`Publisher::close`] does, but once `hurry` is over it waits for no more answers, does not linger, and gives the server
-    /// 2 s to delete the channel.
+    /// Does what [`Publisher::close`] does, but once `hurry` is over it waits for no more answers, and does not linger.
     ///
     /// # Errors
     /// Those of [`Publisher::close`].
     pub async fn close_before(&mut self, hurry: impl Future<Output = ()>) -> Result<(), PublishError> {
-        let (mut waited_for, mut is_over) = (pin!(hurry), false);
-        let mut hurry = async || {
-            if !is_over {
-                waited_for.as_mut().await;
+        let (mut hurry, mut is_over) = (pin!(hurry), false);
+        let settled = self
+            .settle(async {
+                hurry.as_mut().await;
                 is_over = true;
-            }
-        };
-        let settled = self.settle(hurry()).await;
+            })
+            .await;
         if matches!(settled, Err(PublishError::Closed | PublishError::NotFound)) {
             return Ok(());
         }
-        tokio::select! {
-            () = sleep(self.config.linger) => {}
-            () = hurry() => {}
+        if !is_over {
+            tokio::select! {
+                () = sleep(self.config.linger) => {}
+                () = hurry => {}
+            }
         }
-        let deleted = tokio::select! {
-            deleted = control::delete(&self.client, &self.url) => deleted,
-            () = async { hurry().await; sleep(DELETE_LIMIT).await; } => Err(ControlError::Timeout),
-        };
-        match deleted {
+        let deleted = timeout(self.config.delete_timeout, control::delete(&self.client, &self.url)).await;
+        match deleted.unwrap_or(Err(ControlError::Timeout)) {
             // What is not there cannot be deleted, which servers answer with 400.
             Ok(()) | Err(ControlError::NotFound | ControlError::Status(http::StatusCode::BAD_REQUEST)) => settled,
             Err(error) => Err(error.into()),

@@ -77,26 +77,20 @@ async fn close_deletes_the_channel() {
 
 /// Catches a channel that is given up for a slow answer though there is time, and one that is waited for though there is none.
 #[tokio::test]
-async fn close_waits_for_a_slow_server_unless_in_a_hurry() {
+async fn close_waits_for_a_slow_server_as_long_as_it_is_told() {
     let (slow, mute) = (Peer::start().await, Peer::start().await);
-    let close = async |peer: &Peer, hurry: bool| {
-        let mut publisher = Publisher::new(client(), peer.url(), PublisherConfig::default());
-        let over = async || {
-            if !hurry {
-                std::future::pending().await
-            }
-        };
-        publisher.close_before(over()).await
-    };
+    let close = async |peer: &Peer, config: PublisherConfig| Publisher::new(client(), peer.url(), config).close().await;
+    let short = PublisherConfig { delete_timeout: Duration::from_millis(200), ..PublisherConfig::default() };
     let answer = async {
         let (mut wire, line) = slow.request().await;
         assert_eq!(line, "DELETE /c");
-        sleep(Duration::from_millis(2_500)).await;
+        sleep(Duration::from_millis(500)).await;
         wire.answer(200, "").await;
     };
-    let (waited, hurried, ()) = soon(async { tokio::join!(close(&slow, false), close(&mute, true), answer) }).await;
+    let both = async { tokio::join!(close(&slow, PublisherConfig::default()), close(&mute, short), answer) };
+    let (waited, gave_up, ()) = soon(both).await;
     assert!(waited.is_ok(), "{waited:?}");
-    assert!(matches!(hurried, Err(PublishError::Control(ControlError::Timeout))), "{hurried:?}");
+    assert!(matches!(gave_up, Err(PublishError::Control(ControlError::Timeout))), "{gave_up:?}");
 }
 
 #[tokio::test]
