@@ -232,15 +232,24 @@ async fn sound_does_not_wait_for_pictures_in_instances_of_their_own() {
     let host = Host::start();
     host.upload("burn", &hostile("burn")).await;
     let segments = segments(6);
-    // Both at once: what others take of the machine they both lose.
-    let idle = host.run_live("idle", "burn", json!({ "spare": 0 }), &segments, |_| false);
-    let burning = host.run_live("burning", "burn", json!({ "spare": 3 }), &segments, |_| false);
-    let ((_, of_idle, idle), (_, of_burning, burning)) = tokio::join!(idle, burning);
-    for received in [of_idle, of_burning] {
-        assert_eq!(media::sound_gaps(&received.concat()), []);
+    let mut seen = Vec::new();
+    // Where others have most of the cores, even a burning processor of its own stream does not keep up, and its pictures hold up what
+    // is decoded after them. Sound that waits for each picture does so every time.
+    for attempt in 0..5 {
+        let (idle_id, burning_id) = (format!("idle-{attempt}"), format!("burning-{attempt}"));
+        // Both at once: what others take of the machine they both lose.
+        let idle = host.run_live(&idle_id, "burn", json!({ "spare": 0 }), &segments, |_| false);
+        let burning = host.run_live(&burning_id, "burn", json!({ "spare": 3 }), &segments, |_| false);
+        let ((_, of_idle, idle), (_, of_burning, burning)) = tokio::join!(idle, burning);
+        for received in [of_idle, of_burning] {
+            assert_eq!(media::sound_gaps(&received.concat()), []);
+        }
+        assert!(burning["guest"]["time_ms"]["p50"].as_f64() > Some(30.0), "{burning}");
+        let [idle, burning] = [idle, burning].map(|status| status["audio_latency_ms"]["p50"].as_f64().unwrap());
+        if burning < idle + 15.0 {
+            return;
+        }
+        seen.push((idle, burning));
     }
-    assert!(burning["guest"]["time_ms"]["p50"].as_f64() > Some(30.0), "{burning}");
-    let [idle, burning] = [idle, burning].map(|status| status["audio_latency_ms"]["p50"].as_f64().unwrap());
-    // 10 ms, and twice that for a machine whose cores are others' too, which makes the idle one's sound late as well.
-    assert!(burning < (idle + 30.0).max(2.0 * idle), "{burning} ms, and {idle} ms where pictures take no time");
+    panic!("ms of sound where pictures take no time, and where they take all of it: {seen:?}");
 }
