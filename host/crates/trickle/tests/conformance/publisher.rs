@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rillbox_trickle::{ControlError, PublishError, Publisher, PublisherConfig, ServerConfig, create, next_seq};
-use tokio::time::sleep;
 
 use crate::harness::{Peer, TestServer, Wire, client, soon};
 
@@ -81,14 +80,15 @@ async fn close_waits_for_a_slow_server_as_long_as_it_is_told() {
     let (slow, mute) = (Peer::start().await, Peer::start().await);
     let close = async |peer: &Peer, config: PublisherConfig| Publisher::new(client(), peer.url(), config).close().await;
     let short = PublisherConfig { delete_timeout: Duration::from_millis(200), ..PublisherConfig::default() };
+    // One server answers when the other has been given up.
     let answer = async {
         let (mut wire, line) = slow.request().await;
         assert_eq!(line, "DELETE /c");
-        sleep(Duration::from_millis(500)).await;
+        let gave_up = close(&mute, short).await;
         wire.answer(200, "").await;
+        gave_up
     };
-    let both = async { tokio::join!(close(&slow, PublisherConfig::default()), close(&mute, short), answer) };
-    let (waited, gave_up, ()) = soon(both).await;
+    let (waited, gave_up) = soon(async { tokio::join!(close(&slow, PublisherConfig::default()), answer) }).await;
     assert!(waited.is_ok(), "{waited:?}");
     assert!(matches!(gave_up, Err(PublishError::Control(ControlError::Timeout))), "{gave_up:?}");
 }
