@@ -8,7 +8,7 @@ use rillbox::registry::Compiler;
 use rillbox::sandbox::{
     ChildCompiler, Choice, Engine, Failure, Gpu, HttpAccess, Identity, Instance, Limits, ShaderReader, VideoResult,
 };
-use rillbox_media::{Color, ColorMatrix, ColorRange, PixelFormat, Ticks, VideoFrame, convert};
+use rillbox_media::{Color, ColorMatrix, ColorRange, PixelFormat, Presentation, Ticks, VideoFrame, convert};
 use serde_json::{Value, json};
 
 use crate::harness::host::Host;
@@ -188,7 +188,7 @@ async fn a_device_that_disappears_costs_frames_and_no_more() {
     let component = engine.load(&code).unwrap();
     let color = Color { matrix: ColorMatrix::Bt709, range: ColorRange::Limited };
     let picture = convert::write(PixelFormat::Gray8, 64, 48, &[90; 64 * 48], color).unwrap();
-    let frame = VideoFrame { pts: Ticks(0), key: true, picture };
+    let frame = VideoFrame { pts: Ticks(0), key: true, picture, presentation: Presentation::default() };
     for round in 0..3 {
         let identity = Identity {
             stream: "test".to_owned(),

@@ -12,7 +12,7 @@ use rillbox::registry::Compiler;
 use rillbox::sandbox::{
     ChildCompiler, Choice, Component, Engine, Gpu, HttpAccess, Identity, Instance, Limits, ShaderReader, VideoResult,
 };
-use rillbox_media::{Color, ColorMatrix, ColorRange, PixelFormat, Ticks, VideoFrame, convert};
+use rillbox_media::{Color, ColorMatrix, ColorRange, PixelFormat, Presentation, Ticks, VideoFrame, convert};
 use serde_json::{Value, json};
 
 #[global_allocator]
@@ -139,7 +139,7 @@ fn picture((width, height): (u32, u32)) -> anyhow::Result<VideoFrame> {
     let bytes: Vec<u8> = (0..PixelFormat::I420.bytes(width, height)).map(|at| ((at * 31) >> 3) as u8).collect();
     let color = Color { matrix: ColorMatrix::Bt709, range: ColorRange::Limited };
     let picture = convert::write(PixelFormat::I420, width, height, &bytes, color)?;
-    Ok(VideoFrame { pts: Ticks(0), key: true, picture })
+    Ok(VideoFrame { pts: Ticks(0), key: true, picture, presentation: Presentation::default() })
 }
 
 fn distribution(mut times: Vec<Duration>) -> Value {

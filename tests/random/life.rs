@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use rillbox::sandbox::{Choice, Engine, Failure, Gpu, HttpAccess, Identity, Instance, Limits, ShaderReader, examine};
-use rillbox_media::{AudioFrame, Color, ColorMatrix, ColorRange, Picture, PixelFormat, Ticks, VideoFrame, convert};
+use rillbox_media::{
+    AudioFrame, Color, ColorMatrix, ColorRange, Picture, PixelFormat, Presentation, Ticks, VideoFrame, convert,
+};
 use tokio::runtime::Runtime;
 
 /// Frames that one is given.
@@ -72,7 +74,12 @@ impl Sandbox {
             return failures.0;
         }
         for time in 0..FRAMES {
-            let picture = VideoFrame { pts: Ticks(time * 3_600), key: time == 0, picture: self.picture.clone() };
+            let picture = VideoFrame {
+                pts: Ticks(time * 3_600),
+                key: time == 0,
+                picture: self.picture.clone(),
+                presentation: Presentation::default(),
+            };
             let sound = AudioFrame {
                 pts: Ticks(time * 1_800),
                 rate: 48_000,

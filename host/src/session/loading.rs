@@ -131,7 +131,7 @@ impl Canvas {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rillbox_media::{Color, ColorMatrix, ColorRange};
+    use rillbox_media::{Color, ColorMatrix, ColorRange, Presentation};
 
     const WITHHELD: LoadingRules = LoadingRules { withheld: true, every: false };
     const EVERY: LoadingRules = LoadingRules { withheld: true, every: true };
@@ -140,7 +140,7 @@ mod tests {
         let color = Color { matrix: ColorMatrix::Bt601, range: ColorRange::Limited };
         let bytes = vec![100; PixelFormat::Gray8.bytes(width, height)];
         let picture = convert::write(PixelFormat::Gray8, width, height, &bytes, color).unwrap();
-        VideoFrame { pts: Ticks(pts), key: false, picture }
+        VideoFrame { pts: Ticks(pts), key: false, picture, presentation: Presentation::default() }
     }
 
     #[test]

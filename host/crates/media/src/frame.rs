@@ -246,6 +246,52 @@ impl std::fmt::Debug for Picture {
     }
 }
 
+/// What a source says of how its pictures are to be shown. Nothing here looks at it: it goes out as it came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presentation {
+    /// Width of a pixel to its height; equal where the source says nothing.
+    pub pixel_aspect: (u32, u32),
+    /// Color primaries, numbered as in ITU-T H.273, table 2; `None` where the source says nothing.
+    pub primaries: Option<u8>,
+    /// Transfer characteristics, numbered as there in table 3.
+    pub transfer: Option<u8>,
+}
+
+impl Default for Presentation {
+    fn default() -> Self {
+        Self { pixel_aspect: (1, 1), primaries: None, transfer: None }
+    }
+}
+
+impl Presentation {
+    pub(crate) fn of(source: &frame::Video) -> Self {
+        // SAFETY: the frame lives; the values are read as the numbers that they are, as in `Color::of`.
+        let (primaries, transfer) = unsafe {
+            let frame = source.as_ptr();
+            (
+                (&raw const (*frame).color_primaries).cast::<u32>().read(),
+                (&raw const (*frame).color_trc).cast::<u32>().read(),
+            )
+        };
+        let known = |number: u32, last: u8| u8::try_from(number).ok().filter(|n| *n == 1 || (4..=last).contains(n));
+        let aspect = source.aspect_ratio();
+        let pixel_aspect = match (u32::try_from(aspect.numerator()), u32::try_from(aspect.denominator())) {
+            (Ok(width), Ok(height)) if is_plausible(width, height) => (width, height),
+            _ => (1, 1),
+        };
+        Self { pixel_aspect, primaries: known(primaries, 12), transfer: known(transfer, 18) }
+    }
+}
+
+/// Whether pixels may be of this shape; what is beyond is taken for a mistake.
+fn is_plausible(width: u32, height: u32) -> bool {
+    let most = 16;
+    (1..=1 << 16).contains(&width)
+        && (1..=1 << 16).contains(&height)
+        && width <= height * most
+        && height <= width * most
+}
+
 /// A picture and when it is shown.
 #[derive(Clone, Debug)]
 pub struct VideoFrame {
@@ -255,6 +301,8 @@ pub struct VideoFrame {
     pub key: bool,
     /// The planes.
     pub picture: Picture,
+    /// How it is to be shown.
+    pub presentation: Presentation,
 }
 
 /// Samples of all channels and when the first is heard.

@@ -27,7 +27,9 @@ pub use effort::Effort;
 pub use encode::{AudioConfig, AudioEncoding, RateControl, VideoConfig};
 pub use error::{EncodeError, OpenError};
 pub use file::{FileChunk, FileSegments, SegmentMode};
-pub use frame::{AudioFrame, Color, ColorMatrix, ColorRange, Picture, PictureError, PixelFormat, VideoFrame};
+pub use frame::{
+    AudioFrame, Color, ColorMatrix, ColorRange, Picture, PictureError, PixelFormat, Presentation, VideoFrame,
+};
 pub use input::{Input, InputConfig, InputStats, Media};
 pub use output::{Emit, Output, OutputConfig};
 pub use scale::Geometry;

@@ -20,6 +20,9 @@ const KEY_INTERVAL: i64 = 2 * TICKS_PER_SECOND;
 /// How long the first packets wait for a track that was announced and has not come.
 const TRACK_WAIT: i64 = TICKS_PER_SECOND / 2;
 
+/// How long frames of a track that has ended are taken, after the last that came before. Longer than queues before the encoder hold.
+const ENDING: i64 = TICKS_PER_SECOND / 2;
+
 /// Packets that wait for an announced track, however close their times are.
 const MAX_WAITING: usize = 256;
 
@@ -41,11 +44,21 @@ pub enum Emit {
     Bytes(Bytes),
 }
 
+/// One of two tracks has ended: frames of it are still on their way.
+struct Ending {
+    /// What is left, of one kind.
+    tracks: Tracks,
+    left: TrackKind,
+    /// The stream goes on without the other at the first frame of what is left of this time or later.
+    until: Ticks,
+}
+
 /// Encodes and muxes one stream.
 pub struct Output {
     config: OutputConfig,
     effort: Effort,
     expected: Tracks,
+    ending: Option<Ending>,
     video: Option<VideoEncoder>,
     audio: Option<AudioEncoder>,
     muxer: Option<Muxer>,
@@ -71,6 +84,7 @@ impl Output {
             config,
             effort: Effort::default(),
             expected: Tracks::default(),
+            ending: None,
             video: None,
             audio: None,
             muxer: None,
@@ -87,9 +101,20 @@ impl Output {
         }
     }
 
-    /// Says which tracks the source has; the output will have the same.
+    /// Says which tracks the source has; the output will have the same. One that is no longer among them ends half a second later, by
+    /// the time of the other: frames of it may be on their way.
     pub fn tracks(&mut self, tracks: Tracks, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
         let kinds = |tracks: &Tracks| (tracks.video.is_some(), tracks.audio.is_some());
+        self.ending = None;
+        let left = match (kinds(&self.expected), kinds(&tracks)) {
+            ((true, true), (true, false)) => self.last_video.map(|last| (TrackKind::Video, last)),
+            ((true, true), (false, true)) => self.last_audio.map(|last| (TrackKind::Audio, last)),
+            _ => None,
+        };
+        if let Some((left, last)) = left {
+            self.ending = Some(Ending { tracks, left, until: last + ENDING });
+            return Ok(());
+        }
         if kinds(&self.expected) != kinds(&tracks) && kinds(&self.expected) != (false, false) {
             self.restart(emit)?;
         }
@@ -107,9 +132,10 @@ impl Output {
         self.video.as_ref().map_or(self.effort, VideoEncoder::effort)
     }
 
-    /// Encodes a picture. One whose time is not after the last is not shown, nor one that was on its way when its track ended; a
+    /// Encodes a picture. One whose time is not after the last is not shown, nor one that comes after the end of its track; a
     /// jump starts a new segment.
     pub fn video(&mut self, frame: &VideoFrame, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
+        self.end_track(TrackKind::Video, frame.pts, emit)?;
         if self.expected.video.is_none() && self.expected.audio.is_some() {
             self.out_of_order += 1;
             return Ok(());
@@ -131,7 +157,7 @@ impl Output {
             if let Some(before) = self.video.take() {
                 before.finish(&mut |packet| packets.push(packet))?;
             }
-            self.video = Some(VideoEncoder::open(&self.config.video, self.effort, &frame.picture)?);
+            self.video = Some(VideoEncoder::open(&self.config.video, self.effort, frame)?);
         }
         let key = due || begins;
         if key {
@@ -149,6 +175,7 @@ impl Output {
         if frame.samples() == 0 {
             return Ok(());
         }
+        self.end_track(TrackKind::Audio, frame.pts, emit)?;
         if self.expected.audio.is_none() && self.expected.video.is_some() {
             self.unheard += 1;
             return Ok(());
@@ -176,6 +203,12 @@ impl Output {
             self.unheard += u64::from(!encoder.encode(frame, &mut |packet| packets.push(packet))?);
         }
         packets.into_iter().try_for_each(|packet| self.write(TrackKind::Audio, packet, emit))
+    }
+
+    /// Goes on without the track that has ended, if a frame of the other says that it is time.
+    fn end_track(&mut self, kind: TrackKind, now: Ticks, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
+        let over = |ending: &Ending| ending.left == kind && now - ending.until >= 0;
+        if self.ending.as_ref().is_some_and(over) { self.restart(emit) } else { Ok(()) }
     }
 
     /// Runs of samples that came too late to be heard in order.
@@ -216,6 +249,9 @@ impl Output {
         }
         (self.last_video, self.last_audio, self.last_key) = (None, None, None);
         self.cuts = Cuts::default();
+        if let Some(ending) = self.ending.take() {
+            self.expected = ending.tracks;
+        }
         Ok(())
     }
 

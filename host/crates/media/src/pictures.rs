@@ -40,7 +40,9 @@ impl Pictures {
             return;
         }
         match self.scaler.run(frame, config.geometry) {
-            Ok(picture) => emit(Media::Video(VideoFrame { pts, key: std::mem::take(&mut self.key), picture })),
+            Ok((picture, presentation)) => {
+                emit(Media::Video(VideoFrame { pts, key: std::mem::take(&mut self.key), picture, presentation }))
+            }
             Err(_) => stats.bad_units += 1,
         }
     }

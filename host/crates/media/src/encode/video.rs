@@ -4,7 +4,7 @@ use ffmpeg_next::{Dictionary, Packet, Rational, codec, color, encoder, format::P
 
 use crate::effort::Effort;
 use crate::error::EncodeError;
-use crate::frame::{Color, ColorMatrix, ColorRange, Picture, VideoFrame};
+use crate::frame::{Color, ColorMatrix, ColorRange, Presentation, VideoFrame};
 use crate::{TICKS_PER_SECOND, Ticks};
 
 /// Pictures larger than this are encoded by several threads, in slices, to stay within a frame's time.
@@ -34,11 +34,12 @@ impl Default for VideoConfig {
     }
 }
 
-/// Encodes pictures of one size and color.
+/// Encodes pictures of one size and color, to be shown in one way.
 pub(crate) struct VideoEncoder {
     encoder: encoder::video::Encoder,
     size: (u32, u32),
     color: Color,
+    presentation: Presentation,
     effort: Effort,
     bits: Option<Bits>,
 }
@@ -78,7 +79,8 @@ impl Bits {
 
 impl VideoEncoder {
     /// Opens an encoder of pictures like this one.
-    pub fn open(config: &VideoConfig, effort: Effort, picture: &Picture) -> Result<Self, EncodeError> {
+    pub fn open(config: &VideoConfig, effort: Effort, frame: &VideoFrame) -> Result<Self, EncodeError> {
+        let VideoFrame { picture, presentation, .. } = frame;
         let (width, height, color) = (picture.width(), picture.height(), picture.color());
         let found = encoder::find_by_name("libx264").ok_or(EncodeError::NoEncoder("libx264"))?;
         let mut context = codec::Context::new_with_codec(found);
@@ -98,18 +100,20 @@ impl VideoEncoder {
         video.set_max_b_frames(0);
         // Key frames are asked for, never the encoder's own idea.
         video.set_gop(u32::from(u16::MAX));
-        tag(&mut video, color);
+        tag(&mut video, color, *presentation);
         let encoder = video.open_with(options(config, effort)).map_err(failed)?;
         let bits = match config.rate {
             RateControl::Crf(_) => None,
             RateControl::Bitrate(wanted) => Some(Bits::new(wanted)),
         };
-        Ok(Self { encoder, size: (width, height), color, effort, bits })
+        Ok(Self { encoder, size: (width, height), color, presentation: *presentation, effort, bits })
     }
 
     /// Whether the encoder takes pictures like this one.
     pub fn fits(&self, frame: &VideoFrame) -> bool {
-        self.size == (frame.picture.width(), frame.picture.height()) && self.color == frame.picture.color()
+        self.size == (frame.picture.width(), frame.picture.height())
+            && self.color == frame.picture.color()
+            && self.presentation == frame.presentation
     }
 
     /// The effort with which pictures are encoded.
@@ -187,7 +191,9 @@ fn options(config: &VideoConfig, effort: Effort) -> Dictionary<'static> {
     options
 }
 
-fn tag(video: &mut encoder::video::Video, color: Color) {
+/// Says how the pictures are to be shown: where the source did not, as is usual with the matrix.
+fn tag(video: &mut encoder::video::Video, color: Color, presentation: Presentation) {
+    video.set_aspect_ratio((presentation.pixel_aspect.0 as i32, presentation.pixel_aspect.1 as i32));
     video.set_color_range(match color.range {
         ColorRange::Limited => color::Range::MPEG,
         ColorRange::Full => color::Range::JPEG,
@@ -204,11 +210,22 @@ fn tag(video: &mut encoder::video::Video, color: Color) {
     video.set_colorspace(space);
     video.set_color_primaries(primaries);
     video.set_color_transfer_characteristic(transfer);
+    // SAFETY: the context lives. The numbers are among those that FFmpeg's enums have.
+    unsafe {
+        let context = video.as_mut_ptr();
+        if let Some(primaries) = presentation.primaries {
+            (&raw mut (*context).color_primaries).cast::<u32>().write(primaries.into());
+        }
+        if let Some(transfer) = presentation.transfer {
+            (&raw mut (*context).color_trc).cast::<u32>().write(transfer.into());
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Picture;
 
     /// Bits a second of the second half of four seconds of pictures that have nothing in common.
     fn bits_at(pictures_a_second: i64, wanted: u32) -> f64 {
@@ -226,11 +243,16 @@ mod tests {
             Picture::from_planes(width, height, [(&luma, width as usize), (&chroma, half), (&chroma, half)], color)
                 .unwrap()
         };
-        let mut encoder = VideoEncoder::open(&config, Effort::Full, &picture(0)).unwrap();
+        let frame = |number: i64| VideoFrame {
+            pts: Ticks(number * TICKS_PER_SECOND / pictures_a_second),
+            key: number == 0,
+            picture: picture(number),
+            presentation: Presentation::default(),
+        };
+        let mut encoder = VideoEncoder::open(&config, Effort::Full, &frame(0)).unwrap();
         let mut bytes = 0;
         for number in 0..4 * pictures_a_second {
-            let pts = Ticks(number * TICKS_PER_SECOND / pictures_a_second);
-            let frame = VideoFrame { pts, key: number == 0, picture: picture(number) };
+            let frame = frame(number);
             let counts = number >= 2 * pictures_a_second;
             encoder.encode(&frame, frame.key, &mut |packet| bytes += if counts { packet.size() } else { 0 }).unwrap();
         }

@@ -121,13 +121,13 @@ impl Decoder {
 
 impl Encoder {
     fn video(&mut self, pts: Ticks, frame: frame::Video, chunks: &mut Chunks) -> Result<(), EncodeError> {
-        let Ok(picture) = self.scaler.run(frame, Geometry::Source) else { return Ok(()) };
+        let Ok((picture, presentation)) = self.scaler.run(frame, Geometry::Source) else { return Ok(()) };
         let pts = pts + self.shift;
         let key = self.last_key.is_none_or(|last| pts - last >= KEY_INTERVAL);
         if key {
             self.last_key = Some(pts);
         }
-        let frame = VideoFrame { pts, key, picture };
+        let frame = VideoFrame { pts, key, picture, presentation };
         self.encode(pts, chunks, |output, emit| output.video(&frame, emit))
     }
 

@@ -1,6 +1,6 @@
 //! Formats of pictures: depth, subsampling, range, fields, odd sides, rates and sizes beyond what is taken.
 
-use rillbox_media::{ColorRange, InputConfig, OutputConfig, PixelFormat, convert};
+use rillbox_media::{ColorRange, Geometry, InputConfig, OutputConfig, PixelFormat, convert};
 
 use crate::made::{self, H264, Scratch, picture, stream, tone};
 use crate::played::{play, play_with, psnr};
@@ -60,6 +60,39 @@ fn rgb_keeps_its_colours() {
         };
         assert!((mean(&got) - mean(&wanted)).abs() < 2.0, "{size}: brightness {} for {}", mean(&got), mean(&wanted));
     }
+}
+
+/// Catches anamorphic pictures that come out narrow, and high dynamic range that comes out flat.
+#[test]
+fn the_shape_of_pixels_primaries_and_transfer_go_out_as_they_came() {
+    let properties = ["sample_aspect_ratio", "color_primaries", "color_transfer", "color_space"];
+    for (arguments, expected) in [
+        ("", ["1:1", "smpte170m", "smpte170m", "smpte170m"]),
+        ("-vf setsar=16/11 -colorspace smpte170m", ["16:11", "smpte170m", "smpte170m", "smpte170m"]),
+        (
+            "-pix_fmt yuv420p10le -color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc",
+            ["1:1", "bt2020", "smpte2084", "bt2020nc"],
+        ),
+        ("-color_primaries bt709 -color_trc iec61966-2-1 -colorspace bt709", ["1:1", "bt709", "iec61966-2-1", "bt709"]),
+    ] {
+        let sent = stream(&format!("{} {H264} {arguments}", picture("320x180", 25, 0.4)), 1.0);
+        let bytes = play(std::slice::from_ref(&sent)).bytes();
+        assert_eq!(properties.map(|name| made::property(&bytes, "v", name)), expected, "{arguments}");
+    }
+}
+
+/// Catches pictures that are stretched when they are given a size.
+#[test]
+fn anamorphic_pictures_are_square_once_they_have_a_size_of_their_own() {
+    let sent = stream(&format!("{} -vf setsar=16/11 {H264}", picture("352x288", 25, 0.4)), 1.0);
+    let geometry = Geometry::Fill { width: 512, height: 288 };
+    let input = InputConfig { geometry, ..InputConfig::default() };
+    let played = play_with(std::slice::from_ref(&sent), input, OutputConfig::default());
+    assert_eq!(made::property(&played.bytes(), "v", "sample_aspect_ratio"), "1:1");
+    let file = Scratch::of(&sent, "ts");
+    let wanted = made::pictures(&file.0, "-vf scale=512:288:flags=bilinear", (512, 288));
+    let quality = psnr(&played.planes(), &wanted);
+    assert!(quality > 30.0, "PSNR {quality:.1} dB");
 }
 
 /// Catches interlaced pictures of which one field is lost, and fields that come as pictures.
