@@ -16,7 +16,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
     ("sandbox", &["egress", "registry", "rillbox_media", "rillbox_compute", "rillbox_gpu"]),
     ("session", &["egress", "registry", "sandbox", "rillbox_media", "rillbox_trickle"]),
     ("clip", &["session", "rillbox_media", "rillbox_trickle"]),
-    ("api", &["session", "registry", "telemetry", "access"]),
+    ("api", &["session", "registry", "telemetry", "access", "rillbox_trickle"]),
     ("telemetry", &[]),
 ];
 

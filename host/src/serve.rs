@@ -184,10 +184,8 @@ pub async fn host(config: HostConfig) -> anyhow::Result<Host> {
 /// Checks connections to channels by the rules for their URLs.
 fn guard(allowed_urls: Arc<AllowedUrls>) -> Guard {
     Guard::new(move |host, port, found| {
-        let host = Name::parse(host).map_err(|error| error.to_string())?;
-        allowed_urls
-            .addresses(&host, port, found)
-            .map_err(|refusal| format!("{refusal}; the operator allows URLs with --allow-url PATTERN"))
+        let addresses = allowed_urls.addresses(&Name::parse(host)?, port, found);
+        Ok(addresses.map_err(|refusal| format!("{refusal}; the operator allows URLs with --allow-url PATTERN"))?)
     })
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::Scope;
-use super::token_file::{MAX_NAME, MAX_TOKENS};
+use super::token_file::{LineError, MAX_NAME, MAX_TOKENS};
 
 /// Why access is not as it was asked for.
 #[derive(Debug, Error)]
@@ -39,14 +39,14 @@ pub enum AccessError {
         mode: u32,
     },
     /// A token file holds something else.
-    #[error("{path}, line {line}: {reason}; a line is NAME SCOPE[,SCOPE] and the token's SHA-256 in hexadecimal")]
+    #[error("{path}, line {line}: {source}; a line is NAME SCOPE[,SCOPE] and the token's SHA-256 in hexadecimal")]
     Malformed {
         /// The file.
         path: PathBuf,
         /// From 1.
         line: usize,
         /// What is wrong with it.
-        reason: String,
+        source: LineError,
     },
     /// A token file is larger than any that holds tokens.
     #[error("the token file {0} is too large, or holds more than {MAX_TOKENS} tokens")]

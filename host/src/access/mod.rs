@@ -16,5 +16,5 @@ pub use gate::{Gate, GateConfig, Opened, is_loopback};
 pub use live::Current;
 pub use scope::{Scope, Scopes};
 pub use token::Token;
-pub use token_file::{Entry, TokenFile};
+pub use token_file::{Entry, LineError, TokenFile};
 pub use tokio_rustls::rustls::ServerConfig as TlsConfig;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use subtle::{Choice, ConditionallySelectable};
 use tempfile::NamedTempFile;
+use thiserror::Error;
 
 use super::token::{Digest, Token};
 use super::{AccessError, Scopes};
@@ -38,6 +39,26 @@ pub struct Entry {
     /// What it may do.
     pub scopes: Scopes,
     digest: Digest,
+}
+
+/// What is wrong with a line. It tells of no field but by its place: it may be a secret.
+#[derive(Debug, Error)]
+pub enum LineError {
+    /// More fields, or fewer.
+    #[error("there are not three fields")]
+    Fields,
+    /// The first.
+    #[error("the first field is no name")]
+    Name,
+    /// The second.
+    #[error("the second field names a scope that is not known")]
+    Scope,
+    /// The third.
+    #[error("the third field is no digest")]
+    Digest,
+    /// An earlier line has its name.
+    #[error("there is a token {0} above")]
+    Twice(String),
 }
 
 /// A file of tokens, as it was when it was read.
@@ -72,10 +93,10 @@ impl TokenFile {
         }
         let mut entries: Vec<Entry> = Vec::new();
         for (line, text) in (1..).zip(text.lines()) {
-            let malformed = |reason| AccessError::Malformed { path: path.to_owned(), line, reason };
+            let malformed = |source| AccessError::Malformed { path: path.to_owned(), line, source };
             let Some(entry) = parse_line(text).map_err(malformed)? else { continue };
             if entries.iter().any(|other| other.name == entry.name) {
-                return Err(malformed(format!("there is a token {} above", entry.name)));
+                return Err(malformed(LineError::Twice(entry.name)));
             }
             entries.push(entry);
         }
@@ -199,18 +220,18 @@ fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A line's entry; none of an empty line or a comment. An error tells of no field but by its place: it may be a secret.
-fn parse_line(line: &str) -> Result<Option<Entry>, String> {
+/// A line's entry; none of an empty line or a comment.
+fn parse_line(line: &str) -> Result<Option<Entry>, LineError> {
     let mut fields = line.split_whitespace();
     let Some(name) = fields.next().filter(|first| !first.starts_with('#')) else { return Ok(None) };
     let (Some(scopes), Some(digest), None) = (fields.next(), fields.next(), fields.next()) else {
-        return Err("there are not three fields".to_owned());
+        return Err(LineError::Fields);
     };
     if !is_name(name) {
-        return Err("the first field is no name".to_owned());
+        return Err(LineError::Name);
     }
-    let scopes = scopes.parse().map_err(|_| "the second field names a scope that is not known")?;
-    let digest = Digest::from_hex(digest).ok_or("the third field is no digest")?;
+    let scopes = scopes.parse().map_err(|_| LineError::Scope)?;
+    let digest = Digest::from_hex(digest).ok_or(LineError::Digest)?;
     Ok(Some(Entry { name: name.to_owned(), scopes, digest }))
 }
 

@@ -118,7 +118,9 @@ impl From<StartRejected> for ApiError {
             StartRejected::Id | StartRejected::NoProcessor | StartRejected::Params(_) => StatusCode::BAD_REQUEST,
             StartRejected::Unknown(_) => StatusCode::NOT_FOUND,
             StartRejected::Processor { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            StartRejected::Load(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            StartRejected::Schema { .. } | StartRejected::Code(_) | StartRejected::Load(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         };
         Self::of(status, &error)
     }
@@ -167,7 +169,7 @@ impl From<UploadError> for ApiError {
             UploadError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             UploadError::Exists(_) => StatusCode::CONFLICT,
             UploadError::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            UploadError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            UploadError::Compile(_) | UploadError::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::of(status, &error)
     }
@@ -184,7 +186,7 @@ impl From<DeleteError> for ApiError {
         let status = match error {
             DeleteError::NotFound(_) => StatusCode::NOT_FOUND,
             DeleteError::InUse(_) => StatusCode::CONFLICT,
-            DeleteError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            DeleteError::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::of(status, &error)
     }
@@ -194,7 +196,7 @@ impl From<ChooseError> for ApiError {
     fn from(error: ChooseError) -> Self {
         let status = match error {
             ChooseError::NotFound(_) => StatusCode::NOT_FOUND,
-            ChooseError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            ChooseError::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::of(status, &error)
     }

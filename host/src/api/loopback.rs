@@ -1,41 +1,23 @@
 //! A host without tokens answers this machine's own programs, and no page that a browser shows there: neither one that calls
 //! across sites, nor one whose name was made to lead here.
 
-use std::net::IpAddr;
-
 use axum::extract::Request;
-use axum::http::header;
-use axum::http::uri::Authority;
+use rillbox_trickle::{Elsewhere, check_origin};
 
 use super::error::ApiError;
 
 /// Refuses what a page of another origin, or under another name, asks for.
 pub fn check(request: &Request) -> Result<(), ApiError> {
-    let headers = request.headers();
-    let hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
-    let hosts: Vec<&str> = hosts.chain(request.uri().authority().map(Authority::as_str)).collect();
-    if let Some(other) = hosts.iter().find(|host| !is_loopback(host)) {
-        let message = "without tokens this host answers to loopback names alone, such as localhost";
-        return Err(ApiError::forbidden(format!("{message}, and not to {other:?}")));
-    }
-    for origin in headers.get_all(header::ORIGIN) {
-        let authority =
-            origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
-        if !authority.is_some_and(|authority| hosts.iter().any(|host| host.eq_ignore_ascii_case(authority))) {
-            return Err(ApiError::forbidden(format!(
-                "a page of {origin:?} may not call this host, which has no tokens"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a `Host` names this machine as only this machine does.
-fn is_loopback(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else { return false };
-    let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-    let address = name.parse::<IpAddr>();
-    name == "localhost" || name.ends_with(".localhost") || address.is_ok_and(|ip| ip.to_canonical().is_loopback())
+    check_origin(request.headers(), request.uri(), &[]).map_err(|elsewhere| {
+        ApiError::forbidden(match elsewhere {
+            Elsewhere::Name(name) => {
+                format!(
+                    "without tokens this host answers to loopback names alone, such as localhost, and not to {name:?}"
+                )
+            }
+            Elsewhere::Page(origin) => format!("a page of {origin:?} may not call this host, which has no tokens"),
+        })
+    })
 }
 
 #[cfg(test)]

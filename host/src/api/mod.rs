@@ -3,6 +3,7 @@
 //! Everything is under `/api/…`; the routes that gateways and PyTrickle's users know answer without the prefix too. A handler's
 //! declaration makes its route and its part of the OpenAPI document.
 
+mod answers;
 mod authentication;
 mod body;
 mod change;

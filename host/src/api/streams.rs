@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::answers::{NotStarted, NotUpdated};
 use super::body::{self, Named, Payload, Start};
 use super::error::{ApiError, Problem};
 use super::status::{self, Status};
@@ -79,15 +80,7 @@ pub fn many() -> OpenApiRouter<Shared> {
     security(("token" = ["streams:control"])),
     request_body = Start,
     params(("X-Stream-Id" = Option<String>, Header, description = "The stream's id")),
-    responses(
-        (status = 200, description = "Started", body = Started),
-        (status = 400, description = "Body, URL, params or id", body = Problem),
-        (status = 403, description = "A URL that is not allowed, or a host that was not granted", body = Problem),
-        (status = 404, description = "There is no such processor", body = Problem),
-        (status = 409, description = "The id runs", body = Problem),
-        (status = 413, description = "The body is too large", body = Problem),
-        (status = 422, description = "The processor did not start", body = Problem),
-        (status = 503, description = "As many streams as allowed run, or too much is compiled", body = Problem)))]
+    responses((status = 200, description = "Started", body = Started), NotStarted))]
 async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -> Result<Json<Started>, ApiError> {
     let stream = start_stream(&streams, &headers, body::json(&bytes)?).await?;
     let phase = stream.meters.life.condition().borrow().phase;
@@ -106,15 +99,7 @@ async fn start(State(streams): App, headers: HeaderMap, Payload(bytes): Body) ->
     security(("token" = ["streams:control"])),
     request_body = Start,
     params(("X-Stream-Id" = Option<String>, Header, description = "The stream's id")),
-    responses(
-        (status = 200, description = "Started", body = Started),
-        (status = 400, description = "Body, URL, params or id", body = Problem),
-        (status = 403, description = "A URL that is not allowed, or a host that was not granted", body = Problem),
-        (status = 404, description = "There is no such processor", body = Problem),
-        (status = 409, description = "The id runs", body = Problem),
-        (status = 413, description = "The body is too large", body = Problem),
-        (status = 422, description = "The processor did not start", body = Problem),
-        (status = 503, description = "As many streams as allowed run, or too much is compiled", body = Problem)))]
+    responses((status = 200, description = "Started", body = Started), NotStarted))]
 async fn create(streams: App, headers: HeaderMap, body: Body) -> Result<Json<Started>, ApiError> {
     start(streams, headers, body).await
 }
@@ -146,10 +131,7 @@ pub async fn start_stream(streams: &Streams, headers: &HeaderMap, start: Start) 
     responses(
         (status = 200, description = "Changed", body = Done),
         (status = 400, description = "Body or params; or several streams run, or none", body = Problem),
-        (status = 404, description = "There is no such stream", body = Problem),
-        (status = 409, description = "It has ended", body = Problem),
-        (status = 413, description = "The body is too large", body = Problem),
-        (status = 422, description = "The processor refused", body = Problem)))]
+        NotUpdated))]
 async fn params(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -> Result<Json<Done>, ApiError> {
     let mut params: Map<String, Value> = body::json(&bytes)?;
     let id = match params.remove("gateway_request_id") {
@@ -169,10 +151,7 @@ async fn params(State(streams): App, headers: HeaderMap, Payload(bytes): Body) -
     responses(
         (status = 200, description = "Changed", body = Done),
         (status = 400, description = "Body or params", body = Problem),
-        (status = 404, description = "There is no such stream", body = Problem),
-        (status = 409, description = "It has ended", body = Problem),
-        (status = 413, description = "The body is too large", body = Problem),
-        (status = 422, description = "The processor refused", body = Problem)))]
+        NotUpdated))]
 async fn params_of_one(State(streams): App, Named(id): Named, Payload(bytes): Body) -> Result<Json<Done>, ApiError> {
     let params = body::json(&bytes)?;
     update(&streams, streams.get(&id)?, params).await

@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
 fn told(error: &anyhow::Error) -> String {
     error.chain().fold(String::new(), |told, cause| match cause.to_string() {
         cause if told.is_empty() => cause,
-        cause if told.ends_with(&cause) => told,
+        cause if told.contains(&cause) => told,
         cause => format!("{told}: {cause}"),
     })
 }
@@ -123,7 +123,7 @@ fn compile(wasm: &std::path::Path, code: &std::path::Path) -> ExitCode {
             ExitCode::from(sandbox::REFUSED as u8)
         }
         Err(ChildError::Failed(error)) => {
-            eprintln!("{error:#}");
+            eprintln!("{}", told(&error));
             ExitCode::FAILURE
         }
     }

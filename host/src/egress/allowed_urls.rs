@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::host::{Host, Target};
+use thiserror::Error;
+
+use super::host::{Host, Target, TargetError};
 use super::policy::{Policy, Refusal};
 use super::rule::{Rule, RuleError};
 
@@ -22,6 +24,20 @@ struct Pattern {
     rule: Rule,
     /// What the path is, or begins with, up to a slash.
     path: Option<String>,
+}
+
+/// Why no channel may be at a URL.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ChannelRefused {
+    /// It names no host.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// Its host, or where that leads.
+    #[error(transparent)]
+    Host(#[from] Refusal),
+    /// Other channels of its host may be used.
+    #[error("its scheme or path is not among those that are allowed")]
+    Path,
 }
 
 impl AllowedUrls {
@@ -48,17 +64,17 @@ impl AllowedUrls {
 
     /// Whether a channel may be at this URL, as far as that can be said before its host is looked up. Gives that host, and what
     /// [`Policy::addresses`] then has to say of this URL.
-    pub fn check(&self, url: &str) -> Result<(Target, Policy), String> {
-        let target = Target::parse(url).map_err(|error| error.to_string())?;
-        self.hosts.decide(&target.host, target.port).map_err(|refusal| refusal.to_string())?;
+    pub fn check(&self, url: &str) -> Result<(Target, Policy), ChannelRefused> {
+        let target = Target::parse(url)?;
+        self.hosts.decide(&target.host, target.port)?;
         // What a pattern says of some paths opens no address for others.
         let fitting: Vec<_> = self.patterns.iter().filter(|pattern| pattern.fits(&target)).collect();
         if fitting.is_empty() {
-            return Err("its scheme or path is not among those that are allowed".to_owned());
+            return Err(ChannelRefused::Path);
         }
         let everywhere = self.patterns.iter().filter(|pattern| pattern.is_for_all_paths());
         let policy = Policy::new(fitting.into_iter().chain(everywhere).map(|pattern| pattern.rule.clone()).collect());
-        policy.decide(&target.host, target.port).map_err(|refusal| refusal.to_string())?;
+        policy.decide(&target.host, target.port)?;
         Ok((target, policy))
     }
 

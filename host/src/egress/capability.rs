@@ -7,7 +7,10 @@ use thiserror::Error;
 
 use super::host::{Target, TargetError};
 use super::policy::{Policy, Refusal};
-use super::rule::Rule;
+use super::rule::{Rule, RuleError};
+
+/// Characters that are told of what is no capability.
+const MAX_TOLD: usize = 100;
 
 /// Something that the operator must grant.
 ///
@@ -23,6 +26,25 @@ enum Http {
     Any,
     To(Rule),
     Param(String),
+}
+
+/// Why a text is no capability.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum CapabilityError {
+    /// Nothing that this host could grant; how it begins.
+    #[error("the capability {0:?} is not one of this host's: http, http:HOST[:PORT] or http:{{KEY OF A PARAM}}")]
+    Unknown(String),
+    /// What should be a host is none.
+    #[error("the capability {text:?}: {source}")]
+    Host {
+        /// As it was asked for.
+        text: String,
+        /// What is wrong with it.
+        source: RuleError,
+    },
+    /// Some hosts, of which neither one nor all.
+    #[error("the capability {0:?} names many hosts; ask for `http`")]
+    ManyHosts(String),
 }
 
 /// Why a processor may not run with what has been granted.
@@ -123,31 +145,28 @@ impl Capability {
 }
 
 impl FromStr for Capability {
-    type Err = String;
+    type Err = CapabilityError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, CapabilityError> {
+        let unknown = || CapabilityError::Unknown(text.chars().take(MAX_TOLD).collect());
         let http = match text.split_once(':') {
             None if text == "http" => Http::Any,
             Some(("http", key)) if key.starts_with('{') => {
                 let key = key.strip_prefix('{').and_then(|key| key.strip_suffix('}')).filter(|key| !key.is_empty());
-                Http::Param(key.ok_or_else(|| unknown(text))?.to_owned())
+                Http::Param(key.ok_or_else(unknown)?.to_owned())
             }
             Some(("http", host)) => {
-                let rule: Rule = host.parse().map_err(|error| format!("the capability {text:?}: {error}"))?;
+                let no_host = |source| CapabilityError::Host { text: text.to_owned(), source };
+                let rule: Rule = host.parse().map_err(no_host)?;
                 if !rule.is_for_one_host() {
-                    return Err(format!("the capability {text:?} names many hosts; ask for `http`"));
+                    return Err(CapabilityError::ManyHosts(text.to_owned()));
                 }
                 Http::To(rule)
             }
-            _ => return Err(unknown(text)),
+            _ => return Err(unknown()),
         };
         Ok(Self { http })
     }
-}
-
-fn unknown(text: &str) -> String {
-    let text: String = text.chars().take(100).collect();
-    format!("the capability {text:?} is not one of this host's: http, http:HOST[:PORT] or http:{{KEY OF A PARAM}}")
 }
 
 impl fmt::Display for Capability {

@@ -16,8 +16,8 @@ mod host;
 mod policy;
 mod rule;
 
-pub use allowed_urls::AllowedUrls;
-pub use capability::{Capability, NotGranted, asked, check};
+pub use allowed_urls::{AllowedUrls, ChannelRefused};
+pub use capability::{Capability, CapabilityError, NotGranted, asked, check};
 pub use grants::Grants;
 pub use host::{Host, Target, TargetError};
 pub use policy::{Policy, Refusal};

@@ -72,9 +72,9 @@ impl Catalog {
     }
 
     /// Keeps compiled code; `scratch` is where it was made.
-    pub async fn keep_code(&self, sha256: &str, code: PathBuf, scratch: TempDir) -> std::io::Result<PathBuf> {
+    pub async fn keep_code(&self, sha256: &str, code: PathBuf, scratch: TempDir) -> Result<PathBuf, StorageError> {
         let (cache, sha256) = (self.cache.clone(), sha256.to_owned());
-        spawn_blocking(move || cache.store(&sha256, &code, scratch.path())).await?
+        Ok(spawn_blocking(move || cache.store(&sha256, &code, scratch.path())).await??)
     }
 
     /// Stores a component. The same one again changes nothing.
@@ -88,7 +88,7 @@ impl Catalog {
                 Err(UploadError::Exists(present.id()))
             };
         }
-        self.keep_code(&manifest.sha256, code, scratch).await.map_err(UploadError::failed)?;
+        self.keep_code(&manifest.sha256, code, scratch).await?;
         let inserted = self.storage.insert(&manifest, component).await;
         match inserted {
             Ok(Inserted::Created) => Ok(self.index_mut().insert(manifest)),
@@ -100,7 +100,7 @@ impl Catalog {
             }
             Err(error) => {
                 self.forget_code(&manifest.sha256);
-                Err(UploadError::failed(error))
+                Err(error.into())
             }
         }
     }
@@ -116,7 +116,7 @@ impl Catalog {
                 // It was there a moment ago.
                 let _ = index.choose(&manifest.name, Some(manifest.version));
             }
-            return Err(DeleteError::Failed(error.to_string()));
+            return Err(error.into());
         }
         if chosen && let Err(error) = self.storage.choose(&manifest.name, None).await {
             tracing::warn!(name = manifest.name, %error, "the choice of a version that is gone stays until the next start");
@@ -134,7 +134,7 @@ impl Catalog {
         if let Err(error) = self.storage.choose(name, version.as_ref()).await {
             // Versions do not go while this changes.
             let _ = self.index_mut().choose(name, before);
-            return Err(ChooseError::Failed(error.to_string()));
+            return Err(error.into());
         }
         Ok(())
     }

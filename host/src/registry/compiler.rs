@@ -1,5 +1,6 @@
 //! What the registry needs of a compiler; the sandbox has one.
 
+use std::error::Error as StdError;
 use std::path::Path;
 
 use thiserror::Error;
@@ -9,7 +10,7 @@ use super::Description;
 /// Why a component was not compiled.
 #[derive(Debug, Error)]
 pub enum CompileError {
-    /// The component is at fault.
+    /// The component is at fault; the reason.
     #[error("{0}")]
     Refused(String),
     /// Others are compiled, and have been for long.
@@ -17,7 +18,14 @@ pub enum CompileError {
     Busy,
     /// The host is.
     #[error("the compiler failed: {0}")]
-    Failed(String),
+    Failed(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl CompileError {
+    /// The host is at fault.
+    pub fn failed(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Failed(source.into())
+    }
 }
 
 /// Compiles components for this host.

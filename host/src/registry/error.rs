@@ -4,8 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+use tokio::task::JoinError;
 
-use super::manifest::MAX_UPLOAD;
+use super::CompileError;
+use super::manifest::{DescriptionError, MAX_UPLOAD, NameError};
 
 /// Why the registry did not open.
 #[derive(Debug, Error)]
@@ -39,6 +41,12 @@ pub enum StorageError {
     /// The store itself.
     #[error(transparent)]
     Store(#[from] object_store::Error),
+    /// The files of compiled code.
+    #[error(transparent)]
+    Code(#[from] io::Error),
+    /// The host goes down, or panicked.
+    #[error(transparent)]
+    Unfinished(#[from] JoinError),
     /// What is there is not what was put there.
     #[error("the stored {0} is damaged; delete it, then upload it again")]
     Damaged(String),
@@ -53,24 +61,68 @@ pub enum UploadError {
     /// More bytes than are taken.
     #[error("a component of {0} bytes is larger than {MAX_UPLOAD}")]
     TooLarge(usize),
-    /// Not what it should be; the reason.
-    #[error("{0}")]
-    Refused(String),
+    /// Not what it should be.
+    #[error(transparent)]
+    Refused(#[from] UploadRefusal),
     /// The same name and version stands for another component.
     #[error("{0} exists with other content: raise the version, or delete it first")]
     Exists(String),
     /// Too much else is being compiled.
     #[error("too many components are being compiled; try again")]
     Busy,
-    /// The host's own trouble.
+    /// It was not compiled; the host is at fault.
+    #[error(transparent)]
+    Compile(CompileError),
+    /// It was not stored.
     #[error("the upload could not be stored: {0}")]
-    Failed(String),
+    Storage(#[from] StorageError),
 }
 
-impl UploadError {
-    pub(super) fn failed(error: impl std::fmt::Display) -> Self {
-        Self::Failed(error.to_string())
+impl From<CompileError> for UploadError {
+    fn from(error: CompileError) -> Self {
+        match error {
+            CompileError::Refused(reason) => UploadRefusal::Compiler(reason).into(),
+            CompileError::Busy => Self::Busy,
+            CompileError::Failed(_) => Self::Compile(error),
+        }
     }
+}
+
+/// What is wrong with an upload.
+#[derive(Debug, Error)]
+pub enum UploadRefusal {
+    /// No bytes.
+    #[error("the body is empty; send the component's bytes")]
+    Empty,
+    /// Native code.
+    #[error("this is precompiled native code; upload the component it was compiled from")]
+    Precompiled,
+    /// What a component would be made of.
+    #[error("this is a core WebAssembly module, not a component; build for the target wasm32-wasip2")]
+    Module,
+    /// Bytes that begin otherwise.
+    #[error("this is not a WebAssembly component")]
+    NotAComponent,
+    /// The name that it is to have.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// What the compiler has to say.
+    #[error("{0}")]
+    Compiler(String),
+    /// What it says of itself.
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
+}
+
+/// Why there is no compiled code of a processor.
+#[derive(Debug, Error)]
+pub enum CodeError {
+    /// It was not made.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The component was not read, or its code not stored.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 /// No processor of that name, or no such version.
@@ -89,7 +141,7 @@ pub enum DeleteError {
     InUse(String),
     /// Its files are still there.
     #[error("the files could not be removed: {0}")]
-    Failed(String),
+    Storage(#[from] StorageError),
 }
 
 /// Why a version did not become the default one.
@@ -100,5 +152,5 @@ pub enum ChooseError {
     NotFound(#[from] NotFound),
     /// The host's own trouble.
     #[error("the choice could not be stored: {0}")]
-    Failed(String),
+    Storage(#[from] StorageError),
 }

@@ -3,12 +3,13 @@
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use thiserror::Error;
 use utoipa::ToSchema;
 
 use super::ParamsSchema;
 use super::digest::{is_sha256, sha256};
-use super::schema::MAX_SCHEMA;
-use crate::egress::Capability;
+use super::schema::{MAX_SCHEMA, SchemaError};
+use crate::egress::{Capability, CapabilityError};
 
 /// Largest component, in bytes.
 pub(super) const MAX_UPLOAD: usize = 32 << 20;
@@ -72,19 +73,70 @@ pub struct Description {
     pub capabilities: Vec<String>,
 }
 
+/// Why this host does not take what a component says of itself.
+#[derive(Debug, Error)]
+pub enum DescriptionError {
+    /// More bytes in all than there may be.
+    #[error("the component says {0} bytes of itself, more than {MAX_SAID}")]
+    TooLarge(usize),
+    /// A part of it is longer than it can be.
+    #[error("`describe` gives a {part} of {bytes} bytes, more than {most}")]
+    TooLong {
+        /// Which.
+        part: &'static str,
+        /// Its length.
+        bytes: usize,
+        /// The longest that it could have.
+        most: usize,
+    },
+    /// The name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The version.
+    #[error("{text:?} is not a semantic version such as 1.2.0: {source}")]
+    Version {
+        /// As it is given.
+        text: String,
+        /// What is wrong with it.
+        source: semver::Error,
+    },
+    /// It has nothing to do.
+    #[error("the processor asks for neither video nor audio")]
+    NoMedia,
+    /// The params schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// More capabilities than it may ask for.
+    #[error("the processor asks for more than {MAX_CAPABILITIES} capabilities")]
+    TooManyCapabilities,
+    /// One of the capabilities.
+    #[error(transparent)]
+    Capability(#[from] CapabilityError),
+    /// A capability goes by a param that there is not.
+    #[error("the capability {capability:?} goes by the param {key:?}, which the params schema does not have")]
+    UnknownParam {
+        /// As it is asked for.
+        capability: String,
+        /// The param's key.
+        key: String,
+    },
+}
+
+/// A text that cannot be a processor's name, as much of it as a name may have.
+#[derive(Debug, Error)]
+#[error("the name {0:?} is not 1 to {MAX_NAME} letters, digits, `-` or `_`")]
+pub struct NameError(String);
+
 impl Description {
     /// Checks that nothing in it is longer than it can be. What it means is checked later.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), DescriptionError> {
         let capabilities: usize = self.capabilities.iter().map(|name| name.len() + size_of::<String>()).sum();
         let bytes = self.name.len() + self.version.len() + self.params_schema.len() + capabilities;
         if bytes > MAX_SAID {
-            return Err(format!("the component says {bytes} bytes of itself, more than {MAX_SAID}"));
+            return Err(DescriptionError::TooLarge(bytes));
         }
-        let longest = |what: &str, bytes: usize, most: usize| {
-            if bytes <= most {
-                return Ok(());
-            }
-            Err(format!("`describe` gives a {what} of {bytes} bytes, more than {most}"))
+        let longest = |part, bytes, most| {
+            if bytes <= most { Ok(()) } else { Err(DescriptionError::TooLong { part, bytes, most }) }
         };
         longest("name", self.name.len(), MAX_NAME)?;
         longest("version", self.version.len(), MAX_VERSION)?;
@@ -121,14 +173,19 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Of a component that has described itself, under its own name or another. An error says what the host does not take.
-    pub(super) fn new(description: Description, name: Option<&str>, component: &[u8]) -> Result<Self, String> {
+    /// Of a component that has described itself, under its own name or another.
+    pub(super) fn new(
+        description: Description,
+        name: Option<&str>,
+        component: &[u8],
+    ) -> Result<Self, DescriptionError> {
         description.check()?;
         let name = name.unwrap_or(&description.name).to_owned();
         check_name(&name)?;
-        let version = parse_version(&description.version)?;
+        let version = Version::parse(&description.version)
+            .map_err(|source| DescriptionError::Version { text: description.version, source })?;
         if !description.video && !description.audio {
-            return Err("the processor asks for neither video nor audio".to_owned());
+            return Err(DescriptionError::NoMedia);
         }
         let params_schema = ParamsSchema::parse(&description.params_schema)?;
         ParamsSchema::compile(&params_schema)?;
@@ -148,11 +205,11 @@ impl Manifest {
     }
 
     /// Reads a stored one, which says itself that it is the one of `id`.
-    pub(super) fn read(json: &[u8], id: &str) -> Result<Self, String> {
-        let manifest: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    pub(super) fn read(json: &[u8], id: &str) -> Result<Self, ManifestError> {
+        let manifest: Self = serde_json::from_slice(json)?;
         check_name(&manifest.name)?;
         if manifest.id() != id || !is_sha256(&manifest.sha256) {
-            return Err("its files do not belong together".to_owned());
+            return Err(ManifestError::Mismatch);
         }
         Ok(manifest)
     }
@@ -173,36 +230,40 @@ impl Manifest {
     }
 }
 
+/// Why a stored manifest is not one.
+#[derive(Debug, Error)]
+pub(super) enum ManifestError {
+    /// Not JSON, or not a manifest's.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// Its name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// It is another one's.
+    #[error("its files do not belong together")]
+    Mismatch,
+}
+
 /// Checks a name that will be a directory and a part of URLs.
-pub(super) fn check_name(name: &str) -> Result<(), String> {
+pub(super) fn check_name(name: &str) -> Result<(), NameError> {
     let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(legal) {
-        let shown: String = name.chars().take(MAX_NAME).collect();
-        return Err(format!("the name {shown:?} is not 1 to {MAX_NAME} letters, digits, `-` or `_`"));
+        return Err(NameError(name.chars().take(MAX_NAME).collect()));
     }
     Ok(())
 }
 
 /// Checks what a component asks for: each must be something that this host could grant.
-fn check_capabilities(capabilities: &[String], params_schema: &Value) -> Result<(), String> {
+fn check_capabilities(capabilities: &[String], params_schema: &Value) -> Result<(), DescriptionError> {
     if capabilities.len() > MAX_CAPABILITIES {
-        return Err(format!("the processor asks for more than {MAX_CAPABILITIES} capabilities"));
+        return Err(DescriptionError::TooManyCapabilities);
     }
     for text in capabilities {
         let capability: Capability = text.parse()?;
         let known = |key: &str| params_schema.get("properties").is_some_and(|properties| properties.get(key).is_some());
         if let Some(key) = capability.param().filter(|key| !known(key)) {
-            return Err(format!(
-                "the capability {text:?} goes by the param {key:?}, which the params schema does not have"
-            ));
+            return Err(DescriptionError::UnknownParam { capability: text.clone(), key: key.to_owned() });
         }
     }
     Ok(())
-}
-
-fn parse_version(text: &str) -> Result<Version, String> {
-    if text.len() > MAX_VERSION {
-        return Err(format!("a version of {} bytes is longer than {MAX_VERSION}", text.len()));
-    }
-    Version::parse(text).map_err(|error| format!("{text:?} is not a semantic version such as 1.2.0: {error}"))
 }

@@ -22,9 +22,10 @@ mod storage;
 mod store;
 
 pub use compiler::{CompileError, Compiler};
-pub use error::{ChooseError, DeleteError, NotFound, OpenError, StorageError, UploadError};
+pub use error::{ChooseError, CodeError, DeleteError, NotFound, OpenError, StorageError, UploadError, UploadRefusal};
 pub use index::{Lease, Versions};
-pub use json::ValueBudget;
-pub use manifest::{Description, Isolation, Manifest, PixelFormatName};
+pub use json::{TooManyValues, ValueBudget};
+pub use manifest::{Description, DescriptionError, Isolation, Manifest, NameError, PixelFormatName};
 pub use params::{HOST_KEYS, ParamsError, ParamsSchema};
+pub use schema::SchemaError;
 pub use store::Registry;

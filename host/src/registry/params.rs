@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::json::ValueBudget;
-use super::schema::{MAX_SCHEMA, measure};
+use super::schema::{MAX_SCHEMA, SchemaError, measure};
 
 /// Parts of a schema times bytes of params that are checked against it: each part looks at each byte once at most.
 const MAX_WORK: usize = 64 << 20;
@@ -50,21 +50,21 @@ pub struct ParamsSchema {
 
 impl ParamsSchema {
     /// Reads a schema as a guest gave it.
-    pub fn parse(text: &str) -> Result<Value, String> {
+    pub fn parse(text: &str) -> Result<Value, SchemaError> {
         if text.len() > MAX_SCHEMA {
-            return Err(format!("the params schema has {} bytes, more than {MAX_SCHEMA}", text.len()));
+            return Err(SchemaError::TooLarge(text.len()));
         }
-        serde_json::from_str(text).map_err(|error| format!("the params schema is not JSON: {error}"))
+        serde_json::from_str(text).map_err(SchemaError::Json)
     }
 
     /// Compiles a schema.
-    pub fn compile(schema: &Value) -> Result<Self, String> {
+    pub fn compile(schema: &Value) -> Result<Self, SchemaError> {
         let parts = measure(schema)?;
-        let object = schema.as_object().ok_or("the params schema is not a JSON object")?;
+        let object = schema.as_object().ok_or(SchemaError::NotAnObject)?;
         let properties = object.get("properties").and_then(Value::as_object);
         let keys: Vec<String> = properties.into_iter().flatten().map(|(key, _)| key.clone()).collect();
         if let Some(taken) = keys.iter().find(|key| HOST_KEYS.contains(&key.as_str())) {
-            return Err(format!("the params schema has `{taken}`, which the host takes for itself"));
+            return Err(SchemaError::HostKey(taken.clone()));
         }
         let open = object.get("additionalProperties").is_some_and(|value| value != &Value::Bool(false))
             || object.contains_key("patternProperties");
@@ -73,7 +73,7 @@ impl ParamsSchema {
             .without_content_media_type_support("application/json")
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_SIZE).dfa_size_limit(PATTERN_CACHE))
             .build(schema)
-            .map_err(|error| format!("the params schema does not hold: {error}"))?;
+            .map_err(SchemaError::Invalid)?;
         Ok(Self { validator, known: (!open).then_some(keys), parts: parts.max(1) })
     }
 
@@ -173,7 +173,8 @@ mod tests {
             (json!(["not", "a", "schema"]), "object"),
             (json!({ "type": 7 }), "hold"),
         ] {
-            assert!(ParamsSchema::compile(&schema).unwrap_err().contains(word), "{schema}");
+            let refusal = ParamsSchema::compile(&schema).unwrap_err().to_string();
+            assert!(refusal.contains(word), "{schema}: {refusal}");
         }
     }
 

@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
+use jsonschema::ValidationError;
 use serde_json::Value;
+use thiserror::Error;
 
 /// Largest schema, in bytes.
 pub const MAX_SCHEMA: usize = 64 << 10;
@@ -29,8 +31,56 @@ const DYNAMIC: [&str; 2] = ["$dynamicRef", "$recursiveRef"];
 /// Versions of JSON Schema in which a `$ref` to `#/…` is what it seems.
 const DRAFTS: [&str; 4] = ["2020-12", "2019-09", "draft-07", "draft-06"];
 
+/// Why a params schema is not taken.
+#[derive(Debug, Error)]
+pub enum SchemaError {
+    /// More bytes than it may have.
+    #[error("the params schema has {0} bytes, more than {MAX_SCHEMA}")]
+    TooLarge(usize),
+    /// Not JSON.
+    #[error("the params schema is not JSON: {0}")]
+    Json(#[source] serde_json::Error),
+    /// JSON, but nothing that params could be told of by.
+    #[error("the params schema is not a JSON object")]
+    NotAnObject,
+    /// It has a param of a name that the host has for its own.
+    #[error("the params schema has `{0}`, which the host takes for itself")]
+    HostKey(String),
+    /// More levels than it may have.
+    #[error("the params schema is nested deeper than {MAX_DEPTH}, with all that it refers to")]
+    TooDeep,
+    /// More parts than it may have.
+    #[error("the params schema has more than {MAX_PARTS} parts, with all that it refers to")]
+    TooManyParts,
+    /// More patterns than it may have.
+    #[error("the params schema has more than {MAX_PATTERNS} patterns, with all that it refers to")]
+    TooManyPatterns,
+    /// Keywords that multiply the work.
+    #[error("the params schema has {} more than once, with all that it refers to", REPEATING.join(" or "))]
+    Repeating,
+    /// A part that is within itself.
+    #[error("the params schema refers to itself in a circle, by {0:?}")]
+    Circle(String),
+    /// A reference to nothing.
+    #[error("the params schema has a `$ref` to {0:?}, which is not in it")]
+    Dangling(String),
+    /// A reference that is not followed, or that others may follow elsewhere.
+    #[error("the params schema has a `{key}` to {target}; {why}")]
+    Reference {
+        /// The keyword.
+        key: String,
+        /// What it has for a target.
+        target: Value,
+        /// What is taken instead.
+        why: &'static str,
+    },
+    /// Not a JSON Schema.
+    #[error("the params schema does not hold: {0}")]
+    Invalid(#[source] ValidationError<'static>),
+}
+
 /// Checks a schema; gives the number of its parts, all references followed and patterns counted as what they cost.
-pub fn measure(schema: &Value) -> Result<usize, String> {
+pub fn measure(schema: &Value) -> Result<usize, SchemaError> {
     let mut survey = Survey { root: schema, targets: HashMap::new() };
     let extent = survey.of(schema, 0)?;
     Ok(extent.parts + PATTERN * extent.patterns)
@@ -52,9 +102,9 @@ struct Survey<'a> {
 }
 
 impl<'a> Survey<'a> {
-    fn of(&mut self, schema: &'a Value, depth: usize) -> Result<Extent, String> {
+    fn of(&mut self, schema: &'a Value, depth: usize) -> Result<Extent, SchemaError> {
         if depth > MAX_DEPTH {
-            return Err(format!("the params schema is nested deeper than {MAX_DEPTH}"));
+            return Err(SchemaError::TooDeep);
         }
         let mut whole = Extent::default();
         match schema {
@@ -83,15 +133,14 @@ impl<'a> Survey<'a> {
         Ok(whole)
     }
 
-    fn target(&mut self, reference: &'a str) -> Result<Extent, String> {
+    fn target(&mut self, reference: &'a str) -> Result<Extent, SchemaError> {
         match self.targets.get(reference) {
             Some(Some(extent)) => return Ok(*extent),
-            Some(None) => return Err(format!("the params schema refers to itself in a circle, by {reference:?}")),
+            Some(None) => return Err(SchemaError::Circle(reference.to_owned())),
             None => {}
         }
         let target = reference.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
-        let target =
-            target.ok_or_else(|| format!("the params schema has a `$ref` to {reference:?}, which is not in it"))?;
+        let target = target.ok_or_else(|| SchemaError::Dangling(reference.to_owned()))?;
         self.targets.insert(reference, None);
         let extent = self.of(target, 0)?;
         self.targets.insert(reference, Some(extent));
@@ -100,25 +149,22 @@ impl<'a> Survey<'a> {
 }
 
 /// Adds a member of a whole, or what the whole refers to.
-fn include(whole: &mut Extent, member: Extent) -> Result<(), String> {
+fn include(whole: &mut Extent, member: Extent) -> Result<(), SchemaError> {
     whole.parts += member.parts;
     whole.patterns += member.patterns;
     whole.repeating += member.repeating;
     whole.depth = whole.depth.max(member.depth + 1);
     if whole.parts > MAX_PARTS {
-        return Err(format!("the params schema has more than {MAX_PARTS} parts, with all that it refers to"));
+        return Err(SchemaError::TooManyParts);
     }
     if whole.patterns > MAX_PATTERNS {
-        return Err(format!("the params schema has more than {MAX_PATTERNS} patterns, with all that it refers to"));
+        return Err(SchemaError::TooManyPatterns);
     }
     if whole.repeating > 1 {
-        return Err(format!(
-            "the params schema has {} more than once, with all that it refers to",
-            REPEATING.join(" or ")
-        ));
+        return Err(SchemaError::Repeating);
     }
     if whole.depth > MAX_DEPTH {
-        return Err(format!("the params schema is nested deeper than {MAX_DEPTH}, with what it refers to"));
+        return Err(SchemaError::TooDeep);
     }
     Ok(())
 }
@@ -139,8 +185,8 @@ fn is_ambiguous(target: &str) -> bool {
 }
 
 /// What a member of a schema refers to, if it does so.
-fn reference<'a>(key: &str, value: &'a Value, depth: usize) -> Result<Option<&'a str>, String> {
-    let refused = |why: &str| Err(format!("the params schema has a `{key}` to {value}; {why}"));
+fn reference<'a>(key: &str, value: &'a Value, depth: usize) -> Result<Option<&'a str>, SchemaError> {
+    let refused = |why| Err(SchemaError::Reference { key: key.to_owned(), target: value.clone(), why });
     match (key, value) {
         // A member of this name that is no text is a param's.
         ("$ref", Value::String(target)) if is_ambiguous(target) => refused("only `~0` and `~1` stand for something"),
@@ -167,11 +213,10 @@ mod tests {
             json!({ "properties": Value::Object(members.collect()) })
         };
         assert!(measure(&named(MAX_PATTERNS)).unwrap() > MAX_PATTERNS * PATTERN);
-        assert!(measure(&named(MAX_PATTERNS + 1)).unwrap_err().contains("patterns"));
+        assert!(matches!(measure(&named(MAX_PATTERNS + 1)), Err(SchemaError::TooManyPatterns)));
         let keys = (0..=MAX_PATTERNS).map(|name| (format!("^{name}"), json!({})));
-        assert!(
-            measure(&json!({ "patternProperties": Value::Object(keys.collect()) })).unwrap_err().contains("patterns")
-        );
+        let keyed = json!({ "patternProperties": Value::Object(keys.collect()) });
+        assert!(matches!(measure(&keyed), Err(SchemaError::TooManyPatterns)));
     }
 
     /// Catches references that leave the schema or whose target the host cannot know, and those into nothing.
@@ -193,7 +238,7 @@ mod tests {
             (json!({ "$schema": "http://json-schema.org/draft-04/schema#" }), "$schema"),
             (json!({ "$schema": "http://localhost/schema" }), "$schema"),
         ] {
-            let refusal = measure(&schema).unwrap_err();
+            let refusal = measure(&schema).unwrap_err().to_string();
             assert!(refusal.contains(word), "{schema}: {refusal}");
         }
     }
@@ -205,22 +250,22 @@ mod tests {
             json!({ "allOf": [{ "$ref": "#" }] }),
             json!({ "$ref": "#/$defs/a", "$defs": { "a": { "$ref": "#/$defs/b" }, "b": { "not": { "$ref": "#/$defs/a" } } } }),
         ] {
-            assert!(measure(&schema).unwrap_err().contains("circle"), "{schema}");
+            assert!(matches!(measure(&schema), Err(SchemaError::Circle(_))), "{schema}");
         }
         let mut doubling = json!({ "$ref": "#/$defs/0", "$defs": { "20": {} } });
         for level in 0..20 {
             let next = json!({ "$ref": format!("#/$defs/{}", level + 1) });
             doubling["$defs"][level.to_string()] = json!({ "allOf": [next, next] });
         }
-        assert!(measure(&doubling).unwrap_err().contains("parts"));
+        assert!(matches!(measure(&doubling), Err(SchemaError::TooManyParts)));
         let mut chain = json!({ "$ref": "#/$defs/0", "$defs": { "900": {} } });
         for level in 0..900 {
             chain["$defs"][level.to_string()] = json!({ "$ref": format!("#/$defs/{}", level + 1) });
         }
-        assert!(measure(&chain).unwrap_err().contains("deep"));
+        assert!(matches!(measure(&chain), Err(SchemaError::TooDeep)));
         let repeating = json!({ "if": { "unevaluatedProperties": {} }, "unevaluatedProperties": {} });
-        assert!(measure(&repeating).unwrap_err().contains("more than once"));
+        assert!(matches!(measure(&repeating), Err(SchemaError::Repeating)));
         let deep = (0..100).fold(json!({}), |inner, _| json!({ "not": inner }));
-        assert!(measure(&deep).unwrap_err().contains("deep"));
+        assert!(matches!(measure(&deep), Err(SchemaError::TooDeep)));
     }
 }

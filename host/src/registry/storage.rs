@@ -14,12 +14,14 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode};
+use object_store::{Error as ObjectError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode};
 use semver::Version;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::digest::sha256;
 use super::directory::Directory;
+use super::manifest::ManifestError;
 use super::{Manifest, OpenError, StorageError, leftovers};
 
 const PROCESSORS: &str = "processors";
@@ -44,6 +46,17 @@ pub enum Inserted {
     Created,
     /// This one was there before.
     Present(Box<Manifest>),
+}
+
+/// Why objects that are together are no processor.
+#[derive(Debug, Error)]
+enum NotAProcessor {
+    #[error(transparent)]
+    Store(#[from] ObjectError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("its component is missing, or not of its size")]
+    Component,
 }
 
 /// Everything that a store has.
@@ -99,7 +112,7 @@ impl Storage {
         let path = manifest_path(&manifest.id());
         match self.objects.put_opts(&path, json.into(), PutMode::Create.into()).await {
             Ok(_) => return Ok(Inserted::Created),
-            Err(Error::AlreadyExists { .. }) => {}
+            Err(ObjectError::AlreadyExists { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         let present = self.objects.get(&path).await?.bytes().await?;
@@ -127,24 +140,24 @@ impl Storage {
         match tokio::task::spawn_blocking(move || sha256(&hashed) == expected).await {
             Ok(true) => Ok(bytes),
             Ok(false) => Err(StorageError::Damaged(manifest.id())),
-            Err(error) => Err(generic(error.into())),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// Stores which version was chosen for a name, or that none is.
     pub async fn choose(&self, name: &str, version: Option<&Version>) -> Result<(), StorageError> {
         let path = Path::from(format!("{DEFAULTS}/{name}.json"));
-        let Some(version) = version else { return self.delete(&path).await };
+        let Some(version) = version else { return Ok(self.delete(&path).await?) };
         let json = serde_json::to_vec(&Choice { version: version.clone() }).map_err(|error| generic(error.into()))?;
         self.objects.put(&path, json.into()).await?;
         Ok(())
     }
 
     /// Removes an object, which may be gone already.
-    async fn delete(&self, path: &Path) -> Result<(), StorageError> {
+    async fn delete(&self, path: &Path) -> Result<(), ObjectError> {
         match self.objects.delete(path).await {
-            Err(Error::NotFound { .. }) => Ok(()),
-            deleted => Ok(deleted?),
+            Err(ObjectError::NotFound { .. }) => Ok(()),
+            deleted => deleted,
         }
     }
 
@@ -155,7 +168,7 @@ impl Storage {
             match objects.try_next().await {
                 Ok(None) => return Ok(found),
                 Ok(Some(object)) => found.push(object),
-                Err(Error::InvalidPath { source }) => tracing::warn!(error = %source, "not a processor; ignored"),
+                Err(ObjectError::InvalidPath { source }) => tracing::warn!(error = %source, "not a processor; ignored"),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -163,27 +176,28 @@ impl Storage {
 
     async fn read_folder(&self, id: &str, objects: &[ObjectMeta]) -> Option<Manifest> {
         let read = self.read_processor(id, objects).await;
-        read.inspect_err(|error| tracing::warn!(path = format!("{PROCESSORS}/{id}"), error, "not a processor; ignored"))
-            .ok()
+        read.inspect_err(
+            |error| tracing::warn!(path = format!("{PROCESSORS}/{id}"), %error, "not a processor; ignored"),
+        )
+        .ok()
     }
 
-    async fn read_processor(&self, id: &str, objects: &[ObjectMeta]) -> Result<Manifest, String> {
-        let json = self.objects.get(&manifest_path(id)).await.map_err(|error| error.to_string())?;
-        let json = json.bytes().await.map_err(|error| error.to_string())?;
+    async fn read_processor(&self, id: &str, objects: &[ObjectMeta]) -> Result<Manifest, NotAProcessor> {
+        let json = self.objects.get(&manifest_path(id)).await?.bytes().await?;
         let manifest = Manifest::read(&json, id)?;
         let component = component_path(&manifest);
         let has = |path: &Path| objects.iter().any(|object| object.location == *path && object.size == manifest.size);
         let earlier = Path::from(format!("{PROCESSORS}/{id}/{EARLIER_COMPONENT}"));
         if !has(&component) && has(&earlier) {
-            self.objects.rename(&earlier, &component).await.map_err(|error| error.to_string())?;
+            self.objects.rename(&earlier, &component).await?;
             tracing::info!(processor = id, "stored by an earlier version; its component is renamed to its digest");
         } else if !has(&component) {
-            return Err("its component is missing, or not of its size".to_owned());
+            return Err(NotAProcessor::Component);
         }
         for object in objects.iter().filter(|object| is_component(&object.location)) {
             if object.location != component && object.location != earlier {
                 tracing::info!(path = %object.location, "the component of an upload that was not taken; removed");
-                self.delete(&object.location).await.map_err(|error| error.to_string())?;
+                self.delete(&object.location).await?;
             }
         }
         Ok(manifest)
@@ -204,7 +218,7 @@ impl Storage {
 }
 
 fn generic(source: Box<dyn std::error::Error + Send + Sync>) -> StorageError {
-    StorageError::Store(Error::Generic { store: "registry", source })
+    StorageError::Store(ObjectError::Generic { store: "registry", source })
 }
 
 /// `NAME@VERSION` of an object two levels down.

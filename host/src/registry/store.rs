@@ -12,8 +12,8 @@ use super::catalog::{Catalog, Upload};
 use super::directory::Directory;
 use super::manifest::{MAX_UPLOAD, check_name};
 use super::{
-    ChooseError, CompileError, Compiler, DeleteError, Description, Lease, Manifest, NotFound, OpenError, StorageError,
-    UploadError, Versions,
+    ChooseError, CodeError, CompileError, Compiler, DeleteError, Description, Lease, Manifest, NotFound, OpenError,
+    StorageError, UploadError, UploadRefusal, Versions,
 };
 
 /// All processors of a host.
@@ -41,18 +41,13 @@ impl<C: Compiler> Registry<C> {
     pub async fn upload(&self, component: Bytes, name: Option<&str>) -> Result<Arc<Manifest>, UploadError> {
         self.check_bytes(&component)?;
         if let Some(name) = name {
-            check_name(name).map_err(UploadError::Refused)?;
+            check_name(name).map_err(UploadRefusal::from)?;
         }
-        let compiled = self.compile(component.clone()).await.map_err(|error| match error {
-            CompileError::Refused(reason) => UploadError::Refused(reason),
-            CompileError::Busy => UploadError::Busy,
-            CompileError::Failed(reason) => UploadError::Failed(reason),
-        })?;
-        let Compiled { scratch, code, description } = compiled;
-        let manifest = Manifest::new(description, name, &component).map_err(UploadError::Refused)?;
+        let Compiled { scratch, code, description } = self.compile(component.clone()).await?;
+        let manifest = Manifest::new(description, name, &component).map_err(UploadRefusal::from)?;
         let upload = Upload { manifest, component, scratch, code };
         let catalog = self.catalog.clone();
-        to_its_end(async move { catalog.insert(upload).await }).await.map_err(UploadError::failed)?
+        to_its_end(async move { catalog.insert(upload).await }).await
     }
 
     /// All processors, by name and version.
@@ -82,8 +77,7 @@ impl<C: Compiler> Registry<C> {
     }
 
     /// Compiled code for this host, made anew where the cache has none of this host's own.
-    pub async fn code(&self, processor: &Lease) -> Result<PathBuf, CompileError> {
-        let failed = |error: &dyn std::fmt::Display| CompileError::Failed(error.to_string());
+    pub async fn code(&self, processor: &Lease) -> Result<PathBuf, CodeError> {
         if let Some(code) = self.catalog.code(&processor.sha256).await {
             return Ok(code);
         }
@@ -92,23 +86,21 @@ impl<C: Compiler> Registry<C> {
         if let Some(code) = self.catalog.code(&processor.sha256).await {
             return Ok(code);
         }
-        let component = self.component(processor).await.map_err(|error| failed(&error))?;
+        let component = self.component(processor).await?;
         let Compiled { scratch, code, .. } = self.compile(component).await?;
-        self.catalog.keep_code(&processor.sha256, code, scratch).await.map_err(|error| failed(&error))
+        Ok(self.catalog.keep_code(&processor.sha256, code, scratch).await?)
     }
 
     /// Removes one version that no stream uses: `NAME@VERSION`, or what a bare name stands for.
     pub async fn delete(&self, reference: &str) -> Result<Manifest, DeleteError> {
         let (catalog, reference) = (self.catalog.clone(), reference.to_owned());
-        let deleted = to_its_end(async move { catalog.delete(&reference).await }).await;
-        deleted.map_err(|error| DeleteError::Failed(error.to_string()))?
+        to_its_end(async move { catalog.delete(&reference).await }).await
     }
 
     /// Makes a version the one that a bare name stands for, or with `None` the newest.
     pub async fn choose(&self, name: &str, version: Option<Version>) -> Result<(), ChooseError> {
         let (catalog, name) = (self.catalog.clone(), name.to_owned());
-        let chosen = to_its_end(async move { catalog.choose(&name, version).await }).await;
-        chosen.map_err(|error| ChooseError::Failed(error.to_string()))?
+        to_its_end(async move { catalog.choose(&name, version).await }).await
     }
 
     fn turn_to_remake(&self, sha256: &str) -> Arc<tokio::sync::Mutex<()>> {
@@ -119,28 +111,24 @@ impl<C: Compiler> Registry<C> {
     }
 
     fn check_bytes(&self, bytes: &[u8]) -> Result<(), UploadError> {
-        let refused = |reason: &str| Err(UploadError::Refused(reason.to_owned()));
         if bytes.len() > MAX_UPLOAD {
             return Err(UploadError::TooLarge(bytes.len()));
         }
         if self.compiler.is_precompiled(bytes) {
-            return refused("this is precompiled native code; upload the component it was compiled from");
+            return Err(UploadRefusal::Precompiled.into());
         }
         match bytes {
             [0, b'a', b's', b'm', _, _, 1, 0, ..] => Ok(()),
-            [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
-                refused("this is a core WebAssembly module, not a component; build for the target wasm32-wasip2")
-            }
-            [] => refused("the body is empty; send the component's bytes"),
-            _ => refused("this is not a WebAssembly component"),
+            [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(UploadRefusal::Module.into()),
+            [] => Err(UploadRefusal::Empty.into()),
+            _ => Err(UploadRefusal::NotAComponent.into()),
         }
     }
 
     async fn compile(&self, component: Bytes) -> Result<Compiled, CompileError> {
-        let failed = |error: std::io::Error| CompileError::Failed(error.to_string());
-        let scratch = self.directory.scratch().map_err(failed)?;
+        let scratch = self.directory.scratch().map_err(CompileError::failed)?;
         let (wasm, code) = (scratch.path().join("component.wasm"), scratch.path().join("code"));
-        tokio::fs::write(&wasm, component).await.map_err(failed)?;
+        tokio::fs::write(&wasm, component).await.map_err(CompileError::failed)?;
         let description = self.compiler.compile(&wasm, &code).await?;
         Ok(Compiled { scratch, code, description })
     }
@@ -154,8 +142,10 @@ struct Compiled {
 }
 
 /// Carries a change through, even if whoever asked for it goes: the index and the store must not part.
-async fn to_its_end<T: Send + 'static>(
-    change: impl Future<Output = T> + Send + 'static,
-) -> Result<T, tokio::task::JoinError> {
-    tokio::spawn(change).await
+async fn to_its_end<T, E>(change: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StorageError> + Send + 'static,
+{
+    tokio::spawn(change).await.map_err(StorageError::from)?
 }

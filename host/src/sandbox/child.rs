@@ -66,9 +66,9 @@ impl ChildCompiler {
             .spawn();
         child.map_err(|error| match error.kind() {
             ErrorKind::NotFound => {
-                CompileError::Failed(format!("{} is not there to compile with", self.program.display()))
+                CompileError::failed(format!("{} is not there to compile with", self.program.display()))
             }
-            _ => CompileError::Failed(error.to_string()),
+            _ => CompileError::failed(error),
         })
     }
 }
@@ -86,7 +86,7 @@ impl Compiler for ChildCompiler {
         let _turn = self.turn().await?;
         let mut child = self.start(wasm, code)?;
         let heard = match tokio::time::timeout(TIME, hear(&mut child)).await {
-            Ok(heard) => heard.map_err(|error| CompileError::Failed(error.to_string())),
+            Ok(heard) => heard.map_err(CompileError::failed),
             Err(_elapsed) => Err(CompileError::Refused(format!("compiling took longer than {} s", TIME.as_secs()))),
         };
         if heard.is_err() {
@@ -95,7 +95,7 @@ impl Compiler for ChildCompiler {
         }
         let Heard { status, said, complaint } = heard?;
         if status.success() {
-            return serde_json::from_slice(&said).map_err(|error| CompileError::Failed(error.to_string()));
+            return serde_json::from_slice(&said).map_err(CompileError::failed);
         }
         Err(outcome(status, &String::from_utf8_lossy(&complaint)))
     }
@@ -129,7 +129,7 @@ fn outcome(status: ExitStatus, complaint: &str) -> CompileError {
     match (status.code(), status.signal().and_then(Signal::from_named_raw)) {
         (Some(REFUSED), _) => CompileError::Refused(said),
         (Some(PANICKED), _) => CompileError::Refused(format!("the compiler does not get through it: {said}")),
-        (Some(_), _) => CompileError::Failed(said),
+        (Some(_), _) => CompileError::failed(said),
         (None, Some(Signal::ABORT)) if complaint.contains("memory allocation") => memory(),
         (None, Some(Signal::KILL)) => memory(),
         (None, Some(Signal::XCPU)) => CompileError::Refused(format!("compiling took longer than {} s", TIME.as_secs())),

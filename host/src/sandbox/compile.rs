@@ -9,12 +9,12 @@ use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_s
 use serde_json::Map;
 use thiserror::Error;
 
-use super::engine::{Component, Engine};
+use super::engine::{Component, Engine, LoadError};
 use super::http::HttpAccess;
 use super::instance::{Failure, Identity, Instance};
 use super::limits::Limits;
 use super::shaders::ShaderReader;
-use crate::registry::{Description, ParamsSchema};
+use crate::registry::{Description, DescriptionError, ParamsSchema};
 
 /// Wall time of the child.
 pub const TIME: Duration = Duration::from_secs(30);
@@ -35,11 +35,37 @@ pub const REFUSED: i32 = 65;
 #[derive(Debug, Error)]
 pub enum ChildError {
     /// The upload is at fault.
-    #[error("{0}")]
-    Refused(String),
+    #[error(transparent)]
+    Refused(#[from] ComponentError),
     /// A file, or the sandbox itself.
     #[error(transparent)]
     Failed(#[from] anyhow::Error),
+}
+
+/// Why a component is no processor.
+#[derive(Debug, Error)]
+pub enum ComponentError {
+    /// It does not fit the contract.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It cannot be instantiated.
+    #[error("no instance can be made: {0}")]
+    Instance(#[source] Failure),
+    /// It cannot say what it is.
+    #[error("`describe`: {0}")]
+    Describe(#[source] Failure),
+    /// What it says is not taken.
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
+    /// It imports what the operator must grant, and does not ask for it.
+    #[error(
+        "the component imports {0} and does not ask for it: add the capability `http:HOST`, `http:{{KEY OF A PARAM}}` or `http` to \
+         its description"
+    )]
+    Import(String),
+    /// It makes more native code than is kept.
+    #[error("its native code has {0} bytes, more than {MAX_CODE}")]
+    TooMuchCode(usize),
 }
 
 /// Bytes of native code at most: it is read, and its seal checked, before each start of a stream.
@@ -57,8 +83,7 @@ pub fn compile(wasm: &Path, code: &Path) -> Result<Description, ChildError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(anyhow::Error::from)?;
     let examined = runtime.block_on(examine(&engine, &bytes))?;
     if examined.code.len() > MAX_CODE {
-        let message = format!("its native code has {} bytes, more than {MAX_CODE}", examined.code.len());
-        return Err(ChildError::Refused(message));
+        return Err(ComponentError::TooMuchCode(examined.code.len()).into());
     }
     std::fs::write(code, examined.code).map_err(anyhow::Error::from)?;
     Ok(examined.description)
@@ -76,27 +101,24 @@ pub struct Examined {
 
 /// Compiles and describes a component in this process, which takes as much of it as the component makes it take: for the child,
 /// and for tests that know what they hand in.
-pub async fn examine(engine: &Engine, wasm: &[u8]) -> Result<Examined, ChildError> {
-    let refused = |what: &str, failure: Failure| ChildError::Refused(format!("{what}: {failure}"));
-    let compiled = engine.precompile(wasm);
-    let (code, component) = compiled.map_err(|error| ChildError::Refused(error.to_string()))?;
+pub async fn examine(engine: &Engine, wasm: &[u8]) -> Result<Examined, ComponentError> {
+    let (code, component) = engine.precompile(wasm)?;
     let identity = Identity {
         stream: "upload".to_owned(),
         processor: "describe".to_owned(),
         started: Instant::now(),
         http: HttpAccess::none(),
     };
-    let instance = Instance::new(engine, &component, &identity).await;
-    let mut instance = instance.map_err(|failure| refused("no instance can be made", failure))?;
-    let description = instance.describe().await.map_err(|failure| refused("`describe`", failure))?;
-    check(&description).map_err(ChildError::Refused)?;
+    let mut instance = Instance::new(engine, &component, &identity).await.map_err(ComponentError::Instance)?;
+    let description = instance.describe().await.map_err(ComponentError::Describe)?;
+    check(&description)?;
     check_imports(engine, &component, &description)?;
     Ok(Examined { code, component, description })
 }
 
 /// What the host will do with a description, done here first: a schema that is too much for this process is refused before
 /// the host has seen it.
-fn check(description: &Description) -> Result<(), String> {
+fn check(description: &Description) -> Result<(), DescriptionError> {
     description.check()?;
     let schema = ParamsSchema::parse(&description.params_schema)?;
     // Whether no params at all fit does not matter.
@@ -105,13 +127,10 @@ fn check(description: &Description) -> Result<(), String> {
 }
 
 /// What a component imports and the operator must grant, it asks for in its description.
-fn check_imports(engine: &Engine, component: &Component, description: &Description) -> Result<(), ChildError> {
+fn check_imports(engine: &Engine, component: &Component, description: &Description) -> Result<(), ComponentError> {
     let asks = description.capabilities.iter().any(|name| name == "http" || name.starts_with("http:"));
     match component.import_of(engine, "wasi:http/") {
-        Some(import) if !asks => Err(ChildError::Refused(format!(
-            "the component imports {import} and does not ask for it: add the capability `http:HOST`, `http:{{KEY OF A PARAM}}` or \
-             `http` to its description"
-        ))),
+        Some(import) if !asks => Err(ComponentError::Import(import)),
         _ => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,18 +55,26 @@ fn give_way(priority: Priority) {
     }
 }
 
-/// Why guests cannot be run, or one not be loaded.
+/// Why guests cannot be run.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The engine itself.
+    #[error("the sandbox did not start: {0}")]
+    Engine(#[source] wasmtime::Error),
+    /// The guests' threads.
+    #[error("the sandbox did not start: {0}")]
+    Threads(#[from] io::Error),
+}
+
+/// Why a component is not loaded.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// Threads or the engine itself.
-    #[error("the sandbox did not start: {0}")]
-    Start(String),
-    /// The component does not fit the contract.
-    #[error("{0}")]
-    Contract(String),
+    /// It does not fit the contract.
+    #[error("{}", plainly(.0))]
+    Contract(#[source] wasmtime::Error),
     /// Compiled code does not fit this host.
-    #[error("compiled code does not load: {0}")]
-    Code(String),
+    #[error("compiled code does not load: {0:#}")]
+    Code(#[source] wasmtime::Error),
 }
 
 /// Compiles and runs guests; a clone is one more reference.
@@ -116,7 +125,7 @@ impl Component {
 impl Engine {
     /// Reserves room for instances, and starts the guests' threads, and the ticker. Guests' shaders are for
     /// `gpu`, once `shaders` has read them.
-    pub fn start(limits: Limits, gpu: Gpu, shaders: ShaderReader) -> Result<Self, LoadError> {
+    pub fn start(limits: Limits, gpu: Gpu, shaders: ShaderReader) -> Result<Self, EngineError> {
         Self::start_with(limits, gpu, shaders, |_| Ok(()))
     }
 
@@ -126,21 +135,20 @@ impl Engine {
         gpu: Gpu,
         shaders: ShaderReader,
         extend: impl FnOnce(&mut Linker<Guest>) -> wasmtime::Result<()>,
-    ) -> Result<Self, LoadError> {
-        let failed = |error: &dyn std::fmt::Display| LoadError::Start(error.to_string());
-        let engine = wasmtime_engine(&limits).map_err(|error| failed(&error))?;
-        let mut linker = linker(&engine).map_err(|error| failed(&error))?;
-        extend(&mut linker).map_err(|error| failed(&error))?;
+    ) -> Result<Self, EngineError> {
+        let engine = wasmtime_engine(&limits).map_err(EngineError::Engine)?;
+        let mut linker = linker(&engine).map_err(EngineError::Engine)?;
+        extend(&mut linker).map_err(EngineError::Engine)?;
         let threads = std::thread::available_parallelism().map_or(1, |cores| (THREADS * cores.get()).min(MOST_THREADS));
         let runtime = |priority| {
             let name = if priority == Priority::Foreground { "guest" } else { "guest-behind" };
             let mut builder = Builder::new_multi_thread();
             builder.worker_threads(threads).thread_name(name).enable_time().on_thread_start(move || give_way(priority));
-            builder.build().map_err(|error| failed(&error))
+            builder.build()
         };
         let runtimes = [runtime(Priority::Foreground)?, runtime(Priority::Background)?];
         let executors = runtimes.each_ref().map(|runtime| runtime.handle().clone());
-        let ticker = Ticker::start(&engine).map_err(|error| failed(&error))?;
+        let ticker = Ticker::start(&engine)?;
         let activity = ticker.activity();
         Ok(Self(Arc::new(Inner {
             engine,
@@ -211,21 +219,19 @@ impl Engine {
         // itself from the compiler's output, under a name of digest and compatibility, and whose digest it has checked.
         #[allow(unsafe_code)]
         let component = unsafe { wasmtime::component::Component::deserialize_file(&self.0.engine, code) }
-            .map_err(|error| LoadError::Code(format!("{error:#}")))?;
+            .map_err(LoadError::Code)?;
         self.prepare(&component)
     }
 
     /// Compiles a component, and checks that it imports what is offered and exports what is asked.
     pub(super) fn precompile(&self, wasm: &[u8]) -> Result<(Vec<u8>, Component), LoadError> {
-        let refused = |error: wasmtime::Error| LoadError::Contract(plainly(&error));
-        let component = wasmtime::component::Component::new(&self.0.engine, wasm).map_err(refused)?;
+        let component = wasmtime::component::Component::new(&self.0.engine, wasm).map_err(LoadError::Contract)?;
         let prepared = self.prepare(&component)?;
-        Ok((component.serialize().map_err(refused)?, prepared))
+        Ok((component.serialize().map_err(LoadError::Contract)?, prepared))
     }
 
     fn prepare(&self, component: &wasmtime::component::Component) -> Result<Component, LoadError> {
-        let refused = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
-        let pre = self.0.linker.instantiate_pre(component).map_err(refused)?;
+        let pre = self.0.linker.instantiate_pre(component).map_err(LoadError::Contract)?;
         let engine = &self.0.engine;
         let imports = |interface: &str, function: &str| {
             component.component_type().imports(engine).any(|(name, item)| match item.ty {
@@ -240,7 +246,7 @@ impl Engine {
             tensors: imports("rillbox:processor/tensor@", "tensor.from-frame"),
             shaders: imports("rillbox:processor/shader@", ""),
         };
-        Ok(Component { pre: LiveProcessorPre::new(pre).map_err(refused)?, uses })
+        Ok(Component { pre: LiveProcessorPre::new(pre).map_err(LoadError::Contract)?, uses })
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {

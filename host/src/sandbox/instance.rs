@@ -249,7 +249,8 @@ impl Instance {
             })
             .collect();
         let taken = taken.map_err(|error| Failure::Trap(error.to_string()))?;
-        self.order.check(given, taken.iter().map(|frame| frame.pts)).map_err(Failure::Reported)?;
+        let ordered = self.order.check(given, taken.iter().map(|frame| frame.pts));
+        ordered.map_err(|error| Failure::Reported(error.to_string()))?;
         let heard = taken.iter().map(seconds).sum();
         if !self.sound.spend(heard) {
             let left = self.sound.left();
@@ -316,7 +317,7 @@ async fn run<T>(
     let is_over = matches!(ended, Ok(Ok(Ok(_))));
     let submitted = if is_over { store.data_mut().graphics.submit(wall) } else { Ok(()) };
     let result = match ended {
-        Err(panic) => Err(Failure::Trap(clip(format!("the host panicked in a call of it: {panic}")))),
+        Err(panic) => Err(Failure::Trap(clip(panic.to_string()))),
         Ok(Err(_elapsed)) => match store.data().timer.ran() {
             ran if ran < budget => Err(Failure::Starved { ran, budget }),
             _ => Err(Failure::Overrun(wall)),

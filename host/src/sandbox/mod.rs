@@ -26,10 +26,10 @@ mod timer;
 mod work;
 
 pub use child::ChildCompiler;
-pub use compile::{ChildError, Examined, REFUSED, compile, examine};
+pub use compile::{ChildError, ComponentError, Examined, REFUSED, compile, examine};
 pub use context::GuestOutput;
 pub use counter::Counter;
-pub use engine::{Component, Engine, LoadError, Priority};
+pub use engine::{Component, Engine, EngineError, LoadError, Priority};
 pub use graphics::Pending;
 pub use http::{HttpAccess, HttpClient, HttpClientError, HttpMeter};
 pub use instance::{Failure, Identity, Instance, VideoResult};

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rillbox_media::{TICKS_PER_SECOND, Ticks};
+use thiserror::Error;
 
 /// Lets through a limited number of bytes within a span of time.
 #[derive(Debug)]
@@ -79,6 +80,20 @@ impl SoundCredit {
 const BEFORE: i64 = 8 * TICKS_PER_SECOND;
 const STEP: i64 = TICKS_PER_SECOND;
 
+/// Sound of a guest that is too far from what it was given, or from its own last.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error(
+    "sound at {} ms, where what was given is at {} ms: from 8 s before to 1 s after, and no more than 1 s back",
+    .time.millis(),
+    .given.millis()
+)]
+pub struct OutOfOrder {
+    /// Of the guest's samples.
+    pub time: Ticks,
+    /// Of what it was given.
+    pub given: Ticks,
+}
+
 /// Where in time a guest's sound is.
 #[derive(Debug, Default)]
 pub struct SoundOrder {
@@ -86,16 +101,12 @@ pub struct SoundOrder {
 }
 
 impl SoundOrder {
-    /// Takes the times of what a guest gives back for the samples of `given`; what is wrong with them, if anything is.
-    pub fn check(&mut self, given: Ticks, times: impl Iterator<Item = Ticks>) -> Result<(), String> {
+    /// Takes the times of what a guest gives back for the samples of `given`, up to the first that cannot be.
+    pub fn check(&mut self, given: Ticks, times: impl Iterator<Item = Ticks>) -> Result<(), OutOfOrder> {
         for time in times {
             let back = self.last.unwrap_or(time).min(given) - time;
             if given - time > BEFORE || time - given > STEP || back > STEP {
-                return Err(format!(
-                    "sound at {} ms, where what was given is at {} ms: from 8 s before to 1 s after, and no more than 1 s back",
-                    time.millis(),
-                    given.millis()
-                ));
+                return Err(OutOfOrder { time, given });
             }
             self.last = Some(time);
         }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::channel_urls::ChannelUrls;
 use super::host::StartRejected;
-use crate::egress::{AllowedUrls, Host};
+use crate::egress::{AllowedUrls, ChannelRefused, Host};
 
 /// Longest that a start waits for names to be looked up. Connections are checked in any case.
 const LOOK_UP: Duration = Duration::from_secs(2);
@@ -21,10 +21,11 @@ static LOOK_UPS: Semaphore = Semaphore::const_new(16);
 pub async fn check(allowed_urls: &AllowedUrls, urls: &ChannelUrls) -> Result<(), StartRejected> {
     for (field, url) in urls.named() {
         let url = url.to_string();
-        let refused = |reason| StartRejected::Url { field, url: url.clone(), reason };
+        let refused = |source| StartRejected::Url { field, url: url.clone(), source };
         let (target, policy) = allowed_urls.check(&url).map_err(refused)?;
         let found = look_up(&target.host, target.port).await;
-        policy.addresses(&target.host, target.port, found).map_err(|refusal| refused(refusal.to_string()))?;
+        let addresses = policy.addresses(&target.host, target.port, found).map_err(ChannelRefused::from);
+        addresses.map_err(refused)?;
     }
     Ok(())
 }

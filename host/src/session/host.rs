@@ -14,8 +14,8 @@ use super::pipeline::PipelineConfig;
 use super::processor::{Candidate, Instances, StartError};
 use super::stream::StreamTimes;
 use super::timing::Timing;
-use crate::egress::{self, AllowedUrls, Grants, NotGranted};
-use crate::registry::{CompileError, Lease, NotFound, ParamsError, ParamsSchema, Registry};
+use crate::egress::{self, AllowedUrls, ChannelRefused, Grants, NotGranted};
+use crate::registry::{CodeError, CompileError, Lease, NotFound, ParamsError, ParamsSchema, Registry, SchemaError};
 use crate::sandbox::{ChildCompiler, Engine, HttpAccess, HttpClient, HttpMeter, Identity, LoadError};
 
 /// What streams need of the host.
@@ -74,14 +74,14 @@ pub enum StartRejected {
     #[error(transparent)]
     NotGranted(NotGranted),
     /// A channel has a URL that is not allowed.
-    #[error("{field}: {url} is not allowed: {reason}; the operator allows URLs with --allow-url PATTERN")]
+    #[error("{field}: {url} is not allowed: {source}; the operator allows URLs with --allow-url PATTERN")]
     Url {
         /// Of the request.
         field: &'static str,
         /// The channel.
         url: String,
         /// Why it is not allowed.
-        reason: String,
+        source: ChannelRefused,
     },
     /// The processor did not start.
     #[error("{processor} did not start: {source}")]
@@ -94,9 +94,22 @@ pub enum StartRejected {
     /// Its code must be made anew, and too much else is being compiled.
     #[error("too many components are being compiled; try again")]
     Compiling,
-    /// The host's own trouble.
+    /// Its params schema was taken when it was uploaded, and is not any more.
+    #[error(
+        "{processor} is stored with a params schema that this host does not take: {source}; delete it, then upload it with another"
+    )]
+    Schema {
+        /// `NAME@VERSION`.
+        processor: String,
+        /// Why.
+        source: SchemaError,
+    },
+    /// There is no code of it.
     #[error("the processor could not be loaded: {0}")]
-    Load(String),
+    Code(#[source] CodeError),
+    /// Its code does not load.
+    #[error("the processor could not be loaded: {0}")]
+    Load(#[from] LoadError),
 }
 
 impl From<NotGranted> for StartRejected {
@@ -111,17 +124,11 @@ impl From<NotGranted> for StartRejected {
     }
 }
 
-impl From<LoadError> for StartRejected {
-    fn from(error: LoadError) -> Self {
-        Self::Load(error.to_string())
-    }
-}
-
-impl From<CompileError> for StartRejected {
-    fn from(error: CompileError) -> Self {
+impl From<CodeError> for StartRejected {
+    fn from(error: CodeError) -> Self {
         match error {
-            CompileError::Busy => Self::Compiling,
-            error => Self::Load(error.to_string()),
+            CodeError::Compile(CompileError::Busy) => Self::Compiling,
+            error => Self::Code(error),
         }
     }
 }
@@ -172,7 +179,8 @@ impl Host {
 
     /// What params of a stream with this processor may be.
     pub(super) fn rules(&self, lease: &Lease) -> Result<Rules, StartRejected> {
-        let schema = ParamsSchema::compile(&lease.params_schema).map_err(StartRejected::Load)?;
+        let schema = ParamsSchema::compile(&lease.params_schema);
+        let schema = schema.map_err(|source| StartRejected::Schema { processor: lease.id(), source })?;
         Ok(Rules { schema, max_pixels: self.input.max_pixels })
     }
 

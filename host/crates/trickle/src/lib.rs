@@ -33,7 +33,7 @@ pub use self::{
     client::{Authorities, Client, ClientConfig, ClientError, ConnectError, Guard, TransportError},
     control::{ControlError, create, delete, next_seq},
     publisher::{PublishError, Publisher, PublisherConfig, PublisherStats},
-    server::{Server, ServerConfig},
+    server::{Elsewhere, Server, ServerConfig, check_origin},
     subscriber::{Segment, Start, SubscribeError, Subscriber},
     url::{ChannelUrl, ChannelUrlError},
 };

@@ -1,14 +1,16 @@
 //! The control channel: JSON objects that are params, from a gateway that sends the same again when it is not sure.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rillbox_trickle::{Backoff, ChannelUrl, Client, Segment, Start, SubscribeError, Subscriber};
 use serde_json::{Map, Value};
+use thiserror::Error;
 use tokio::time::timeout;
 
 use super::meter::ControlMeter;
-use crate::registry::ValueBudget;
+use crate::registry::{TooManyValues, ValueBudget};
 use crate::session::causes::causes;
 use crate::session::event::{Origin, clipped};
 use crate::session::live_params::{LiveParams, UpdateRejected};
@@ -47,6 +49,19 @@ enum Unread {
     Large,
     Stalled,
     BrokeOff(SubscribeError),
+}
+
+/// Why something in a segment is no update of params.
+#[derive(Debug, Error)]
+enum NoUpdate {
+    #[error(transparent)]
+    Large(#[from] TooManyValues),
+    #[error("not JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("not a JSON object")]
+    NotAnObject,
+    #[error("more than {MAX_MESSAGES} lines in a segment")]
+    TooManyLines,
 }
 
 impl Control {
@@ -89,7 +104,7 @@ impl Control {
                     self.apply(message).await;
                 }
             }
-            Err(Unread::Large) => self.reject(&format!("a segment of more than {MAX_SEGMENT} bytes")),
+            Err(Unread::Large) => self.reject(format_args!("a segment of more than {MAX_SEGMENT} bytes")),
             Err(Unread::Stalled) => self.reject("a segment that stood still"),
             Err(Unread::BrokeOff(error)) => {
                 self.subscriber.seek(Start::Seq(seq));
@@ -112,10 +127,10 @@ impl Control {
         }
     }
 
-    async fn apply(&self, message: Result<Map<String, Value>, String>) {
+    async fn apply(&self, message: Result<Map<String, Value>, NoUpdate>) {
         let mut update = match message {
             Ok(update) => update,
-            Err(reason) => return self.reject(&reason),
+            Err(error) => return self.reject(error),
         };
         if is_keep_alive(&update) {
             return;
@@ -125,11 +140,11 @@ impl Control {
             Ok(()) => self.meter().updates.add(1),
             // What the input still holds needs no params.
             Err(UpdateRejected::Ended) => {}
-            Err(error) => self.reject(&error.to_string()),
+            Err(error) => self.reject(error),
         }
     }
 
-    fn reject(&self, reason: &str) {
+    fn reject(&self, reason: impl Display) {
         let message = clipped(format!("control: {reason}"));
         self.meter().rejected.add(1);
         self.meter().last_error.set(message.clone());
@@ -159,9 +174,9 @@ fn is_keep_alive(message: &Map<String, Value>) -> bool {
 }
 
 /// The objects of a segment: one in all, or one a line.
-fn messages(bytes: &[u8]) -> Vec<Result<Map<String, Value>, String>> {
+fn messages(bytes: &[u8]) -> Vec<Result<Map<String, Value>, NoUpdate>> {
     if let Err(error) = ValueBudget::default().read(bytes) {
-        return vec![Err(error.to_string())];
+        return vec![Err(error.into())];
     }
     if let Ok(whole) = serde_json::from_slice(bytes) {
         return vec![object(whole)];
@@ -170,20 +185,20 @@ fn messages(bytes: &[u8]) -> Vec<Result<Map<String, Value>, String>> {
     // What is quoted in the whole need not be in a line.
     let mut budget = ValueBudget::default();
     let mut line = |line| {
-        budget.read(line).map_err(|error| error.to_string())?;
-        serde_json::from_slice(line).map_err(|error| format!("not JSON: {error}")).and_then(object)
+        budget.read(line)?;
+        object(serde_json::from_slice(line)?)
     };
     let mut messages: Vec<_> = lines.by_ref().take(MAX_MESSAGES).map(&mut line).collect();
     if lines.next().is_some() {
-        messages.push(Err(format!("more than {MAX_MESSAGES} lines in a segment")));
+        messages.push(Err(NoUpdate::TooManyLines));
     }
     messages
 }
 
-fn object(value: Value) -> Result<Map<String, Value>, String> {
+fn object(value: Value) -> Result<Map<String, Value>, NoUpdate> {
     match value {
         Value::Object(object) => Ok(object),
-        _ => Err("not a JSON object".to_owned()),
+        _ => Err(NoUpdate::NotAnObject),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A new connection to a server.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{error::Error, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -24,7 +24,7 @@ pub enum ConnectError {
     Resolve(#[source] io::Error),
     /// The [`Guard`] lets nobody connect to it; the reason.
     #[error("refused: {0}")]
-    Refused(String),
+    Refused(Reason),
     /// No address took the connection.
     #[error("cannot connect")]
     Connect(#[source] io::Error),
@@ -47,12 +47,14 @@ pub enum ConnectError {
 #[derive(Clone)]
 pub struct Guard(Arc<Check>);
 
-type Check = dyn Fn(&str, u16, Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> + Send + Sync;
+type Reason = Box<dyn Error + Send + Sync>;
+
+type Check = dyn Fn(&str, u16, Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Reason> + Send + Sync;
 
 impl Guard {
     /// `check` is given the host as the URL has it, without brackets, its port, and its addresses.
     pub fn new(
-        check: impl Fn(&str, u16, Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> + Send + Sync + 'static,
+        check: impl Fn(&str, u16, Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Reason> + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(check))
     }

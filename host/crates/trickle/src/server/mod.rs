@@ -26,6 +26,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::pages::{Elsewhere, check_origin};
 use self::{
     channels::Channels,
     log::Budget,

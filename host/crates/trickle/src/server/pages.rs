@@ -2,26 +2,46 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, header, uri::Authority};
+use http::{HeaderMap, HeaderValue, Uri, header, uri::Authority};
 
-/// Whether a page asks whose origin is not this server, of which programs name none; or whoever asks came by a name that is neither
-/// this machine's own nor one of `names`, which the owner of a page may have made lead here.
-pub(crate) fn is_from_elsewhere(headers: &HeaderMap, names: &[String]) -> bool {
-    // Browsers always name one.
-    let Some(host) = headers.get(header::HOST) else { return headers.contains_key(header::ORIGIN) };
-    let host = host.to_str().ok();
-    if !host.and_then(|host| host.parse().ok()).is_some_and(|host| is_own(&host, names)) {
-        return true;
-    }
-    headers.get_all(header::ORIGIN).iter().any(|origin| {
-        let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-        !origin.zip(host).is_some_and(|((_, authority), host)| authority.eq_ignore_ascii_case(host))
-    })
+/// Why a server that listens for this machine alone does not answer a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Elsewhere {
+    /// It came by this name, which the owner of a page may have made lead here.
+    #[error("{0:?} is not a name of this machine's own")]
+    Name(String),
+    /// A page of this origin asks. Programs name none.
+    #[error("{0:?} is the origin of another server's pages")]
+    Page(HeaderValue),
 }
 
-/// Whether a name is one of `names`, or a name or address leads to this machine wherever it is looked up (RFC 6761, 6.3).
-fn is_own(host: &Authority, names: &[String]) -> bool {
-    let name = host.host().trim_end_matches('.').to_ascii_lowercase();
+/// Checks whose request it is: every name that it has for its server is this machine's own or one of `names`, and a page
+/// that asks is the server's.
+///
+/// # Errors
+/// The first name or origin that is neither.
+pub fn check_origin(headers: &HeaderMap, uri: &Uri, names: &[String]) -> Result<(), Elsewhere> {
+    let hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
+    // HTTP/1.0 need not have any.
+    let hosts: Vec<&str> = hosts.chain(uri.authority().map(Authority::as_str)).collect();
+    if let Some(other) = hosts.iter().find(|host| !is_own(host, names)) {
+        return Err(Elsewhere::Name((*other).to_owned()));
+    }
+    let is_own_page = |origin: &HeaderValue| {
+        let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        origin.is_some_and(|(_, authority)| hosts.iter().any(|host| host.eq_ignore_ascii_case(authority)))
+    };
+    match headers.get_all(header::ORIGIN).iter().find(|origin| !is_own_page(origin)) {
+        None => Ok(()),
+        Some(other) => Err(Elsewhere::Page(other.clone())),
+    }
+}
+
+/// Whether a name is one of `names`, or a name or address that leads to this machine wherever it is looked up
+/// (RFC 6761, 6.3).
+fn is_own(host: &str, names: &[String]) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host().trim_end_matches('.').to_ascii_lowercase();
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     name == "localhost"
         || name.ends_with(".localhost")

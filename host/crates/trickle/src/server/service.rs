@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 
 use super::{
     channels::{Channel, Channels, Refused},
-    pages::is_from_elsewhere,
+    pages::check_origin,
     publish::{self, PublishLimits},
     reaper::Reaper,
     reply::{self, Reply, ReplyExt},
@@ -31,7 +31,7 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Reply {
         let (head, body) = request.into_parts();
-        if self.names.as_deref().is_some_and(|names| is_from_elsewhere(&head.headers, names)) {
+        if self.names.as_deref().is_some_and(|names| check_origin(&head.headers, &head.uri, names).is_err()) {
             return reply::error(
                 StatusCode::FORBIDDEN,
                 "Not for pages of other sites, nor under names that are not this machine's\n",

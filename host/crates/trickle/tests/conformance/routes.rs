@@ -102,4 +102,10 @@ async fn pages_of_other_sites_are_refused() {
         );
         assert_eq!(server.ask(&request).await.status, status, "{host} {origin}");
     }
+    for request in [
+        "GET http://evil.example/c/0 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET /c/0 HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+    ] {
+        assert_eq!(server.ask(request).await.status, 403, "{request}");
+    }
 }

@@ -107,7 +107,8 @@ impl Allowance for GpuPermit<'_> {
     }
 }
 
-/// Takes note of what an operation would cost, and lets it go no further.
+/// Takes note of what an operation would cost, and lets it go no further: with an empty error, since whoever tries it looks
+/// at the note alone.
 #[derive(Default)]
 pub struct Estimate(pub Option<Duration>);
 
