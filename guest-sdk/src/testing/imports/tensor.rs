@@ -4,12 +4,10 @@ use rillbox_compute as compute;
 use rillbox_compute::{Tensor, Unlimited};
 
 use super::video;
-use crate::tensor::{
-    Binary, ChannelOrder, Channels, Convolution, ElementType, Pad, Picture, Reduction, Resize, Unary, Window,
-};
+use crate::tensor::{ChannelOrder, Channels, Convolution, ElementType, Pad, Picture, Resize, Window};
 use crate::{PixelFormat, Refusal};
 
-pub(crate) use rillbox_compute::Tensor as Handle;
+pub(crate) use rillbox_compute::{Binary, Reduction, Tensor as Handle, Unary};
 
 type Answer = Result<Tensor, Refusal>;
 
@@ -65,46 +63,15 @@ pub(crate) fn bytes(tensor: &Tensor) -> Result<Vec<u8>, Refusal> {
 }
 
 pub(crate) fn unary(tensor: &Tensor, operation: Unary) -> Answer {
-    let operation = match operation {
-        Unary::Neg => compute::Unary::Neg,
-        Unary::Abs => compute::Unary::Abs,
-        Unary::Sign => compute::Unary::Sign,
-        Unary::Reciprocal => compute::Unary::Reciprocal,
-        Unary::Exp => compute::Unary::Exp,
-        Unary::Log => compute::Unary::Log,
-        Unary::Sqrt => compute::Unary::Sqrt,
-        Unary::Sin => compute::Unary::Sin,
-        Unary::Cos => compute::Unary::Cos,
-        Unary::Tan => compute::Unary::Tan,
-        Unary::Asin => compute::Unary::Asin,
-        Unary::Acos => compute::Unary::Acos,
-        Unary::Atan => compute::Unary::Atan,
-        Unary::Sinh => compute::Unary::Sinh,
-        Unary::Cosh => compute::Unary::Cosh,
-        Unary::Floor => compute::Unary::Floor,
-        Unary::Ceil => compute::Unary::Ceil,
-        Unary::Round => compute::Unary::Round,
-        Unary::Erf => compute::Unary::Erf,
-        Unary::Relu => compute::Unary::Relu,
-        Unary::Sigmoid => compute::Unary::Sigmoid,
-        Unary::Tanh => compute::Unary::Tanh,
-        Unary::Softplus => compute::Unary::Softplus,
-        Unary::Gelu => compute::Unary::Gelu,
-        Unary::Silu => compute::Unary::Silu,
-        Unary::HardSigmoid => compute::Unary::HardSigmoid,
-        Unary::HardSwish => compute::Unary::HardSwish,
-        Unary::IsNan => compute::Unary::IsNan,
-        Unary::Not => compute::Unary::Not,
-    };
     answer(tensor.unary(operation, &mut Unlimited))
 }
 
 pub(crate) fn binary(left: &Tensor, operation: Binary, right: &Tensor) -> Answer {
-    answer(left.binary(of_binary(operation), right, &mut Unlimited))
+    answer(left.binary(operation, right, &mut Unlimited))
 }
 
 pub(crate) fn binary_scalar(left: &Tensor, operation: Binary, right: f64) -> Answer {
-    answer(left.binary_scalar(of_binary(operation), right, &mut Unlimited))
+    answer(left.binary_scalar(operation, right, &mut Unlimited))
 }
 
 pub(crate) fn choose(tensor: &Tensor, yes: &Tensor, no: &Tensor) -> Answer {
@@ -120,13 +87,6 @@ pub(crate) fn cast(tensor: &Tensor, element: ElementType) -> Answer {
 }
 
 pub(crate) fn reduce(tensor: &Tensor, reduction: Reduction, axes: &[i32], keep: bool) -> Answer {
-    let reduction = match reduction {
-        Reduction::Sum => compute::Reduction::Sum,
-        Reduction::Mean => compute::Reduction::Mean,
-        Reduction::Max => compute::Reduction::Max,
-        Reduction::Min => compute::Reduction::Min,
-        Reduction::Prod => compute::Reduction::Prod,
-    };
     answer(tensor.reduce(reduction, axes, keep, &mut Unlimited))
 }
 
@@ -282,27 +242,5 @@ fn of_convolution(options: Convolution) -> compute::Convolution {
         padding: pair(padding),
         dilation: pair(dilation),
         groups: groups as usize,
-    }
-}
-
-fn of_binary(operation: Binary) -> compute::Binary {
-    match operation {
-        Binary::Add => compute::Binary::Add,
-        Binary::Sub => compute::Binary::Sub,
-        Binary::Mul => compute::Binary::Mul,
-        Binary::Div => compute::Binary::Div,
-        Binary::Modulo => compute::Binary::Modulo,
-        Binary::Pow => compute::Binary::Pow,
-        Binary::Min => compute::Binary::Min,
-        Binary::Max => compute::Binary::Max,
-        Binary::Equal => compute::Binary::Equal,
-        Binary::NotEqual => compute::Binary::NotEqual,
-        Binary::Less => compute::Binary::Less,
-        Binary::LessEqual => compute::Binary::LessEqual,
-        Binary::Greater => compute::Binary::Greater,
-        Binary::GreaterEqual => compute::Binary::GreaterEqual,
-        Binary::And => compute::Binary::And,
-        Binary::Or => compute::Binary::Or,
-        Binary::Xor => compute::Binary::Xor,
     }
 }

@@ -3,13 +3,11 @@
 use super::types;
 use crate::Refusal;
 use crate::imports::video;
-use crate::tensor::{
-    Binary, ChannelOrder, Channels, Convolution, ElementType, Pad, Picture, Reduction, Resize, Unary, Window,
-};
+use crate::tensor::{ChannelOrder, Channels, Convolution, ElementType, Pad, Picture, Resize, Window};
 use crate::wasm::bindings::rillbox::processor::tensor as wire;
 use crate::wasm::bindings::rillbox::processor::types::Error;
 
-pub(crate) use wire::Tensor as Handle;
+pub(crate) use wire::{BinaryOperation as Binary, Reduction, Tensor as Handle, UnaryOperation as Unary};
 
 type Answer = Result<Handle, Refusal>;
 
@@ -57,46 +55,15 @@ pub(crate) fn bytes(tensor: &Handle) -> Result<Vec<u8>, Refusal> {
 }
 
 pub(crate) fn unary(tensor: &Handle, operation: Unary) -> Answer {
-    use wire::UnaryOperation as Wire;
-    answer(tensor.unary(match operation {
-        Unary::Neg => Wire::Neg,
-        Unary::Abs => Wire::Abs,
-        Unary::Sign => Wire::Sign,
-        Unary::Reciprocal => Wire::Reciprocal,
-        Unary::Exp => Wire::Exp,
-        Unary::Log => Wire::Log,
-        Unary::Sqrt => Wire::Sqrt,
-        Unary::Sin => Wire::Sin,
-        Unary::Cos => Wire::Cos,
-        Unary::Tan => Wire::Tan,
-        Unary::Asin => Wire::Asin,
-        Unary::Acos => Wire::Acos,
-        Unary::Atan => Wire::Atan,
-        Unary::Sinh => Wire::Sinh,
-        Unary::Cosh => Wire::Cosh,
-        Unary::Floor => Wire::Floor,
-        Unary::Ceil => Wire::Ceil,
-        Unary::Round => Wire::Round,
-        Unary::Erf => Wire::Erf,
-        Unary::Relu => Wire::Relu,
-        Unary::Sigmoid => Wire::Sigmoid,
-        Unary::Tanh => Wire::Tanh,
-        Unary::Softplus => Wire::Softplus,
-        Unary::Gelu => Wire::Gelu,
-        Unary::Silu => Wire::Silu,
-        Unary::HardSigmoid => Wire::HardSigmoid,
-        Unary::HardSwish => Wire::HardSwish,
-        Unary::IsNan => Wire::IsNan,
-        Unary::Not => Wire::Not,
-    }))
+    answer(tensor.unary(operation))
 }
 
 pub(crate) fn binary(left: &Handle, operation: Binary, right: &Handle) -> Answer {
-    answer(left.binary(wire_binary(operation), right))
+    answer(left.binary(operation, right))
 }
 
 pub(crate) fn binary_scalar(left: &Handle, operation: Binary, right: f64) -> Answer {
-    answer(left.binary_scalar(wire_binary(operation), right))
+    answer(left.binary_scalar(operation, right))
 }
 
 pub(crate) fn choose(tensor: &Handle, yes: &Handle, no: &Handle) -> Answer {
@@ -112,13 +79,6 @@ pub(crate) fn cast(tensor: &Handle, element: ElementType) -> Answer {
 }
 
 pub(crate) fn reduce(tensor: &Handle, reduction: Reduction, axes: &[i32], keep: bool) -> Answer {
-    let reduction = match reduction {
-        Reduction::Sum => wire::Reduction::Sum,
-        Reduction::Mean => wire::Reduction::Mean,
-        Reduction::Max => wire::Reduction::Max,
-        Reduction::Min => wire::Reduction::Min,
-        Reduction::Prod => wire::Reduction::Prod,
-    };
     answer(tensor.reduce(reduction, axes, keep))
 }
 
@@ -247,27 +207,4 @@ fn wire_layout(layout: &Picture) -> wire::PictureLayout {
 fn wire_convolution(options: Convolution) -> wire::Convolution {
     let Convolution { stride, padding, dilation, groups } = options;
     wire::Convolution { stride, padding, dilation, groups }
-}
-
-fn wire_binary(operation: Binary) -> wire::BinaryOperation {
-    use wire::BinaryOperation as Wire;
-    match operation {
-        Binary::Add => Wire::Add,
-        Binary::Sub => Wire::Sub,
-        Binary::Mul => Wire::Mul,
-        Binary::Div => Wire::Div,
-        Binary::Modulo => Wire::Modulo,
-        Binary::Pow => Wire::Pow,
-        Binary::Min => Wire::Min,
-        Binary::Max => Wire::Max,
-        Binary::Equal => Wire::Equal,
-        Binary::NotEqual => Wire::NotEqual,
-        Binary::Less => Wire::Less,
-        Binary::LessEqual => Wire::LessEqual,
-        Binary::Greater => Wire::Greater,
-        Binary::GreaterEqual => Wire::GreaterEqual,
-        Binary::And => Wire::And,
-        Binary::Or => Wire::Or,
-        Binary::Xor => Wire::Xor,
-    }
 }
