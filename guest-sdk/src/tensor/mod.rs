@@ -14,6 +14,20 @@
 //! # }
 //! ```
 //!
+//! `+`, `-`, `*` and `/` take tensors by value or by reference, and a number in the place of one of them:
+//!
+//! ```
+//! # use rillbox_sdk::{Refusal, tensor::Tensor};
+//! let mask = Tensor::of(&[3], &[0.0, 0.25, 1.0]);
+//! let gain = 2.0 * &mask / (1.0 + &mask);
+//! assert_eq!(gain.values()?, [0.0, 0.4, 1.0]);
+//! assert_eq!((1.0 - mask).values()?, [1.0, 0.75, 0.0]);
+//! # Ok::<(), Refusal>(())
+//! ```
+//!
+//! On the right that is an `f32` or an `f64`, on the left an `f64`: were both there, Rust could not tell what
+//! `1.0 - mask` is.
+//!
 //! `wit/tensor.wit` of the contract says of each operation what shapes and types of elements it takes, and which
 //! operator of ONNX it is. Two shapes broadcast as in ONNX and NumPy. Axes count from 0, or from the end with −1 for
 //! the last.
@@ -26,6 +40,7 @@ mod operators;
 mod picture;
 mod reductions;
 
+use std::fmt;
 use std::rc::Rc;
 
 use crate::Refusal;
@@ -55,6 +70,7 @@ pub enum ElementType {
 
 /// An array of numbers, or why there is none. A clone is the same one.
 #[derive(Clone)]
+#[must_use = "an operation gives a new tensor and leaves what it takes as it is"]
 pub struct Tensor(Result<Rc<host::Handle>, Refusal>);
 
 /// Makes tensors of the host's answers.
@@ -147,5 +163,19 @@ impl Tensor {
     ) -> Self {
         let two = two.map(Self::handle).transpose();
         Self::new(self.handle().and_then(|this| operation(this, one.handle()?, two?)))
+    }
+}
+
+impl fmt::Debug for Tensor {
+    /// What the elements are and how long the axes, or the refusal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.handle() {
+            Ok(this) => f
+                .debug_struct("Tensor")
+                .field("element_type", &host::element_type(this))
+                .field("shape", &host::shape(this))
+                .finish_non_exhaustive(),
+            Err(refusal) => f.debug_tuple("Tensor").field(&refusal).finish(),
+        }
     }
 }

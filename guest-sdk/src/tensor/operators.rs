@@ -95,6 +95,22 @@ macro_rules! operators {
                 right.on_the_right(&self, Binary::$trait)
             }
         }
+
+        impl $trait<&Tensor> for f64 {
+            type Output = Tensor;
+
+            fn $method(self, right: &Tensor) -> Tensor {
+                right.after(self, Binary::$trait)
+            }
+        }
+
+        impl $trait<Tensor> for f64 {
+            type Output = Tensor;
+
+            fn $method(self, right: Tensor) -> Tensor {
+                right.after(self, Binary::$trait)
+            }
+        }
     )*};
 }
 
@@ -103,6 +119,18 @@ operators! {
     Sub sub;
     Mul mul;
     Div div;
+}
+
+impl Tensor {
+    /// The operation with a number on the left, where the contract has none: it goes there as a tensor of one element.
+    fn after(&self, left: f64, operation: Binary) -> Self {
+        self.then(|right| {
+            let number = host::full(host::element_type(right), &[1], left)?;
+            // Refuses what the elements cannot be, as on the right; `full` takes the nearest instead.
+            host::binary_scalar(&number, Binary::Equal, left)?;
+            host::binary(&number, operation, right)
+        })
+    }
 }
 
 impl Neg for &Tensor {

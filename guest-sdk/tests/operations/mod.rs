@@ -85,7 +85,13 @@ fn pairs(check: &mut Check<'_>) {
     check("max", a.max(&b), &[7.0, 2.0, 5.0, 3.0]);
     check("sub of a number", &a - 1.0, &[6.0, -8.0, 1.0, 2.0]);
     check("pow of a number", a.pow(2.0), &[49.0, 49.0, 4.0, 9.0]);
+    check("add to a number", 1.0 + &a, &[8.0, -6.0, 3.0, 4.0]);
+    check("sub from a number", 1.0 - &a, &[-6.0, 8.0, -1.0, -2.0]);
+    check("mul of a number", 2.0 * &a, &[14.0, -14.0, 4.0, 6.0]);
+    check("div of a number", 42.0 / &a, &[6.0, -6.0, 21.0, 14.0]);
+    check("numbers and results", (1.0 + a.clone() * 2.0) / b.clone() - 1.0, &[6.5, -7.5, 0.0, 4.0 / 3.0]);
     let whole = Tensor::of_whole(&[2], &[7, -7]);
+    check("div of a whole number", 22.0 / &whole, &[3.0, -3.0]);
     check("modulo of whole numbers", whole.modulo(4.0), &[3.0, 1.0]);
     check("blend", a.blend(&b, 0.5), &[4.5, -2.5, 3.5, 3.0]);
     check("blend_by", a.blend_by(&b, &Tensor::of(&[4], &[0.0, 1.0, 0.5, 0.2])), &[7.0, 2.0, 3.5, 3.0]);
