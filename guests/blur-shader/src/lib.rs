@@ -48,10 +48,10 @@ impl Processor for Blur {
         let shader = self.shader.as_ref().ok_or_else(|| Error::msg("`load` was not called"))?;
         let source = frame.image()?;
         let [across, down] = passes(&mut self.passes, source.width(), source.height())?;
-        for (from, to, step) in [(&source, across, (1, 0)), (across, down, (0, 1))] {
+        for (from, to, step) in [(&source, across, [1, 0]), (across, down, [0, 1])] {
             let radius = self.params.radius as f32;
             // What lies beyond two standard deviations is hardly seen.
-            let params = Uniform::new().i32(step.0).i32(step.1).i32(self.params.radius as i32).f32(radius / 2.0);
+            let params = Uniform::new().vec2i(step).i32(self.params.radius as i32).f32(radius / 2.0);
             let bindings = [(0, Binding::Image(from)), (1, Binding::Image(to)), (2, params.binding())];
             shader.dispatch(&bindings, to.workgroups(16, 16))?;
         }

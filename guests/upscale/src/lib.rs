@@ -45,12 +45,12 @@ impl Processor for Upscale {
         let shader = self.shader.as_ref().ok_or_else(|| Error::msg("`load` was not called"))?;
         let source = frame.image()?;
         let shown = image(&mut self.shown, 2 * source.width(), 2 * source.height())?;
-        let params = Uniform::new().f32(self.params.sharpness).f32(0.0).f32(0.0).f32(0.0);
+        let sharpness = Uniform::new().f32(self.params.sharpness);
         let bindings = [
             (0, Binding::Image(&source)),
             (1, Binding::Sampler(Filter::Linear)),
             (2, Binding::Image(shown)),
-            (3, params.binding()),
+            (3, sharpness.binding()),
         ];
         shader.dispatch(&bindings, shown.workgroups(16, 16))?;
         frame.replace_image(shown)?;

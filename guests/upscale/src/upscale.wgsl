@@ -2,17 +2,10 @@
 // Keys, "Cubic convolution interpolation for digital image processing", 1981), and sharpened by what it differs from the
 // linear mean of two by two.
 
-struct Params {
-    sharpness: f32,
-    padding_1: f32,
-    padding_2: f32,
-    padding_3: f32,
-}
-
 @group(0) @binding(0) var source: texture_2d<f32>;
 @group(0) @binding(1) var smooth_between: sampler;
 @group(0) @binding(2) var shown: texture_storage_2d<rgba8unorm, write>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(3) var<uniform> sharpness: f32;
 
 fn weights(t: f32) -> vec4<f32> {
     let t2 = t * t;
@@ -45,5 +38,5 @@ fn upscale(@builtin(global_invocation_id) id: vec3<u32>) {
         }
     }
     let linear = textureSampleLevel(source, smooth_between, (at + 0.5) / vec2<f32>(size), 0.0).rgb;
-    textureStore(shown, place, vec4(cubic + (cubic - linear) * params.sharpness, 1.0));
+    textureStore(shown, place, vec4(cubic + (cubic - linear) * sharpness, 1.0));
 }

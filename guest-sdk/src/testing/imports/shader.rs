@@ -7,19 +7,11 @@ use rillbox_gpu as gpu;
 use rillbox_gpu::{Choice, Gpu, Planes, Workspace};
 
 use super::{tensor, video};
-use crate::shader::Filter;
+use crate::shader::{Binding, Filter};
 use crate::tensor::ElementType;
 use crate::{Color, ColorMatrix, ColorRange, I420, PixelFormat, Refusal};
 
 pub(crate) use rillbox_gpu::{Buffer, Image, Program};
-
-/// What is bound to a number.
-pub(crate) enum Bound<'a> {
-    Image(&'a Image),
-    Buffer(&'a Buffer),
-    Uniform(&'a [u8]),
-    Sampler(Filter),
-}
 
 /// A device in software takes its time.
 const TIME: Duration = Duration::from_secs(60);
@@ -137,16 +129,20 @@ pub(crate) fn compile(wgsl: &str) -> Result<Program, Refusal> {
     with(|workspace| workspace.device().compile(wgsl))
 }
 
-pub(crate) fn dispatch(program: &Program, bindings: &[(u32, Bound<'_>)], workgroups: [u32; 3]) -> Result<(), Refusal> {
+pub(crate) fn dispatch(
+    program: &Program,
+    bindings: &[(u32, Binding<'_>)],
+    workgroups: [u32; 3],
+) -> Result<(), Refusal> {
     let bindings: Vec<_> = bindings
         .iter()
-        .map(|(number, bound)| {
-            let binding = match bound {
-                Bound::Image(image) => gpu::Binding::Image(image),
-                Bound::Buffer(buffer) => gpu::Binding::Buffer(buffer),
-                Bound::Uniform(bytes) => gpu::Binding::Uniform(bytes),
-                Bound::Sampler(Filter::Nearest) => gpu::Binding::Sampler(gpu::Filter::Nearest),
-                Bound::Sampler(Filter::Linear) => gpu::Binding::Sampler(gpu::Filter::Linear),
+        .map(|(number, binding)| {
+            let binding = match binding {
+                Binding::Image(image) => gpu::Binding::Image(&image.0),
+                Binding::Buffer(buffer) => gpu::Binding::Buffer(&buffer.0),
+                Binding::Uniform(bytes) => gpu::Binding::Uniform(bytes),
+                Binding::Sampler(Filter::Nearest) => gpu::Binding::Sampler(gpu::Filter::Nearest),
+                Binding::Sampler(Filter::Linear) => gpu::Binding::Sampler(gpu::Filter::Linear),
             };
             (*number, binding)
         })

@@ -3,19 +3,11 @@
 use super::{tensor, types};
 use crate::Refusal;
 use crate::imports::video;
-use crate::shader::Filter;
+use crate::shader::{Binding, Filter};
 use crate::tensor::ElementType;
 use crate::wasm::bindings::rillbox::processor::shader as wire;
 
 pub(crate) use wire::{Buffer, Image, Program};
-
-/// What is bound to a number.
-pub(crate) enum Bound<'a> {
-    Image(&'a Image),
-    Buffer(&'a Buffer),
-    Uniform(&'a [u8]),
-    Sampler(Filter),
-}
 
 pub(crate) fn image_zeros(width: u32, height: u32) -> Result<Image, Refusal> {
     Image::zeros(width, height).map_err(types::refusal)
@@ -65,16 +57,20 @@ pub(crate) fn compile(wgsl: &str) -> Result<Program, Refusal> {
     Program::compile(wgsl).map_err(types::refusal)
 }
 
-pub(crate) fn dispatch(program: &Program, bindings: &[(u32, Bound<'_>)], workgroups: [u32; 3]) -> Result<(), Refusal> {
+pub(crate) fn dispatch(
+    program: &Program,
+    bindings: &[(u32, Binding<'_>)],
+    workgroups: [u32; 3],
+) -> Result<(), Refusal> {
     let bindings: Vec<_> = bindings
         .iter()
-        .map(|(number, bound)| {
-            let binding = match bound {
-                Bound::Image(image) => wire::Binding::Image(image),
-                Bound::Buffer(buffer) => wire::Binding::Buffer(buffer),
-                Bound::Uniform(bytes) => wire::Binding::Uniform(bytes.to_vec()),
-                Bound::Sampler(Filter::Nearest) => wire::Binding::Sampler(wire::Filter::Nearest),
-                Bound::Sampler(Filter::Linear) => wire::Binding::Sampler(wire::Filter::Linear),
+        .map(|(number, binding)| {
+            let binding = match binding {
+                Binding::Image(image) => wire::Binding::Image(&image.0),
+                Binding::Buffer(buffer) => wire::Binding::Buffer(&buffer.0),
+                Binding::Uniform(bytes) => wire::Binding::Uniform(bytes.to_vec()),
+                Binding::Sampler(Filter::Nearest) => wire::Binding::Sampler(wire::Filter::Nearest),
+                Binding::Sampler(Filter::Linear) => wire::Binding::Sampler(wire::Filter::Linear),
             };
             (*number, binding)
         })

@@ -1,5 +1,5 @@
-//! Compute shaders in WGSL on the host's GPU: a picture goes up, is worked on there and comes down, without entering the
-//! processor.
+//! Compute shaders in WGSL on the host's GPU: a picture goes up, is worked on there and comes down, without entering
+//! the processor.
 //!
 //! ```no_run
 //! # use rillbox_sdk::{Refusal, VideoFrame, shader::{Binding, Image, Shader, Uniform}};
@@ -19,24 +19,30 @@
 //! # fn process(shader: &Shader, frame: &mut VideoFrame) -> Result<(), Refusal> {
 //! let source = frame.image()?;
 //! let shown = Image::zeros(source.width(), source.height())?;
-//! let gain = Uniform::new().f32(1.1).f32(1.0).f32(0.9).f32(1.0);
+//! let gain = Uniform::new().vec4f([1.1, 1.0, 0.9, 1.0]);
 //! let bindings = [(0, Binding::Image(&source)), (1, Binding::Image(&shown)), (2, gain.binding())];
 //! shader.dispatch(&bindings, shown.workgroups(8, 8))?;
 //! frame.replace_image(&shown)
 //! # }
 //! ```
 //!
-//! `wit/shader.wit` of the contract says what a shader may be and do: its loops share a number of rounds, and its numbers of
-//! dispatches, bindings and bytes are bounded. On a host without a GPU everything here is [`Refusal::Unsupported`].
+//! `wit/shader.wit` of the contract says what a shader may be and do: its loops share a number of rounds, and its numbers
+//! of dispatches, bindings and bytes are bounded. On a host without a GPU everything here is [`Refusal::Unsupported`].
 //!
 //! In tests, shaders run on what the machine has: a GPU, or Mesa's lavapipe (`apt-get install mesa-vulkan-drivers`).
+
+mod uniform;
+
+use std::fmt;
 
 use crate::imports::shader as host;
 use crate::tensor::{ElementType, Tensor};
 use crate::{Refusal, VideoFrame};
 
+pub use uniform::Uniform;
+
 /// Pixels of 4 bytes on the GPU: red, green, blue, alpha, which shaders see as 0 to 1.
-pub struct Image(host::Image);
+pub struct Image(pub(crate) host::Image);
 
 impl Image {
     /// All zero. Sides from 1 to what the GPU takes, at least 8192.
@@ -70,8 +76,14 @@ impl Image {
     }
 }
 
+impl fmt::Debug for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Image").field("width", &self.width()).field("height", &self.height()).finish_non_exhaustive()
+    }
+}
+
 /// Bytes on the GPU.
-pub struct Buffer(host::Buffer);
+pub struct Buffer(pub(crate) host::Buffer);
 
 impl Buffer {
     /// So many, ≥ 1, all zero.
@@ -89,10 +101,16 @@ impl Buffer {
         host::buffer_size(&self.0)
     }
 
-    /// The bytes as a tensor: as many as element and shape ask. Of `F32` and `I32` they stay on the GPU where tensors are there; else
-    /// this waits for it, and copies once.
+    /// The bytes as a tensor: as many as element and shape ask. Of `F32` and `I32` they stay on the GPU where tensors
+    /// are there; else this waits for it, and copies once.
     pub fn tensor(&self, element: ElementType, shape: &[u32]) -> Tensor {
         Tensor::new(host::buffer_tensor(&self.0, element, shape))
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffer").field("size", &self.size()).finish_non_exhaustive()
     }
 }
 
@@ -106,7 +124,7 @@ pub enum Filter {
 }
 
 /// What is bound to a number that a shader declares.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Binding<'a> {
     /// To `texture_2d<f32>` or `texture_storage_2d<rgba8unorm, write>`.
     Image(&'a Image),
@@ -131,59 +149,13 @@ impl Shader {
     /// Runs it in this many workgroups along each axis, with something bound to each number that it declares. What it
     /// writes can be bound to one number only.
     pub fn dispatch(&self, bindings: &[(u32, Binding<'_>)], workgroups: [u32; 3]) -> Result<(), Refusal> {
-        let bound: Vec<_> = bindings.iter().map(|(number, binding)| (*number, bound(*binding))).collect();
-        host::dispatch(&self.0, &bound, workgroups)
+        host::dispatch(&self.0, bindings, workgroups)
     }
 }
 
-fn bound(binding: Binding<'_>) -> host::Bound<'_> {
-    match binding {
-        Binding::Image(image) => host::Bound::Image(&image.0),
-        Binding::Buffer(buffer) => host::Bound::Buffer(&buffer.0),
-        Binding::Uniform(bytes) => host::Bound::Uniform(bytes),
-        Binding::Sampler(filter) => host::Bound::Sampler(filter),
-    }
-}
-
-/// The bytes of a uniform: scalars one after the other, as WGSL lays out a struct of them; its size is a multiple of 16,
-/// so that a struct ends with as many scalars as that takes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Uniform(Vec<u8>);
-
-impl Uniform {
-    /// With nothing in it.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// And an `f32`.
-    pub fn f32(self, value: f32) -> Self {
-        self.word(value.to_le_bytes())
-    }
-
-    /// And a `u32`.
-    pub fn u32(self, value: u32) -> Self {
-        self.word(value.to_le_bytes())
-    }
-
-    /// And an `i32`.
-    pub fn i32(self, value: i32) -> Self {
-        self.word(value.to_le_bytes())
-    }
-
-    /// The bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// To be bound.
-    pub fn binding(&self) -> Binding<'_> {
-        Binding::Uniform(&self.0)
-    }
-
-    fn word(mut self, bytes: [u8; 4]) -> Self {
-        self.0.extend(bytes);
-        self
+impl fmt::Debug for Shader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shader").finish_non_exhaustive()
     }
 }
 
