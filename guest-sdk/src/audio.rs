@@ -1,5 +1,7 @@
 //! Audio frames, owned by the host: 32-bit float samples, nominally −1 to 1.
 
+use std::fmt;
+
 use crate::imports::audio as host;
 use crate::{Refusal, Timestamp};
 
@@ -71,5 +73,16 @@ impl AudioFrame {
     /// [`Refusal::Limit`] when there is no room.
     pub fn retain(&self) -> Result<Self, Refusal> {
         host::retain(&self.0).map(Self)
+    }
+}
+
+impl fmt::Debug for AudioFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AudioFrame")
+            .field("sample_rate", &self.sample_rate())
+            .field("channels", &self.channels())
+            .field("samples_per_channel", &self.samples_per_channel())
+            .field("timestamp", &self.timestamp())
+            .finish_non_exhaustive()
     }
 }

@@ -44,7 +44,7 @@ impl Debug for Error {
 }
 
 /// A call that the host did not carry out. The processor goes on: it may try something else.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// An argument is out of its range, of the wrong length, or meaningless in this state.
     Invalid(String),

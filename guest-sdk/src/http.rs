@@ -40,7 +40,7 @@ use crate::imports::http::Exchange;
 use crate::{Error, Result};
 
 /// What a request asks its server to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
     /// `GET`
     Get,
@@ -59,7 +59,8 @@ pub enum Method {
 }
 
 /// A request that has not been sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[must_use = "a request is not sent before `send` is called"]
 pub struct Request {
     /// What to do.
     pub method: Method,
@@ -72,7 +73,7 @@ pub struct Request {
 }
 
 /// An answer that is there whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Response {
     /// Such as 200; a redirect comes as what it is.
     pub status: u16,
@@ -83,6 +84,7 @@ pub struct Response {
 }
 
 /// A request on its way. Dropped, it is ended.
+#[must_use = "dropped, a request is ended"]
 pub struct Pending(Option<Exchange>);
 
 impl Request {
@@ -102,7 +104,6 @@ impl Request {
     }
 
     /// With a header more.
-    #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self

@@ -61,6 +61,14 @@
 //! }
 //! ```
 //!
+//! What not every processor needs is a feature of this crate, and only what is asked for is imported from the host:
+//!
+//! * `tensor`: arrays that the host works on, for arithmetic on every pixel without the pixels entering the processor.
+//! * `shader`: compute shaders in WGSL on the host's GPU; brings `tensor` along.
+//! * `http`: requests to services.
+//!
+//! `cargo doc --open --package rillbox-sdk` in the processor's own crate shows those that it has switched on.
+//!
 //! The same code runs natively against an in-memory host: see `testing`, which exists on every target but WebAssembly.
 
 // `rillbox_sdk::…` also names this crate from inside, where the generated bindings need it.

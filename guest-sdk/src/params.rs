@@ -10,7 +10,7 @@ use serde_path_to_error::{Path, Segment};
 use crate::{Error, Result};
 
 /// The params of a processor that has nothing to set.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NoParams {}
 

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::{AudioFrame, PixelFormat, Result, VideoFrame};
 
 /// The tracks a processor wants to see. The others pass it by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Media {
     /// Pictures only.
     Video,
@@ -29,7 +29,7 @@ impl Media {
 }
 
 /// Whether video and audio share one instance of the processor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Isolation {
     /// One instance a stream; audio goes first when both wait.
     Shared,
@@ -38,7 +38,7 @@ pub enum Isolation {
 }
 
 /// What became of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VideoOutcome {
     /// Show the source picture.
     Unchanged,

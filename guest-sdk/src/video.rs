@@ -1,5 +1,6 @@
 //! Video frames, owned by the host: the processor pulls pixels and pushes a new picture.
 
+use std::fmt;
 use std::ops::Deref;
 
 use crate::imports::video as host;
@@ -55,6 +56,7 @@ pub struct VideoFrame<'a>(Handle<'a>);
 
 /// A source picture kept beyond its call, for effects over time. Its bytes count against the processor's memory until it is
 /// dropped. It reads like a [`VideoFrame`] and cannot be replaced.
+#[derive(Debug)]
 pub struct RetainedVideoFrame(VideoFrame<'static>);
 
 enum Handle<'a> {
@@ -119,6 +121,16 @@ impl<'a> VideoFrame<'a> {
             Handle::Borrowed(handle) => handle,
             Handle::Owned(handle) => handle,
         }
+    }
+}
+
+impl fmt::Debug for VideoFrame<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VideoFrame")
+            .field("width", &self.width())
+            .field("height", &self.height())
+            .field("timestamp", &self.timestamp())
+            .finish_non_exhaustive()
     }
 }
 

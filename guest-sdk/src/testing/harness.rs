@@ -1,6 +1,7 @@
 //! One processor in one stream.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -188,6 +189,12 @@ impl<P: Processor> Harness<P> {
     /// What was emitted so far.
     pub fn events(&self) -> Vec<Event> {
         self.stream.borrow().events.clone()
+    }
+}
+
+impl<P: Processor> fmt::Debug for Harness<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Harness").field("params", &self.params).finish_non_exhaustive()
     }
 }
 
