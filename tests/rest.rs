@@ -147,7 +147,7 @@ async fn refused_params_leave_the_old_ones() {
     assert!(answer["message"].as_str().unwrap().contains("/intensity"), "{answer}");
 }
 
-/// Catches an id that is taken twice, and calls that reach another stream than theirs.
+/// Catches an id, or a channel to write to, that is taken twice, and calls that reach another stream than theirs.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_streams_are_told_apart() {
     let host = host().await;
@@ -159,6 +159,11 @@ async fn many_streams_are_told_apart() {
         StatusCode::CONFLICT,
         host.post("/stream/start", host.start_body("a", "green", json!({}))).await,
     );
+    let mut onto_others = host.start_body("c", "green", json!({}));
+    onto_others["publish_url"] = host.start_body("a", "green", json!({}))["publish_url"].clone();
+    let taken = host.post("/stream/start", onto_others).await;
+    assert!(taken.1["message"].as_str().unwrap().contains("\"a\" writes to"), "{}", taken.1);
+    assert_error("another's output", StatusCode::CONFLICT, taken);
     let ambiguous = host.post("/stream/params", json!({ "intensity": 0.1 })).await;
     assert!(ambiguous.1["message"].as_str().unwrap().contains("a, b"), "{}", ambiguous.1);
     assert_error("ambiguous", StatusCode::BAD_REQUEST, ambiguous);

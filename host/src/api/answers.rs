@@ -18,7 +18,7 @@ impl IntoResponses for NotStarted {
             (400, "Body, URL, params or id"),
             (403, "A URL that is not allowed, or a host that was not granted"),
             (404, "There is no such processor"),
-            (409, "The id runs"),
+            (409, "The id runs, or another stream writes to one of its channels"),
             (413, "The body is too large"),
             (422, "The processor did not start"),
             (503, "As many streams as allowed run, or too much is compiled"),

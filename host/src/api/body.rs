@@ -139,7 +139,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// A stream to start. Keys that are not known are the gateway's own affair; a URL that is empty is as good as none.
+/// A stream to start. Keys that are not known are the gateway's own affair; a URL or an id that is empty is as good as none.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct Start {
     /// Trickle channel of the input, `http` or `https`.

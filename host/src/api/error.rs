@@ -112,7 +112,7 @@ impl IntoResponse for ApiError {
 impl From<StartRejected> for ApiError {
     fn from(error: StartRejected) -> Self {
         let status = match &error {
-            StartRejected::Busy(_) | StartRejected::Stopped => StatusCode::CONFLICT,
+            StartRejected::Busy(_) | StartRejected::OutputTaken { .. } | StartRejected::Stopped => StatusCode::CONFLICT,
             StartRejected::Full(_) | StartRejected::Compiling => StatusCode::SERVICE_UNAVAILABLE,
             StartRejected::NotGranted(_) | StartRejected::Url { .. } => StatusCode::FORBIDDEN,
             StartRejected::Id | StartRejected::NoProcessor | StartRejected::Params(_) => StatusCode::BAD_REQUEST,

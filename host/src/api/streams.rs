@@ -107,7 +107,7 @@ async fn create(streams: App, headers: HeaderMap, body: Body) -> Result<Json<Sta
 /// Starts what a body asks for.
 pub async fn start_stream(streams: &Streams, headers: &HeaderMap, start: Start) -> Result<Arc<Stream>, ApiError> {
     let subscribe = channel("subscribe_url", start.subscribe_url)?;
-    let id = body::header_id(headers)?.or(start.gateway_request_id);
+    let id = body::header_id(headers)?.or(start.gateway_request_id.filter(|id| !id.is_empty()));
     let urls = ChannelUrls {
         subscribe: subscribe.ok_or_else(|| ApiError::bad_request("subscribe_url is missing"))?,
         publish: channel("publish_url", start.publish_url)?,

@@ -15,7 +15,7 @@ use super::compile::{MEMORY, REFUSED, TIME};
 use super::engine::Engine;
 use crate::registry::{CompileError, Compiler, Description};
 
-/// Children at once: each may take 2 GiB and a core.
+/// Children at once: each may take 2 GiB and two cores.
 const CHILDREN: usize = 2;
 
 /// How long a component waits for its turn.

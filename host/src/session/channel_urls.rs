@@ -29,4 +29,9 @@ impl ChannelUrls {
         ];
         urls.into_iter().filter_map(|(field, url)| Some((field, url?)))
     }
+
+    /// Those that a stream writes to.
+    pub fn outputs(&self) -> impl Iterator<Item = (&'static str, &ChannelUrl)> {
+        self.named().filter(|(field, _)| matches!(*field, "publish_url" | "events_url" | "data_url"))
+    }
 }

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rillbox_trickle::ChannelUrl;
 use tokio_util::sync::CancellationToken;
 
+use super::channel_urls::ChannelUrls;
 use super::streams::Stream;
 
 /// Ended streams whose status can still be asked for.
@@ -22,6 +24,8 @@ pub(super) enum EntryState {
     Starting {
         /// Cancelled, it is not started.
         stop: CancellationToken,
+        /// Its channels.
+        urls: Box<ChannelUrls>,
         /// One that has ended, and is remembered until the new one is there.
         before: Option<Arc<Stream>>,
     },
@@ -34,6 +38,14 @@ impl Entry {
         match &self.state {
             EntryState::Starting { before, .. } => before.as_ref(),
             EntryState::Started(stream) => Some(stream),
+        }
+    }
+
+    /// The channels of what is starting or runs.
+    pub fn urls(&self) -> Option<&ChannelUrls> {
+        match &self.state {
+            EntryState::Starting { urls, .. } => Some(urls),
+            EntryState::Started(stream) => (!stream.is_over()).then_some(&stream.config.urls),
         }
     }
 
@@ -73,10 +85,19 @@ impl Entries {
         streams.into_iter().map(|(_, stream)| stream).collect()
     }
 
+    /// A channel that both this stream and another would write to: its field, itself, and the other's id.
+    pub fn shared_output<'a>(&'a self, urls: &'a ChannelUrls) -> Option<(&'static str, &'a ChannelUrl, &'a str)> {
+        urls.outputs().find_map(|(field, url)| {
+            let writes = |entry: &Entry| entry.urls().is_some_and(|urls| urls.outputs().any(|(_, other)| other == url));
+            let (id, _) = self.iter().find(|(_, entry)| writes(entry))?;
+            Some((field, url, id))
+        })
+    }
+
     /// Takes an id for a stream that is starting; one of the past stays known for as long.
-    pub fn reserve(&mut self, id: &str, stop: CancellationToken) {
+    pub fn reserve(&mut self, id: &str, urls: ChannelUrls, stop: CancellationToken) {
         let before = self.by_id.remove(id).and_then(|entry| entry.stream().cloned());
-        let state = EntryState::Starting { stop, before };
+        let state = EntryState::Starting { stop, urls: Box::new(urls), before };
         self.by_id.insert(id.to_owned(), Entry { order: self.next, state });
         self.next += 1;
     }

@@ -52,6 +52,16 @@ pub enum StartRejected {
     /// The id runs.
     #[error("the stream {0:?} is running; stop it first, or use another gateway_request_id")]
     Busy(String),
+    /// Another stream writes there.
+    #[error("{field}: the stream {other:?} writes to {url} already; stop it first, or use another channel")]
+    OutputTaken {
+        /// Of the request.
+        field: &'static str,
+        /// The channel.
+        url: String,
+        /// The other's id.
+        other: String,
+    },
     /// It was stopped.
     #[error("the stream was stopped before its processor had started")]
     Stopped,

@@ -9,6 +9,9 @@ use rillbox_media::{Picture, PixelFormat, TICKS_PER_SECOND, Ticks, VideoFrame, c
 /// How long a processor may withhold pictures, in the source's time, as PyTrickle has it.
 const SILENCE: i64 = TICKS_PER_SECOND * 3 / 2;
 
+/// What the time from one picture to the next counts as at most: in a gap of the source's nothing was withheld.
+const LONGEST_STEP: i64 = TICKS_PER_SECOND;
+
 /// Time in which the bar's light goes through it once.
 const PERIOD: i64 = 2 * TICKS_PER_SECOND;
 
@@ -44,32 +47,36 @@ pub struct LoadingRules {
 #[derive(Debug)]
 pub(super) struct Loading {
     pub rules: LoadingRules,
-    /// When the processor last showed something, or the first picture came.
+    /// When the processor last showed something, or the first picture came; later by what does not count of gaps since.
     shown: Option<Ticks>,
+    /// When the last picture was, shown or withheld.
+    last: Option<Ticks>,
     /// Size of what it showed.
     size: Option<(u32, u32)>,
 }
 
 impl Loading {
     pub fn new(rules: LoadingRules) -> Self {
-        Self { rules, shown: None, size: None }
+        Self { rules, shown: None, last: None, size: None }
     }
 
     /// What stands in for a picture that the processor shows; `None` where that one is shown.
     pub fn instead_of(&mut self, frame: &VideoFrame) -> Option<Picture> {
-        self.shown = Some(frame.pts);
+        (self.shown, self.last) = (Some(frame.pts), Some(frame.pts));
         self.size = Some((frame.picture.width(), frame.picture.height()));
         self.rules.every.then(|| self.draw(frame)).flatten()
     }
 
     /// What stands in for a picture that the processor withholds; `None` where nothing is shown.
     pub fn for_withheld(&mut self, frame: &VideoFrame) -> Option<Picture> {
-        let shown = *self.shown.get_or_insert(frame.pts);
-        let silence = frame.pts - shown;
-        if silence < 0 {
-            // The source's time went back.
-            self.shown = Some(frame.pts);
+        let step = frame.pts - self.last.replace(frame.pts).unwrap_or(frame.pts);
+        let shown = self.shown.get_or_insert(frame.pts);
+        if step < 0 {
+            *shown = frame.pts;
+        } else if step > LONGEST_STEP {
+            *shown = *shown + (step - LONGEST_STEP);
         }
+        let silence = frame.pts - *shown;
         (self.rules.every || (self.rules.withheld && silence >= SILENCE)).then(|| self.draw(frame)).flatten()
     }
 
@@ -147,6 +154,7 @@ mod tests {
     fn a_short_silence_is_none() {
         let mut loading = Loading::new(WITHHELD);
         assert!(loading.instead_of(&frame(0, 64, 48)).is_none());
+        assert!(loading.for_withheld(&frame(SILENCE / 2, 64, 48)).is_none());
         assert!(loading.for_withheld(&frame(SILENCE - 1, 64, 48)).is_none());
         assert!(loading.for_withheld(&frame(SILENCE, 64, 48)).is_some());
         assert!(loading.instead_of(&frame(SILENCE + 1, 64, 48)).is_none());
@@ -157,10 +165,21 @@ mod tests {
     fn a_processor_that_never_shows_anything_is_stood_in_for() {
         let mut loading = Loading::new(WITHHELD);
         assert!(loading.for_withheld(&frame(9_000_000, 64, 48)).is_none());
+        assert!(loading.for_withheld(&frame(9_000_000 + SILENCE / 2, 64, 48)).is_none());
         assert!(loading.for_withheld(&frame(9_000_000 + SILENCE, 64, 48)).is_some());
         // The source's time goes back: silence is counted anew.
         assert!(loading.for_withheld(&frame(0, 64, 48)).is_none());
+        assert!(loading.for_withheld(&frame(SILENCE / 2, 64, 48)).is_none());
         assert!(loading.for_withheld(&frame(SILENCE, 64, 48)).is_some());
+    }
+
+    /// Catches a loading picture that flashes up where a source's time has a gap.
+    #[test]
+    fn a_gap_in_time_is_no_silence_but_slow_pictures_are() {
+        let mut loading = Loading::new(WITHHELD);
+        assert!(loading.instead_of(&frame(0, 64, 48)).is_none());
+        assert!(loading.for_withheld(&frame(10 * SILENCE, 64, 48)).is_none());
+        assert!(loading.for_withheld(&frame(12 * SILENCE, 64, 48)).is_some());
     }
 
     #[test]

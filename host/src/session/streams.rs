@@ -151,7 +151,7 @@ impl Streams {
             Some(id) => id.clone(),
             None => uuid::Uuid::new_v4().to_string(),
         };
-        let reservation = self.reserve(&id)?;
+        let reservation = self.reserve(&id, &request.urls)?;
         if let Some(allowed_urls) = &self.host.allowed_urls {
             channel_check::check(allowed_urls, &request.urls).await?;
         }
@@ -265,10 +265,14 @@ impl Streams {
         }
     }
 
-    fn reserve(&self, id: &str) -> Result<Reservation<'_>, StartRejected> {
+    fn reserve(&self, id: &str, urls: &ChannelUrls) -> Result<Reservation<'_>, StartRejected> {
         let mut entries = self.lock();
         if entries.get(id).is_some_and(|entry| !entry.is_over()) {
             return Err(StartRejected::Busy(id.to_owned()));
+        }
+        if let Some((field, url, other)) = entries.shared_output(urls) {
+            let (url, other) = (url.to_string(), other.to_owned());
+            return Err(StartRejected::OutputTaken { field, url, other });
         }
         if entries.iter().filter(|(_, entry)| !entry.is_over()).count() >= self.host.max_streams {
             return Err(StartRejected::Full(self.host.max_streams));
@@ -277,7 +281,7 @@ impl Streams {
             self.forget(&stream);
         }
         let stop = self.stop.child_token();
-        entries.reserve(id, stop.clone());
+        entries.reserve(id, urls.clone(), stop.clone());
         Ok(Reservation { streams: self, id: id.to_owned(), stop, filled: false })
     }
 

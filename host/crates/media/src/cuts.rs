@@ -9,6 +9,9 @@ const SEGMENT: i64 = TICKS_PER_SECOND - TICKS_PER_SECOND / 1000;
 /// Audio cuts a segment itself when video has not for this long: it has ended, or is withheld.
 const SILENT_VIDEO: i64 = 3 * TICKS_PER_SECOND;
 
+/// Sound that was gone for longer is measured anew: the time in between was not heard.
+const UNHEARD: i64 = TICKS_PER_SECOND;
+
 /// Decides for one stream, packet by packet. Each track is measured by its own time: they may be far apart.
 #[derive(Debug, Default)]
 pub(crate) struct Cuts {
@@ -30,6 +33,14 @@ impl Clock {
         self.now = Some(now);
         now - *self.cut.get_or_insert(now)
     }
+
+    /// The same of time that went on without a gap.
+    fn advance_heard(&mut self, now: Ticks) -> i64 {
+        if self.now.is_some_and(|last| now - last > UNHEARD) {
+            self.cut = None;
+        }
+        self.advance(now)
+    }
 }
 
 impl Cuts {
@@ -37,9 +48,13 @@ impl Cuts {
     pub fn cut(&mut self, kind: TrackKind, key: bool, has_video: bool, now: Ticks) -> bool {
         let due = match kind {
             TrackKind::Video => self.video.advance(now) >= SEGMENT && key,
-            TrackKind::Audio if has_video => self.audio.advance(now) >= SILENT_VIDEO,
+            TrackKind::Audio if has_video => self.audio.advance_heard(now) >= SILENT_VIDEO,
             TrackKind::Audio => self.audio.advance(now) >= SEGMENT,
         };
+        if kind == TrackKind::Video {
+            // Pictures are not silent.
+            self.audio.cut = None;
+        }
         let cut = due || !self.begun;
         if cut {
             self.begun = true;
@@ -77,6 +92,23 @@ mod tests {
             assert_eq!(cuts.cut(TrackKind::Video, frame % 25 == 0, true, now), frame % 25 == 0, "{frame}");
             if !(51..160).contains(&frame) {
                 assert!(!cuts.cut(TrackKind::Audio, true, true, now), "{frame}");
+            }
+        }
+    }
+
+    /// Catches a segment that begins with sound, and holds pictures before a key frame, where a source's time has a gap: the last
+    /// packets of sound from before it come after the first picture behind it.
+    #[test]
+    fn a_gap_in_time_cuts_at_key_frames_alone() {
+        for gap in [2, 4, 5, 8, 9] {
+            let mut cuts = Cuts::default();
+            let at =
+                |frame: i64| Ticks(frame * TICKS_PER_SECOND / 25 + if frame < 50 { 0 } else { gap * TICKS_PER_SECOND });
+            for frame in 0..150 {
+                let expected = frame % 25 == 0;
+                assert_eq!(cuts.cut(TrackKind::Video, expected, true, at(frame)), expected, "{gap} s, picture {frame}");
+                // Sound is two packets behind.
+                assert!(!cuts.cut(TrackKind::Audio, true, true, at((frame - 2).max(0))), "{gap} s, sound {frame}");
             }
         }
     }

@@ -104,7 +104,7 @@ impl Slot {
                 Timing::File => Some((&mut replacement.making).await),
             };
             if let Some(made) = awaited {
-                self.made(made.unwrap_or(Err(StartError::Down))).await;
+                self.made(made.unwrap_or_else(|error| Err(StartError::of(error)))).await;
             }
         }
         match &mut self.state {
@@ -120,7 +120,11 @@ impl Slot {
                 let wanted = self.wanted.clone();
                 let told = if wanted == self.taken { Ok(()) } else { instance.update_params(&wanted).await };
                 self.state = State::Ready(Box::new(instance));
-                self.told(told, wanted);
+                match told {
+                    // Whoever gave them was told that they were taken: the next instance gets them.
+                    Err(failure) if failure.is_blameless() => self.failed(&failure),
+                    told => self.told(told, wanted),
+                }
             }
             Err(StartError::Load(failure) | StartError::Start(failure)) => {
                 self.count(&failure);

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
+use tokio::task::JoinError;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -21,6 +22,13 @@ pub enum StartError {
     /// The guests' threads are gone: the host is shutting down.
     #[error("the host is shutting down")]
     Down,
+}
+
+impl StartError {
+    /// What it means that the task which makes an instance did not end by itself.
+    pub(super) fn of(error: JoinError) -> Self {
+        if error.is_panic() { Self::Start(Failure::Trap("it made the host panic".to_owned())) } else { Self::Down }
+    }
 }
 
 /// Why a started processor is not taken.
@@ -79,7 +87,7 @@ impl Recipe {
                 Ok(made) => made,
                 Err(_) => {
                     let behind = AbortOnDropHandle::new(engine.spawn(Priority::Background, making));
-                    behind.await.unwrap_or(Err(StartError::Down))
+                    behind.await.unwrap_or_else(|error| Err(StartError::of(error)))
                 }
             }
         }))
@@ -108,7 +116,7 @@ impl Processor {
         let (engine, component, identity) = (engine.clone(), component.clone(), identity.clone());
         let recipe = Box::new(Recipe { engine, component, identity });
         let priority = recipe.standing().priority(Instant::now());
-        let instance = recipe.spawn(priority, &params).await.map_err(|_| StartError::Down)??;
+        let instance = recipe.spawn(priority, &params).await.map_err(StartError::of)??;
         Ok(Self { recipe, instance: Box::new(instance), params })
     }
 

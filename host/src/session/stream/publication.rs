@@ -118,7 +118,12 @@ impl Publication {
                 Err(PublishError::Control(error)) => {
                     tracing::debug!(error = causes(&error), "the output channel was not closed");
                 }
-                Err(error) => return Ending::failed(format!("cannot publish to {url}: {}", causes(&error))),
+                Err(error) => {
+                    let message = format!("cannot publish to {url}: {}", causes(&error));
+                    // Where something else has ended the stream, nobody hears of this ending.
+                    self.meters.life.error(Origin::Output, message.clone());
+                    return Ending::failed(message);
+                }
             }
         }
         Ending::ended("the input ended")

@@ -320,6 +320,9 @@ impl Publisher {
             answered = timeout(self.config.finish_timeout, answered) => answered.is_ok(),
             () = hurry => false,
         };
+        // Those of which nobody had seen a byte have ended by now.
+        while self.tasks.try_join_next().is_some() {}
+        (0..self.tasks.len()).for_each(|_| self.health.skipped());
         self.tasks.abort_all();
         self.health.check()?;
         if in_time { Ok(()) } else { Err(PublishError::Unanswered) }

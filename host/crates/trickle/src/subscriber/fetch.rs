@@ -22,8 +22,11 @@ const REFRESH: Duration = Duration::from_secs(20);
 /// Pause before asking again for a segment that is not there yet.
 const AHEAD_PAUSE: Duration = Duration::from_millis(250);
 
-/// How long to wait for numbers to catch up before taking it that the publisher started over.
+/// How long to wait for numbers to catch up before taking it that the publisher started over. One whose numbers go on from far below has.
 const AHEAD_LIMIT: Duration = Duration::from_secs(5);
+
+/// Segments that one publisher may be sending at once, in any order.
+const OVERLAP: u64 = 3;
 
 /// One segment's request, with all that it takes to get an answer that is a segment.
 pub(super) struct Fetch {
@@ -48,9 +51,16 @@ pub(super) struct Fetched {
 #[derive(Default)]
 struct Search {
     skipped: u64,
-    ahead_since: Option<Instant>,
+    ahead: Option<Ahead>,
     jumped: bool,
     backoff: Backoff,
+}
+
+/// What is asked for is beyond what the server has, and not just the next.
+struct Ahead {
+    since: Instant,
+    /// What the server said first.
+    latest: u64,
 }
 
 impl Fetch {
@@ -148,12 +158,17 @@ impl Fetch {
             self.at = Start::Seq(latest);
             return search.pause_after_jump().await;
         }
-        let since = *search.ahead_since.get_or_insert_with(Instant::now);
-        let patience = if self.lost.is_some() { Duration::ZERO } else { AHEAD_LIMIT };
-        if latest.saturating_add(1) < wanted && since.elapsed() >= patience {
-            search.ahead_since = None;
-            // The newest that has been begun, from its start.
-            self.at = Start::Seq(latest.saturating_sub(1));
+        if latest.saturating_add(1) == wanted || latest == wanted {
+            search.ahead = None;
+        } else {
+            let ahead = search.ahead.get_or_insert_with(|| Ahead { since: Instant::now(), latest });
+            let patience = if self.lost.is_some() { Duration::ZERO } else { AHEAD_LIMIT };
+            let goes_on = latest > ahead.latest && latest.saturating_add(OVERLAP) < wanted;
+            if goes_on || ahead.since.elapsed() >= patience {
+                // The newest that had been begun when this was first seen, from its start.
+                self.at = Start::Seq(ahead.latest.min(latest).saturating_sub(1));
+                search.ahead = None;
+            }
         }
         sleep(AHEAD_PAUSE).await;
     }

@@ -123,6 +123,28 @@ async fn a_publisher_that_started_over_is_followed_after_a_while() {
     assert!((5..7).contains(&started.elapsed().as_secs()));
 }
 
+/// Catches seconds of a publisher that are not read since its numbers began again, and a late segment that is taken for that.
+#[tokio::test(start_paused = true)]
+async fn a_publisher_whose_numbers_begin_again_and_go_on_is_followed_at_once() {
+    for (first, then, followed) in [(7, 8, "GET /c/6"), (96, 98, "GET /c/100")] {
+        let peer = Peer::start().await;
+        let mut subscriber = subscriber(&peer, Start::Seq(100));
+        let script = async {
+            let (mut wire, _) = peer.request().await;
+            for latest in [first, first, then] {
+                wire.answer(470, &format!("Lp-Trickle-Latest: {latest}\r\n")).await;
+                let line = wire.request().await;
+                assert_eq!(line, if latest == then { followed } else { "GET /c/100" }, "{first} and then {then}");
+            }
+            wire.answer_segment(if followed == "GET /c/6" { 6 } else { 100 }).await;
+            wire
+        };
+        let started = Instant::now();
+        let (segment, _wire) = tokio::join!(subscriber.next(), script);
+        assert!(segment.is_ok() && started.elapsed().as_secs() < 2);
+    }
+}
+
 /// Catches a number beyond all others that is believed, and counted as so many segments that were skipped.
 #[tokio::test(start_paused = true)]
 async fn a_number_beyond_all_segments_is_no_hint() {
