@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::host::Host;
+use crate::harness::text::Text;
 use crate::harness::{clip, guest, hostile, media, program};
 
 /// Instances have this many bytes.
@@ -133,6 +134,95 @@ async fn retained_frames_are_counted_in_handles_and_in_bytes() {
     assert!((most - 10..most).contains(&said(&status, "holds ")), "{most}: {status}");
     assert_eq!(status["guest"]["refused"]["memory"], 1, "{status}");
     assert_eq!(status["errors"]["traps"], 0, "{status}");
+}
+
+/// Statements that are carried out in one call of an export alone, `times` over, where `n` is a global of its own.
+fn once(n: &str, times: u32, statements: &str) -> String {
+    format!(
+        "(block $done (loop $more
+            (br_if $done (i32.ge_u (global.get {n}) (i32.const {times})))
+            (global.set {n} (i32.add (global.get {n}) (i32.const 1)))
+            {statements} (br $more)))"
+    )
+}
+
+/// Where results of imports go, the first byte of which says whether there is an error: then the guest traps.
+const OR_TRAP: &str = "(if (i32.load8_u (i32.const 4096)) (then unreachable))";
+
+/// Keeps so many pictures and tensors with its first picture, and so much sound with its first sound.
+fn keeping(pictures: u32, tensors: u32, sounds: u32) -> Vec<u8> {
+    let text = Text::new("keeping")
+        .importing(
+            r#"(import "rillbox:processor/video@0.1.0" "[method]video-frame.retain" (func $picture (param i32 i32)))
+            (import "rillbox:processor/audio@0.1.0" "[method]audio-frame.retain" (func $sound (param i32 i32)))
+            (import "rillbox:processor/tensor@0.1.0" "[static]tensor.full" (func $tensor (param i32 i32 i32 f64 i32)))"#,
+        )
+        .and(
+            "(global $pictures (mut i32) (i32.const 0)) (global $tensors (mut i32) (i32.const 0))
+            (global $sounds (mut i32) (i32.const 0))
+            (data (i32.const 4200) \"\\01\")",
+        );
+    let picture = once("$pictures", pictures, &format!("(call $picture (local.get 0) (i32.const 4096)) {OR_TRAP}"));
+    // One element of the type `uint8`.
+    let tensor = "(call $tensor (i32.const 2) (i32.const 4200) (i32.const 1) (f64.const 1) (i32.const 4096))";
+    let tensor = once("$tensors", tensors, &format!("{tensor} {OR_TRAP}"));
+    let sound = once("$sounds", sounds, &format!("(call $sound (local.get 0) (i32.const 4096)) {OR_TRAP}"));
+    text.before("process-video", &(picture + &tensor)).before("process-audio", &sound).component()
+}
+
+/// Catches a kind of handle with a limit of its own: an instance would have as many limits as there are kinds.
+#[tokio::test(flavor = "multi_thread")]
+async fn handles_of_all_kinds_are_one_sum() {
+    let host = Host::start_with(&PATIENT);
+    // A thousand, with the frame of a call.
+    for (name, sounds, refused) in [("all", 449, false), ("one-more", 450, true)] {
+        let (code, answer) = host.offer(name, keeping(50, 500, sounds)).await;
+        assert_eq!(code, StatusCode::CREATED, "{answer}");
+        let status = run(&host, name, "320x180", json!({})).await;
+        assert_eq!(status["errors"]["traps"].as_u64() > Some(0), refused, "{name}: {status}");
+        assert_eq!(status["guest"]["refused"]["handles"].as_u64() > Some(0), refused, "{name}: {status}");
+    }
+}
+
+/// Makes so many handles of its own, which the host knows nothing of, with its first picture, and retains that so
+/// often.
+fn making(handles: u32, pictures: u32) -> Vec<u8> {
+    let text = Text::new("making")
+        .importing(
+            r#"(import "rillbox:processor/video@0.1.0" "[method]video-frame.retain" (func $picture (param i32 i32)))
+            (import "[export]example:mine/things@1.0.0" "[resource-new]thing" (func $thing (param i32) (result i32)))"#,
+        )
+        .and("(global $pictures (mut i32) (i32.const 0)) (global $things (mut i32) (i32.const 0))");
+    let picture = once("$pictures", pictures, &format!("(call $picture (local.get 0) (i32.const 4096)) {OR_TRAP}"));
+    let thing = once("$things", handles, "(drop (call $thing (i32.const 7)))");
+    text.before("process-video", &(picture + &thing)).component_of(
+        "package example:mine@1.0.0; interface things { resource thing; }
+        world w { include rillbox:processor/live-processor@0.1.0; export things; }",
+        "w",
+    )
+}
+
+/// Catches handles of a guest's own making, each of which takes memory of the host's, without end; and a limit of
+/// theirs that is in the way of the host's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_makes_few_handles_of_its_own() {
+    let host = Host::start_with(&PATIENT);
+    // Two thousand, with the one that is lent.
+    for (name, handles, pictures, refused) in [
+        ("alone", 1_999, 0, false),
+        ("beside-ours", 1_000, 999, false),
+        ("alone-and-more", 2_000, 0, true),
+        ("beside-ours-and-more", 1_001, 999, true),
+    ] {
+        let (code, answer) = host.offer(name, making(handles, pictures)).await;
+        assert_eq!(code, StatusCode::CREATED, "{answer}");
+        let status = run(&host, name, "320x180", json!({})).await;
+        assert_eq!(status["errors"]["traps"].as_u64() > Some(0), refused, "{name}: {status}");
+        // It is not the host's that there are too many of.
+        assert_eq!(status["guest"]["refused"]["handles"], 0, "{name}: {status}");
+        let error = status["last_error"].as_str().unwrap_or_default();
+        assert_eq!(error.contains("handle"), refused, "{name}: {status}");
+    }
 }
 
 /// Catches lists that are copied whatever their length, and text that a guest sends on to logs, channels and answers.

@@ -65,6 +65,13 @@ impl Text {
         self
     }
 
+    /// With statements before what an export does.
+    pub fn before(mut self, export: &str, statements: &str) -> Self {
+        let place = EXPORTS.iter().position(|(name, _, _)| *name == export).expect("an export of the contract");
+        self.bodies[place].insert_str(0, statements);
+        self
+    }
+
     /// With more fields of the module: functions, globals.
     pub fn and(mut self, fields: &str) -> Self {
         self.fields.push_str(fields);
@@ -102,6 +109,14 @@ impl Text {
     /// The component.
     pub fn component(&self) -> Vec<u8> {
         encode(&self.core()).expect("a module of the contract")
+    }
+
+    /// The component, of a world of its own that includes ours: its WIT and its name.
+    pub fn component_of(&self, wit: &str, name: &str) -> Vec<u8> {
+        let (resolve, world) = beside(wit, name);
+        let mut module = self.bare();
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("a module");
+        encode(&module).expect("a module of its world")
     }
 
     fn text(&self) -> String {
@@ -173,12 +188,8 @@ pub fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 /// A component of a world whose functions all trap: of our contract, or of WIT beside it.
-pub fn dummy(beside: Option<(&str, &str)>) -> Vec<u8> {
-    let (mut resolve, mut world) = contract();
-    if let Some((text, name)) = beside {
-        let package = resolve.push_str("beside.wit", text).expect("WIT");
-        world = resolve.select_world(&[package], Some(name)).expect("its world");
-    }
+pub fn dummy(other: Option<(&str, &str)>) -> Vec<u8> {
+    let (resolve, world) = other.map_or_else(contract, |(wit, name)| beside(wit, name));
     of_world(&resolve, world)
 }
 
@@ -196,8 +207,16 @@ fn of_world(resolve: &Resolve, world: WorldId) -> Vec<u8> {
     encode(&module).expect("a module of its world")
 }
 
+/// A world beside the contract.
+fn beside(wit: &str, name: &str) -> (Resolve, WorldId) {
+    let (mut resolve, _) = contract();
+    let package = resolve.push_str("beside.wit", wit).expect("WIT");
+    let world = resolve.select_world(&[package], Some(name)).expect("its world");
+    (resolve, world)
+}
+
 /// The contract, as it is in `wit/`.
-fn contract() -> (Resolve, WorldId) {
+pub fn contract() -> (Resolve, WorldId) {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path(root().join("wit")).expect("the contract");
     let world = resolve.select_world(&[package], Some(WORLD)).expect("its world");
