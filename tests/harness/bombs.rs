@@ -8,6 +8,12 @@ use wasm_encoder::{
 /// Longest body of a function that a compiler must take, in bytes.
 const LONGEST: usize = 7_000_000;
 
+/// Blocks within each other, of three bytes each.
+const DEPTH: usize = 1_000_000;
+
+/// Values that a function, or a block, gives at most.
+const VALUES: usize = 1_000;
+
 /// As many functions as keep a compiler busy for minutes, each of them one whose values live in many loops at once.
 pub fn of_time() -> Vec<u8> {
     let (locals, loops) = (1_500, 4_000);
@@ -26,7 +32,7 @@ pub fn of_time() -> Vec<u8> {
 }
 
 /// One function, as long as one may be.
-pub fn of_memory() -> Vec<u8> {
+pub fn of_length() -> Vec<u8> {
     let mut step = Vec::new();
     for instruction in [
         Instruction::LocalGet(0),
@@ -40,15 +46,27 @@ pub fn of_memory() -> Vec<u8> {
     component(1, 0, &step.repeat(LONGEST / step.len()))
 }
 
+/// A million blocks within each other, each of which gives a thousand values: a compiler keeps them all from where they
+/// begin, and needs no time to come to that.
+pub fn of_memory() -> Vec<u8> {
+    let mut open = Vec::new();
+    Instruction::Block(wasm_encoder::BlockType::FunctionType(1)).encode_into(&mut open);
+    let mut body = open.repeat(DEPTH);
+    Instruction::Unreachable.encode_into(&mut body);
+    body.extend(std::iter::repeat_n(0x0b, DEPTH));
+    Instruction::LocalGet(0).encode_into(&mut body);
+    Instruction::Return.encode_into(&mut body);
+    component(1, 0, &body)
+}
+
 /// A million blocks within each other.
 pub fn of_depth() -> Vec<u8> {
-    let depth = 1_000_000;
     let mut open = Vec::new();
     Instruction::Block(wasm_encoder::BlockType::Empty).encode_into(&mut open);
-    let mut body = open.repeat(depth);
+    let mut body = open.repeat(DEPTH);
     Instruction::LocalGet(0).encode_into(&mut body);
     Instruction::BrIf(0).encode_into(&mut body);
-    body.extend(std::iter::repeat_n(0x0b, depth));
+    body.extend(std::iter::repeat_n(0x0b, DEPTH));
     component(1, 0, &body)
 }
 
@@ -68,6 +86,7 @@ pub fn of_types() -> Vec<u8> {
 fn component(functions: u32, locals: u32, body: &[u8]) -> Vec<u8> {
     let mut types = TypeSection::new();
     types.ty().function([ValType::I32], [ValType::I32]);
+    types.ty().function([], [ValType::I32; VALUES]);
     let (mut declared, mut code) = (FunctionSection::new(), CodeSection::new());
     for _ in 0..functions {
         declared.function(0);
