@@ -199,6 +199,21 @@ async fn a_redirect_leads_no_further_than_a_grant() {
     assert_eq!(forbidden.accepted(), 0);
 }
 
+/// Catches a request whose target names a host: a service that is a proxy as well would send it on to where nobody has
+/// granted anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_go_out_in_origin_form() {
+    let service = Service::start().await;
+    let host = host(&[&format!("localhost:{}", service.port())]).await;
+    let targets = ["/target", "/target/http://127.0.0.1:9/ok", "/target//127.0.0.1:9", "/target?http://127.0.0.1:9/ok"];
+    let url = |target: &&str| format!("http://localhost:{}{target}", service.port());
+    let called = call(&host, json!({ "urls": targets.iter().map(url).collect::<Vec<_>>() }), targets.len()).await;
+    for (outcome, target) in called.outcomes.iter().zip(targets) {
+        assert_eq!((&outcome["status"], &outcome["bytes"]), (&json!(200), &json!(target.len())), "{target}: {outcome}");
+    }
+    assert_eq!(service.accepted(), targets.len(), "{:?}", called.outcomes);
+}
+
 /// Catches answers that fill the memory or hold a request for ever, and requests that are larger than they may be.
 #[tokio::test(flavor = "multi_thread")]
 async fn sizes_and_times_are_bounded() {

@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 
 /// Listens on loopback until it is dropped.
 ///
-/// `/ok` answers 200 with five bytes, `/echo` with how many came, `/to/PORT` redirects to that port of 127.0.0.1, `/host` answers
-/// with the header `Host`, `/announced` promises 9 GB, `/endless` never ends its body, `/head` its headers, `/slow` goes silent
-/// after a byte, `/broken` leaves within the body, `/never` does not answer.
+/// `/ok` answers 200 with five bytes, `/echo` with how many came, `/to/PORT` redirects to that port of 127.0.0.1,
+/// `/host` answers with the header `Host`, `/target` and what begins so with the request's own target, `/announced`
+/// promises 9 GB, `/endless` never ends its body, `/head` its headers, `/slow` goes silent after a byte, `/broken`
+/// leaves within the body, `/never` does not answer.
 pub struct Service {
     pub address: SocketAddr,
     counts: Arc<Counts>,
@@ -95,6 +96,7 @@ async fn answer(stream: &mut BufReader<TcpStream>, path: &str, host: &str, recei
     let text = match path {
         "/ok" => whole("hello"),
         "/host" => whole(host),
+        target if target.starts_with("/target") => whole(target),
         "/echo" => whole(&"e".repeat(usize::try_from(received / 1024).unwrap())),
         "/announced" => "HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\nhello".to_owned(),
         "/slow" => "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nx".to_owned(),

@@ -253,5 +253,9 @@ mod tests {
         assert_eq!(sent.uri().path_and_query().unwrap().as_str(), "//b.example/x?y");
         assert!(sent.uri().authority().is_none() && sent.uri().scheme().is_none());
         assert_eq!(sent.headers().get_all(header::HOST).iter().collect::<Vec<_>>(), ["a.example:8080"]);
+
+        let mut all = request("OPTIONS", "http://a.example/");
+        *all.uri_mut() = Uri::builder().scheme("http").authority("a.example").path_and_query("*").build().unwrap();
+        assert!(addressed(all, &target, Arc::default()).is_err(), "it is for the whole of a server");
     }
 }
