@@ -1,103 +1,120 @@
 //! Processors that call the host at random, with what may be meant and what cannot be.
 
+use std::collections::BTreeSet;
+
 use rand::RngExt;
 use rand::rngs::SmallRng;
+use wit_parser::{Handle, Type, TypeDefKind};
 
+use crate::arguments::{Arguments, data};
+use crate::contract::{CONTRACT, Import};
 use crate::harness::text::Text;
 
-/// All imports but one, which every text has: the one that gives a picture back.
-const IMPORTS: &str = r#"
-    (import "rillbox:processor/log@0.1.0" "log" (func $log (param i32 i32 i32 i32 i32)))
-    (import "rillbox:processor/clock@0.1.0" "now" (func $now (result i64)))
-    (import "rillbox:processor/data@0.1.0" "publish" (func $publish (param i32 i32 i32)))
-    (import "rillbox:processor/data@0.1.0" "emit" (func $emit (param i32 i32 i32 i32 i32)))
-    (import "rillbox:processor/video@0.1.0" "[method]video-frame.width" (func $width (param i32) (result i32)))
-    (import "rillbox:processor/video@0.1.0" "[method]video-frame.retain" (func $retain (param i32 i32)))
-    (import "rillbox:processor/video@0.1.0" "[method]video-frame.pixels" (func $pixels (param i32 i32 i32)))
-    (import "rillbox:processor/video@0.1.0" "[method]video-frame.replace-pixels"
-      (func $replace (param i32 i32 i32 i32 i32 i32 i32)))
-    (import "rillbox:processor/audio@0.1.0" "[resource-drop]audio-frame" (func $drop-audio (param i32)))"#;
-
-/// Exports that get calls, how each of them ends as it should, and whether it may be without end: that takes its whole time.
-const EXPORTS: [(&str, &str, bool); 5] = [
-    ("load", "(i32.const 16)", false),
-    ("start", "(i32.const 16)", false),
-    ("update-params", "(i32.const 16)", true),
-    ("stop", "", true),
-    ("process-video", "(call $drop (local.get 0)) (i32.const 16)", true),
+/// Exports that get calls, the resource that they are given, and whether they may be without end: that takes their
+/// whole time.
+const EXPORTS: [(&str, Option<&str>, bool); 6] = [
+    ("load", None, false),
+    ("start", None, false),
+    ("update-params", None, true),
+    ("stop", None, true),
+    ("process-audio", Some("audio-frame"), true),
+    ("process-video", Some("video-frame"), true),
 ];
+
+/// Where results go.
+const RESULT: &str = "(i32.const 2048)";
 
 /// A processor with random statements in some of its exports.
 pub fn processor(random: &mut SmallRng) -> Vec<u8> {
-    let mut text = Text::new("calls").importing(IMPORTS).and(
+    let mut text = Text::new("calls").and(&data()).and(
         "(func $again (param i32) (result i32)
-           (i32.add (local.get 0) (call $again (i32.add (local.get 0) (i32.const 1)))))
-         (func $ask (param i32) (drop (call $width (local.get 0))))",
+           (i32.add (local.get 0) (call $again (i32.add (local.get 0) (i32.const 1)))))",
     );
-    for (export, end, endless) in EXPORTS {
-        let count = if export == "process-video" { random.random_range(1..12) } else { random.random_range(0..3) };
-        let statements: String = (0..count).map(|_| statement(random, export == "process-video", endless)).collect();
-        text = text.with(export, &(statements + end));
+    let mut imports = BTreeSet::new();
+    // Every text gives its picture back.
+    let others = CONTRACT.resources.iter().filter(|(_, number)| drop_of(**number) != "$drop");
+    imports.extend(others.map(|(id, number)| CONTRACT.import_of_drop(*id, &drop_of(*number))));
+    for (export, given, endless) in EXPORTS {
+        let count = if given.is_some() { random.random_range(1..16) } else { random.random_range(0..3) };
+        let given = given.map(resource_of);
+        let statements: String = (0..count).map(|_| statement(random, given, endless, &mut imports)).collect();
+        text = text.before(export, &statements);
     }
-    text.component()
+    text.importing(&imports.into_iter().collect::<String>()).component()
 }
 
-/// One statement; `framed` where the first local is a picture.
-fn statement(random: &mut SmallRng, framed: bool, endless: bool) -> String {
-    let frame = if framed && random.random_range(0..8) > 0 { "(local.get 0)".to_owned() } else { number(random) };
-    let (a, b, c, d) = (place(random), length(random), place(random), length(random));
-    let result = place(random);
-    match random.random_range(0..26) {
-        0..4 => format!("(call $log (i32.const {}) {a} {b} {c} {d})", random.random_range(0..6)),
-        4..6 => format!("(call $publish {a} {b} {result})"),
-        6..8 => format!("(call $emit {a} {b} {c} {d} {result})"),
-        8..11 => format!("(call $retain {frame} {result})"),
-        11..14 => format!("(call $pixels {frame} {} {result})", format_of(random)),
-        14..17 => {
-            format!("(call $replace {frame} {} {} {} {a} {b} {result})", format_of(random), side(random), side(random))
+fn resource_of(name: &str) -> u32 {
+    let named = CONTRACT.resources.iter().find(|(id, _)| CONTRACT.resolve.types[**id].name.as_deref() == Some(name));
+    *named.expect("a resource of the contract").1
+}
+
+/// What gives a handle back.
+fn drop_of(resource: u32) -> String {
+    if resource == resource_of("video-frame") { "$drop".to_owned() } else { format!("$drop-{resource}") }
+}
+
+/// One statement; `given` is the resource of the first local.
+fn statement(random: &mut SmallRng, given: Option<u32>, endless: bool, imports: &mut BTreeSet<String>) -> String {
+    let chosen = random.random_range(0..26);
+    if chosen < 18 {
+        return any_call(random, given, imports);
+    }
+    let mut arguments = Arguments::new(random, given);
+    let (place, length, number) = (arguments.place(), arguments.length(), arguments.number());
+    match chosen {
+        18 => {
+            let resource = arguments.random.random_range(0..CONTRACT.resources.len() as u32);
+            let (kept, drop) = (arguments.kept(resource), drop_of(resource));
+            format!("(if (i32.load {kept}) (then (call {drop} (i32.load {kept})) (i32.store {kept} (i32.const 0))))")
         }
-        17 => format!("(call $drop {})", number(random)),
-        18 => format!("(call $drop-audio {})", number(random)),
-        19..21 => format!("(drop (memory.grow {}))", length(random)),
-        21..23 => format!("(i32.store {a} {})", number(random)),
-        23 => "(drop (call $now))".to_owned(),
+        19 if random.random_range(0..8) == 0 => format!("(call $drop {number})"),
+        19..21 => format!("(drop (memory.grow {length}))"),
+        21..24 => format!("(i32.store {place} {number})"),
         24 if endless && random.random_range(0..4) == 0 => {
-            "(loop $ever (call $ask (i32.const 0)) (br $ever))".to_owned()
+            format!("(loop $ever {} (br $ever))", any_call(random, given, imports))
         }
-        24 => "(drop (call $again (i32.const 0)))".to_owned(),
-        _ => format!("(memory.fill {a} {} {b})", number(random)),
+        24 if random.random_range(0..4) == 0 => "(drop (call $again (i32.const 0)))".to_owned(),
+        _ => format!("(memory.fill {place} {number} {length})"),
     }
 }
 
-fn constant(value: i32) -> String {
-    format!("(i32.const {value})")
+/// A call of any import.
+fn any_call(random: &mut SmallRng, given: Option<u32>, imports: &mut BTreeSet<String>) -> String {
+    let interface = &CONTRACT.interfaces[random.random_range(0..CONTRACT.interfaces.len())];
+    let import = &interface[random.random_range(0..interface.len())];
+    imports.insert(import.text());
+    call(random, import, given)
 }
 
-/// Any number, and more often one at a border.
-fn number(random: &mut SmallRng) -> String {
-    const BORDERS: [i32; 10] = [0, 1, 2, 3, -1, i32::MAX, i32::MIN, 65_535, 65_536, 1_000_000];
-    constant(match random.random_range(0..4) {
-        0 => random.random(),
-        _ => BORDERS[random.random_range(0..BORDERS.len())],
-    })
+/// A call of an import, as far as there is what it takes; what it makes is kept.
+fn call(random: &mut SmallRng, import: &Import, given: Option<u32>) -> String {
+    let mut arguments = Arguments::new(random, given);
+    let mut values: Vec<String> = import.function.params.iter().flat_map(|param| arguments.of(&param.ty)).collect();
+    let through_memory = import.returns_through_memory();
+    if through_memory {
+        values.push(RESULT.to_owned());
+    }
+    let mut called = format!("(call ${} {})", import.id(), values.concat());
+    if import.returns_number() {
+        called = format!("(drop {called})");
+    } else if let Some(made) = made(import) {
+        let kept = arguments.kept(made);
+        called +=
+            &format!("(if (i32.eqz (i32.load8_u {RESULT})) (then (i32.store {kept} (i32.load offset=4 {RESULT}))))");
+    }
+    let called = arguments.before + &called;
+    arguments.needed.into_iter().fold(called, |called, handle| format!("(if {handle} (then {called}))"))
 }
 
-/// Mostly a place in memory that is not in use.
-fn place(random: &mut SmallRng) -> String {
-    if random.random_range(0..16) == 0 { number(random) } else { constant(random.random_range(150..8_000) * 16) }
-}
-
-/// Mostly a length that fits.
-fn length(random: &mut SmallRng) -> String {
-    if random.random_range(0..12) == 0 { number(random) } else { constant(random.random_range(0..100)) }
-}
-
-/// Mostly a side of a picture.
-fn side(random: &mut SmallRng) -> String {
-    if random.random_range(0..4) == 0 { number(random) } else { constant(random.random_range(0..32) * 2) }
-}
-
-/// A format, or the number after the last.
-fn format_of(random: &mut SmallRng) -> String {
-    constant(if random.random_range(0..20) == 0 { 5 } else { random.random_range(0..5) })
+/// The resource of which an import makes a handle.
+fn made(import: &Import) -> Option<u32> {
+    let kind = |of: Type| match of {
+        Type::Id(id) => Some(CONTRACT.kind(id).1),
+        _ => None,
+    };
+    let TypeDefKind::Result(result) = kind(import.function.result?)? else { return None };
+    match kind(result.ok?)? {
+        TypeDefKind::Handle(Handle::Own(resource)) => Some(CONTRACT.resource(*resource)),
+        _ => None,
+    }
 }

@@ -31,17 +31,13 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    pub fn new() -> Self {
+    pub fn new(gpu: Choice) -> Self {
         let (width, height) = (64, 36);
         let color = Color { matrix: ColorMatrix::Bt601, range: ColorRange::Limited };
         let bytes = vec![128; PixelFormat::I420.bytes(width, height)];
         Self {
-            engine: Engine::start(
-                Limits { instances: 4, ..Limits::default() },
-                Gpu::new(Choice::Cpu),
-                ShaderReader::none(),
-            )
-            .unwrap(),
+            engine: Engine::start(Limits { instances: 4, ..Limits::default() }, Gpu::new(gpu), ShaderReader::none())
+                .unwrap(),
             runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap(),
             picture: convert::write(PixelFormat::I420, width, height, &bytes, color).unwrap(),
         }

@@ -4,8 +4,10 @@
 //! As a test it takes a fixed number of seeded cases. `make fuzz` goes on for as long as it is asked to; a case that fails is
 //! named by its seed and kept as `target/fuzz/SEED.wasm`.
 
+mod arguments;
 mod calls;
 mod cases;
+mod contract;
 mod life;
 mod tally;
 mod watch;
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 use harness::host::Host;
 use life::{Fate, Sandbox};
 use reqwest::StatusCode;
+use rillbox::sandbox::Choice;
 use tally::Tally;
 use watch::{Use, Watch};
 
@@ -27,6 +30,9 @@ const CASES: u64 = 1_500;
 
 /// Cases after which everything that is made once has been made.
 const WARM: u64 = 250;
+
+/// Cases of calls alone where there is a GPU.
+const ON_GPU: u64 = 200;
 
 /// Cases that go through the real program.
 const THROUGH: u64 = 12;
@@ -65,7 +71,7 @@ impl Plan {
 #[test]
 fn random_components_neither_panic_nor_hang_nor_grow() {
     let (plan, began) = (Plan::from_environment(), Instant::now());
-    let (sandbox, watch, mut tally) = (Sandbox::new(), Watch::start(), Tally::default());
+    let (sandbox, watch, mut tally) = (Sandbox::new(Choice::Cpu), Watch::start(), Tally::default());
     let (mut cases, mut warm) = (0, None);
     while plan.goes_on(cases, began) {
         let seed = plan.seed.wrapping_add(cases);
@@ -88,6 +94,27 @@ fn random_components_neither_panic_nor_hang_nor_grow() {
     if plan.time.is_none() {
         tally.assert_meaningful();
     }
+}
+
+/// Catches calls that panic the host, hold it up or leave something behind where there is a GPU: tensors and shaders
+/// are worked on there.
+#[test]
+fn random_calls_do_a_gpu_no_harm() {
+    let (sandbox, watch, mut tally) = (Sandbox::new(Choice::Any), Watch::start(), Tally::default());
+    let mut warm = None;
+    for seed in 1..=ON_GPU {
+        let case = cases::of_calls(seed);
+        let running = watch.begin(seed, &case.bytes);
+        let fate = sandbox.live(&case.bytes);
+        running.survived();
+        tally.count(case.kind, &fate);
+        match &warm {
+            None if seed == ON_GPU / 2 => warm = Some(Use::now()),
+            Some(warm) if seed == ON_GPU => Use::now().assert_no_more_than(warm, seed),
+            _ => {}
+        }
+    }
+    println!("{ON_GPU} cases: {tally}");
 }
 
 /// Catches what only the real program does with such uploads: an answer that blames the host, or none.
@@ -116,5 +143,5 @@ fn a_seed_is_a_case() {
 #[test]
 fn a_sound_component_lives_through_all_of_it() {
     let bytes = harness::text::Text::new("sound").component();
-    assert_eq!(Sandbox::new().live(&bytes), Fate::Lived { failures: 0 });
+    assert_eq!(Sandbox::new(Choice::Cpu).live(&bytes), Fate::Lived { failures: 0 });
 }
