@@ -55,6 +55,27 @@ fn mean(pictures: &[Vec<u8>], samples: usize) -> f64 {
     sum / (pictures.len() * samples) as f64
 }
 
+/// Catches a status that says nothing of the GPU while a stream works there: how long that takes, or what is held
+/// there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_tells_of_the_gpu_while_it_is_used() {
+    let host = Host::start_with(&PATIENT);
+    host.upload("blur-shader", &guest("blur-shader")).await;
+    let segments = media::small_segments("320x180", 60);
+    let mut told = Value::Null;
+    let (_, _, last) = host
+        .run_live("told", "blur-shader", json!({ "radius": 6 }), &segments, |status| {
+            told = status["guest"]["gpu"].clone();
+            told["program"]["ms"].as_f64() > Some(0.0) && told["memory_bytes"].as_u64() > Some(0)
+        })
+        .await;
+    // A picture at least, and no more than an instance may have; times are of the GPU's own clock.
+    assert!((320 * 180 * 4..256 << 20).contains(&told["memory_bytes"].as_u64().unwrap()), "{told}");
+    let time = |kind: &str| told[kind]["ms"].as_f64().unwrap();
+    assert!(time("program") > 0.0 && time("color") > 0.0, "{told}");
+    assert_eq!(last["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{last}");
+}
+
 /// Catches pictures that are not blurred, are darker or brighter, or come in another order.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blur_takes_detail_and_leaves_brightness() {
