@@ -397,6 +397,114 @@ fn rows_are_made_to_one() {
     same_within(1e-4, &all[..3], |of, allowance| of[0].group_norm(2, &of[1], &of[2], 1e-3, allowance));
 }
 
+/// Catches elements of half precision that are read, rounded or written as others, in an operation that does well with
+/// whole ones.
+#[test]
+fn batches_of_halves_are_as_on_the_cpu() {
+    let halves = |shape: &[usize]| cast(&noise(shape), ElementType::F16);
+    let positive = |shape: &[usize]| cast(&floats(shape, |at| 0.25 + (at as f32 * 0.37).cos().abs()), ElementType::F16);
+    // One step of half precision, and two where a driver's function is that far off.
+    let (step, steps) = (1e-3, 3e-3);
+    let input = halves(&[3, 4, 6, 10]);
+    for operation in UNARY {
+        let of = if matches!(operation, Unary::Log | Unary::Sqrt | Unary::Reciprocal) {
+            &positive(&[3, 50])
+        } else {
+            &input
+        };
+        same_within(steps, &[of], |of, allowance| of[0].unary(operation, allowance));
+    }
+    for other in [positive(&[3, 4, 6, 10]), positive(&[4, 1, 10]), positive(&[1])] {
+        for operation in BINARY {
+            // Of negative numbers there are whole powers alone; of a remainder a step may be all of it.
+            let left =
+                if matches!(operation, Binary::Pow | Binary::Modulo) { &positive(&[3, 4, 6, 10]) } else { &input };
+            let tolerance = if operation == Binary::Modulo { 1.3 } else { step };
+            same_within(tolerance, &[left, &other], |of, allowance| of[0].binary(operation, &of[1], allowance));
+        }
+        for operation in COMPARISONS {
+            same(&[&input, &other], |of, allowance| of[0].binary(operation, &of[1], allowance));
+        }
+    }
+    let flags = cast(&whole(&[6, 10], ElementType::I32), ElementType::Boolean);
+    same(&[&flags, &input, &halves(&[10])], |of, allowance| of[0].choose(&of[1], &of[2], allowance));
+    same_within(step, &[&input, &halves(&[4, 6, 1])], |of, allowance| of[0].blend_scalar(&of[1], 0.3, allowance));
+    same(&[&input], |of, allowance| of[0].clamp(-0.4, 0.6, allowance));
+    for element in [ElementType::F32, ElementType::U8, ElementType::I32, ElementType::Boolean] {
+        let scaled = input.binary_scalar(Binary::Mul, 90.0, &mut Unlimited).unwrap();
+        same(&[&scaled], |of, allowance| of[0].cast(element, allowance));
+    }
+    for axes in [&[1][..], &[2, 3], &[]] {
+        for reduction in REDUCTIONS {
+            same_within(step, &[&input], |of, allowance| of[0].reduce(reduction, axes, true, allowance));
+        }
+    }
+    for reduction in [ArgReduction::Max, ArgReduction::Min] {
+        same(&[&input], |of, allowance| of[0].arg_reduce(reduction, 2, true, allowance));
+    }
+    same_within(step, &[&input, &halves(&[3, 1, 10, 7])], |of, allowance| of[0].matmul(&of[1], allowance));
+    for (channels, out) in [(4, 6), (32, 64)] {
+        let (pictures, kernel) = (halves(&[3, channels, 7, 9]), halves(&[out, channels, 3, 3]));
+        same_within(step, &[&pictures, &kernel, &halves(&[out])], |of, allowance| {
+            of[0].conv2d(&of[1], Some(&of[2]), convolution(1, 1, 1, 1), allowance)
+        });
+    }
+    same_within(step, &[&input, &halves(&[4, 3, 3, 2])], |of, allowance| {
+        of[0].conv2d_transposed(&of[1], None, convolution(2, 1, 1, 1), [1, 0], allowance)
+    });
+    let window = Window { size: [3, 2], stride: [1, 2], padding: [1, 1] };
+    for pooling in [Pooling::Max, Pooling::Average] {
+        same_within(step, &[&input], |of, allowance| of[0].pool2d(pooling, window, allowance));
+    }
+    for method in [ResizeMethod::Nearest, ResizeMethod::Bilinear, ResizeMethod::Bicubic] {
+        same_within(step, &[&input], |of, allowance| of[0].resize(9, 5, method, allowance));
+    }
+    same_within(step, &[&input], |of, allowance| of[0].softmax(-1, allowance));
+    let channel: Vec<_> = (0..4).map(|_| positive(&[4])).collect();
+    let all: Vec<_> = std::iter::once(&input).chain(&channel).collect();
+    same_within(steps, &[&input, &halves(&[10])], |of, allowance| of[0].layer_norm(-1, &of[1], None, 1e-3, allowance));
+    same_within(steps, &all, |of, allowance| of[0].batch_norm([&of[1], &of[2], &of[3], &of[4]], 1e-3, allowance));
+    same_within(steps, &all[..3], |of, allowance| of[0].group_norm(2, &of[1], &of[2], 1e-3, allowance));
+    same_within(step, &[&halves(&[5, 3, 4])], |of, allowance| {
+        of[0].color_matrix(1, &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], &[1.0, 2.0, 3.0], allowance)
+    });
+    elements_move_of(&input);
+}
+
+/// Catches whole numbers of 64 bits that are read, or written, as two of 32, and results that are of another type.
+#[test]
+fn batches_of_long_numbers_are_as_on_the_cpu() {
+    let long = |shape: &[usize]| whole(shape, ElementType::I64);
+    let input = long(&[3, 4, 6, 10]);
+    for other in [long(&[3, 4, 6, 10]), long(&[4, 1, 10]), long(&[1])] {
+        for operation in
+            [Binary::Add, Binary::Sub, Binary::Mul, Binary::Min, Binary::Max].into_iter().chain(COMPARISONS)
+        {
+            same(&[&input, &other], |of, allowance| of[0].binary(operation, &of[1], allowance));
+        }
+    }
+    let flags = cast(&long(&[6, 10]), ElementType::Boolean);
+    same(&[&flags, &input, &long(&[10])], |of, allowance| of[0].choose(&of[1], &of[2], allowance));
+    same(&[&input], |of, allowance| of[0].clamp(-20.0, 60.0, allowance));
+    for element in [ElementType::F32, ElementType::F16, ElementType::U8, ElementType::I32, ElementType::Boolean] {
+        same(&[&input], |of, allowance| of[0].cast(element, allowance));
+    }
+    elements_move_of(&input);
+}
+
+/// What moves elements of any type.
+fn elements_move_of(input: &Tensor) {
+    same(&[input], |of, allowance| of[0].transpose(&[2, 0, 3, 1], allowance));
+    let spans = [(0, 3, 2), (1, 4, 1), (0, 6, 3), (2, 10, 4)].map(|(start, end, step)| Span { start, end, step });
+    same(&[input], |of, allowance| of[0].slice(&spans, allowance));
+    for mode in [PadMode::Constant(3.0), PadMode::Reflect, PadMode::Edge] {
+        same(&[input], |of, allowance| of[0].pad(&[(0, 1), (2, 0), (1, 3), (0, 0)], mode, allowance));
+    }
+    same(&[input], |of, allowance| Tensor::concat(&[&of[0], &of[0]], 1, allowance));
+    let indices = cast(&floats(&[2], |at| at as f32 - 1.0), ElementType::I64).clamp(-1.0, 0.0, &mut Unlimited).unwrap();
+    same(&[input, &indices], |of, allowance| of[0].gather(2, &of[1], allowance));
+}
+
 /// Catches what the device cannot do and gives a result of all the same.
 #[test]
 fn what_has_errors_or_long_numbers_is_left_to_the_cpu() {
@@ -415,6 +523,12 @@ fn what_has_errors_or_long_numbers_is_left_to_the_cpu() {
     }));
     away(divisor.binary(Binary::Div, &divisor, &mut allowance));
     away(table.gather(0, &there, &mut allowance));
+    // These are not made for long numbers.
+    away(there.unary(Unary::Neg, &mut allowance));
+    away(there.binary_scalar(Binary::Div, 7.0, &mut allowance));
+    away(there.reduce(Reduction::Sum, &[], false, &mut allowance));
+    away(there.arg_reduce(ArgReduction::Max, 0, false, &mut allowance));
+    away(table.cast(ElementType::I64, &mut allowance));
     let zero = Tensor::full(ElementType::I32, &[1], 0.0, &mut Unlimited).unwrap();
     assert!(matches!(divisor.binary(Binary::Div, &zero, &mut allowance), Err(Error::Invalid(_))));
 }
