@@ -397,6 +397,33 @@ fn rows_are_made_to_one() {
     same_within(1e-4, &all[..3], |of, allowance| of[0].group_norm(2, &of[1], &of[2], 1e-3, allowance));
 }
 
+/// Catches a NaN that is taken for no number among others on the device, wherever it is.
+#[test]
+fn what_is_no_number_is_the_least_and_the_most() {
+    let holes = |step: usize| floats(&[3, 40], move |at| if at % step == 1 { f32::NAN } else { at as f32 - 60.0 });
+    for element in [ElementType::F32, ElementType::F16] {
+        let (left, right) = (cast(&holes(7), element), cast(&holes(5), element));
+        for operation in [Binary::Min, Binary::Max] {
+            let made = same_within(0.0, &[&left, &right], |of, allowance| of[0].binary(operation, &of[1], allowance));
+            assert_eq!(values(&made).iter().filter(|value| value.is_nan()).count(), 17 + 24 - 4, "{operation:?}");
+        }
+        same_within(0.0, &[&left], |of, allowance| of[0].unary(Unary::Relu, allowance));
+        // One after the other, together, and in parts.
+        for (shape, axis) in [(&[40, 3][..], 0), (&[3, 300], 1), (&[2, 5_000], 1)] {
+            for place in [0, shape[axis] - 1] {
+                let before = shape[axis + 1..].iter().product::<usize>() * place;
+                let input = cast(&floats(shape, |at| if at == before { f32::NAN } else { at as f32 }), element);
+                for reduction in [Reduction::Min, Reduction::Max] {
+                    let reduce = |of: &[Tensor], allowance: &mut dyn Allowance| {
+                        of[0].reduce(reduction, &[axis as i32], false, allowance)
+                    };
+                    assert!(values(&same_within(1e-3, &[&input], reduce))[0].is_nan(), "{shape:?} {place}");
+                }
+            }
+        }
+    }
+}
+
 /// Catches elements of half precision that are read, rounded or written as others, in an operation that does well with
 /// whole ones.
 #[test]

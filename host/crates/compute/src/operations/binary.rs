@@ -150,6 +150,18 @@ fn remainder(x: f32, y: f32) -> f32 {
     (left as f32).copysign(x)
 }
 
+/// The smaller of two, or NaN where there is one, which `f32::min` would leave out.
+#[inline]
+pub fn least(x: f32, y: f32) -> f32 {
+    if x < y || x.is_nan() { x } else { y }
+}
+
+/// The larger of two, or NaN where there is one.
+#[inline]
+pub fn most(x: f32, y: f32) -> f32 {
+    if x > y || x.is_nan() { x } else { y }
+}
+
 /// Elements that are worth a loop of their own.
 const SHORT: usize = 256;
 
@@ -240,8 +252,8 @@ impl Pair<'_> {
             Div => self.of(|x: f32, y| x / y),
             Modulo => self.of(remainder),
             Pow => self.of(f32::powf),
-            Min => self.of(f32::min),
-            Max => self.of(f32::max),
+            Min => self.of(least),
+            Max => self.of(most),
             Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual => return self.compared::<f32>(operation),
             And | Or | Xor => return None,
         })
@@ -256,8 +268,8 @@ impl Pair<'_> {
             Div => wide(|x, y| x / y),
             Modulo => wide(remainder),
             Pow => wide(f32::powf),
-            Min => wide(f32::min),
-            Max => wide(f32::max),
+            Min => wide(least),
+            Max => wide(most),
             Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual => return self.compared::<f16>(operation),
             And | Or | Xor => return None,
         })

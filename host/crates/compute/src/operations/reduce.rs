@@ -4,7 +4,7 @@ use burn_backend::IntDType;
 use burn_backend::ops::{FloatTensorOps, IntTensorOps};
 use burn_flex::Flex;
 
-use super::binary::Whole;
+use super::binary::{Whole, least, most};
 use super::wide;
 use crate::cost::Work;
 use crate::error::{Error, invalid};
@@ -147,8 +147,8 @@ fn floats(elements: &[f32], sides: [usize; 3], reduction: Reduction) -> Vec<f32>
             let count = sides[1] as f32;
             folded(elements, sides, 0.0, |x, y| x + y).into_iter().map(|sum| sum / count).collect()
         }
-        Reduction::Max => folded(elements, sides, f32::NEG_INFINITY, f32::max),
-        Reduction::Min => folded(elements, sides, f32::INFINITY, f32::min),
+        Reduction::Max => folded(elements, sides, f32::NEG_INFINITY, most),
+        Reduction::Min => folded(elements, sides, f32::INFINITY, least),
         Reduction::Prod => folded(elements, sides, 1.0, |x, y| x * y),
     }
 }

@@ -191,6 +191,32 @@ fn casts_hold_within_bounds() {
     assert_eq!(whole(&[2], &[-1, 257]).cast(ElementType::U8, &mut Unlimited).unwrap().bytes(), [255, 1]);
 }
 
+/// Catches a NaN that is taken for no number among others: the result would depend on where it is.
+#[test]
+fn what_is_no_number_is_the_least_and_the_most() {
+    let (left, right) = (tensor(&[4], [f32::NAN, 1.0, f32::NAN, -2.0]), tensor(&[4], [3.0, f32::NAN, f32::NAN, 5.0]));
+    for (binary, reduction, last) in [(Binary::Min, Reduction::Min, -2.0), (Binary::Max, Reduction::Max, 5.0)] {
+        for element in [ElementType::F32, ElementType::F16] {
+            let cast = |tensor: &Tensor| tensor.cast(element, &mut Unlimited).unwrap();
+            let made = cast(&left).binary(binary, &cast(&right), &mut Unlimited).unwrap();
+            let made = values(&made);
+            assert!(
+                made[..3].iter().all(|value| value.is_nan()) && made[3] == last,
+                "{binary:?} of {element}: {made:?}"
+            );
+            for (length, at) in [(3, 0), (3, 1), (3, 2), (100, 0), (100, 37), (100, 99), (5_000, 4_999)] {
+                let numbers =
+                    tensor(&[length], (0..length).map(|each| if each == at { f32::NAN } else { each as f32 }));
+                for shape in [vec![length as i32], vec![1, length as i32], vec![length as i32, 1]] {
+                    let shaped = cast(&numbers).reshape(&shape).unwrap();
+                    let made = values(&shaped.reduce(reduction, &[], false, &mut Unlimited).unwrap());
+                    assert!(made[0].is_nan(), "{reduction:?} of {length} of {element}, NaN at {at}: {made:?}");
+                }
+            }
+        }
+    }
+}
+
 /// Catches axes that are mixed up, and indices that are not the first of equals.
 #[test]
 fn reductions_take_their_axes() {

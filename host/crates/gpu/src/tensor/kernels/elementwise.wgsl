@@ -1,9 +1,5 @@
 // What is done to each element, to each pair, and to three.
 
-fn is_nan(word: u32) -> bool {
-    return (word & 0x7fffffffu) > 0x7f800000u;
-}
-
 // Abramowitz and Stegun, 7.1.26: within 1.5e-7.
 fn erf(x: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.3275911 * abs(x));
@@ -47,7 +43,7 @@ fn unary_float(x: f32) -> f32 {
         case 16u: { return ceil(x); }
         case 17u: { return round(x); }
         case 18u: { return erf(x); }
-        case 19u: { return max(x, 0.0); }
+        case 19u: { return most(x, 0.0); }
         case 20u: { return sigmoid(x); }
         // Drivers may divide two infinities.
         case 21u: { return tanh(clamp(x, -20.0, 20.0)); }
@@ -112,8 +108,8 @@ fn binary_float(x: f32, y: f32) -> f32 {
         case 3u: { return x / y; }
         case 4u: { return x - y * trunc(x / y); }
         case 5u: { return power(x, y); }
-        case 6u: { return min(x, y); }
-        default: { return max(x, y); }
+        case 6u: { return least(x, y); }
+        default: { return most(x, y); }
     }
 }
 

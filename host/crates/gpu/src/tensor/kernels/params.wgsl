@@ -58,6 +58,26 @@ fn float(word: u32) -> f32 {
     return bitcast<f32>(word);
 }
 
+fn is_nan(word: u32) -> bool {
+    return (word & 0x7fffffffu) > 0x7f800000u;
+}
+
+// The smaller of two, or NaN where there is one: drivers may leave that out of `min` and of comparisons, and not of
+// bits.
+fn least(x: f32, y: f32) -> f32 {
+    if is_nan(bitcast<u32>(x)) {
+        return x;
+    }
+    return select(min(x, y), y, is_nan(bitcast<u32>(y)));
+}
+
+fn most(x: f32, y: f32) -> f32 {
+    if is_nan(bitcast<u32>(x)) {
+        return x;
+    }
+    return select(max(x, y), y, is_nan(bitcast<u32>(y)));
+}
+
 fn whole(word: u32) -> i32 {
     return bitcast<i32>(word);
 }

@@ -33,8 +33,8 @@ fn folded(x: u32, y: u32) -> u32 {
         let p = float(x);
         let q = float(y);
         switch params.operation {
-            case MAX: { return bitcast<u32>(max(p, q)); }
-            case MIN: { return bitcast<u32>(min(p, q)); }
+            case MAX: { return bitcast<u32>(most(p, q)); }
+            case MIN: { return bitcast<u32>(least(p, q)); }
             case PROD: { return bitcast<u32>(p * q); }
             default: { return bitcast<u32>(p + q); }
         }
