@@ -8,6 +8,7 @@ mod connections;
 mod egress;
 mod examples;
 mod harness;
+mod http;
 mod inputs;
 mod limits;
 mod live;

@@ -1,40 +1,18 @@
-//! Everything of the REST surface that is not a stream or a processor: versions, metrics, the document, and limits of HTTP.
+//! Everything of the REST surface that is not a stream or a processor: versions, metrics, the document.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::{Method, StatusCode};
 use rillbox_trickle::{Publisher, PublisherConfig};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::harness::host::Host;
 use crate::harness::{PATIENCE, PATIENT, guest, hostile, media, root};
+use crate::http::with_headers;
 
 fn host() -> Host {
     Host::start_with(&[&PATIENT[..], &["--processor", guest("green").to_str().unwrap()]].concat())
-}
-
-/// Sends bytes as they are; gives everything that comes back until the host closes.
-async fn raw(host: &Host, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(host.api_address()).await.unwrap();
-    stream.write_all(request).await.unwrap();
-    let mut answer = Vec::new();
-    timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the host closes").unwrap();
-    String::from_utf8(answer).unwrap()
-}
-
-/// Sends a request with more headers; gives the status and the answer's head and body.
-async fn with_headers(host: &Host, request: &str, headers: &[&str], body: &str) -> (u16, String) {
-    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
-    let length = body.len();
-    let request = format!(
-        "{request} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}",
-        host.api_address()
-    );
-    let answer = raw(host, request.as_bytes()).await;
-    (answer[9..12].parse().unwrap(), answer)
 }
 
 /// Catches fields that gateways read and that are missing or named otherwise.
@@ -389,43 +367,4 @@ async fn the_page_needs_nothing_from_elsewhere() {
     );
     assert!(answer.contains("/api/openapi.json") && answer.contains("</html>"));
     assert!(!answer.contains("://") && !answer.contains("src=") && !answer.contains("innerHTML"), "{answer}");
-}
-
-/// Catches HTTP that is odd or hostile, and that is taken, breaks something, or is refused without a reason.
-#[tokio::test(flavor = "multi_thread")]
-async fn odd_requests_are_refused_with_a_reason() {
-    let host = host();
-    let start = r#"{"subscribe_url": "http://127.0.0.1:9/in"}"#;
-    let problem = |what: &str, code: u16, answer: (u16, String)| {
-        assert_eq!(answer.0, code, "{what}: {}", answer.1);
-        let body: Value = serde_json::from_str(answer.1.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-        assert_eq!(body["status"], "error", "{what}");
-        assert!(body["message"].as_str().unwrap().len() > 8, "{what}");
-    };
-    let post = "POST /api/stream/start";
-    for encoding in [&["Content-Encoding: gzip"][..], &["Content-Encoding: identity", "Content-Encoding: made-up"]] {
-        problem("an encoding", 415, with_headers(&host, post, encoding, start).await);
-    }
-    let array = r#"["http://127.0.0.1:9/in", null, null, null, null, null, null, {}]"#;
-    problem("an array", 400, with_headers(&host, post, &[], array).await);
-    problem("not UTF-8", 400, with_headers(&host, "GET /api/streams/%ff%fe", &[], "").await);
-    problem("not an escape", 404, with_headers(&host, "GET /api/streams/%zz", &[], "").await);
-    let twice = ["X-Stream-Id: a", "X-Stream-Id: b"];
-    problem("two ids", 400, with_headers(&host, post, &twice, start).await);
-    problem("another site", 403, with_headers(&host, post, &["Sec-Fetch-Site: cross-site"], start).await);
-    let large = format!("X-Large: {}", "x".repeat(200_000));
-    assert_eq!(with_headers(&host, "GET /health", &[&large], "").await.0, 431);
-    let many: Vec<_> = (0..500).map(|n| format!("X-{n}: x")).collect();
-    let many: Vec<_> = many.iter().map(String::as_str).collect();
-    assert_eq!(with_headers(&host, "GET /health", &many, "").await.0, 431);
-    assert!(raw(&host, b"\x16\x03\x01\x02\x00\x01\x00").await.starts_with("HTTP/1.1 400"));
-    assert_eq!(host.get("/api/streams").await.1, json!({ "streams": [] }));
-
-    let (code, head) = with_headers(&host, "HEAD /api/health", &[], "").await;
-    assert_eq!((code, head.ends_with("\r\n\r\n")), (200, true), "{head}");
-    assert_eq!(with_headers(&host, "OPTIONS /api/nothing", &[], "").await.0, 404);
-    assert_eq!(
-        with_headers(&host, post, &["Content-Encoding: identity", "Sec-Fetch-Site: same-origin"], start).await.0,
-        200
-    );
 }

@@ -319,6 +319,35 @@ mod tests {
         drip.abort();
     }
 
+    /// Everything until the server closes, and the time until then.
+    async fn end(stream: &mut TcpStream) -> (String, u64) {
+        let (mut bytes, began) = (Vec::new(), Instant::now());
+        stream.read_to_end(&mut bytes).await.unwrap();
+        (String::from_utf8(bytes).unwrap(), began.elapsed().as_secs())
+    }
+
+    /// Catches times of a running host that are not those that it is documented to have, and a body that is waited for
+    /// without one.
+    #[tokio::test(start_paused = true)]
+    async fn a_host_waits_for_half_a_minute_and_lingers_for_five_seconds() {
+        let served = Served::start(Limits { connections: 1, ..Limits::default() }).await;
+        for request in ["", "GET / HTTP/1.1\r\nHost: a\r\nX-"] {
+            assert_eq!(end(&mut served.send(request).await).await, (String::new(), 30), "{request}");
+        }
+        let (kept, seconds) = end(&mut served.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await).await;
+        assert!(kept.ends_with("here") && seconds == 30, "{seconds} s: {kept}");
+
+        let mut half = served.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\nx").await;
+        let began = Instant::now();
+        let (answer, seconds) = end(&mut half).await;
+        assert!(answer.starts_with("HTTP/1.1 408") && seconds == 30, "{seconds} s: {answer}");
+        // It has its place until then, whether it leaves or not.
+        let mut next = served.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        next.read_exact(&mut [0; 12]).await.unwrap();
+        assert_eq!(began.elapsed().as_secs(), 35);
+        drop(half);
+    }
+
     /// Catches bodies that together take more memory than they may, and memory that is not given back.
     #[tokio::test]
     async fn bodies_share_a_budget() {
