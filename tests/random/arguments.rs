@@ -7,7 +7,7 @@ use wit_parser::{Handle, Type, TypeDefKind, TypeId};
 use crate::contract::CONTRACT;
 
 /// Handles of each resource are kept at so many places, from here on.
-const KEPT: u32 = 4;
+const KEPT: u32 = 2;
 const HANDLES: u32 = 1_600;
 
 /// Elements of lists are written from here on.

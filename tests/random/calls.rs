@@ -34,10 +34,12 @@ pub fn processor(random: &mut SmallRng) -> Vec<u8> {
     // Every text gives its picture back.
     let others = CONTRACT.resources.iter().filter(|(_, number)| drop_of(**number) != "$drop");
     imports.extend(others.map(|(id, number)| CONTRACT.import_of_drop(*id, &drop_of(*number))));
+    let interest = random.random_range(0..CONTRACT.interfaces.len());
     for (export, given, endless) in EXPORTS {
-        let count = if given.is_some() { random.random_range(1..16) } else { random.random_range(0..3) };
+        let count = if given.is_some() { random.random_range(1..40) } else { random.random_range(0..3) };
         let given = given.map(resource_of);
-        let statements: String = (0..count).map(|_| statement(random, given, endless, &mut imports)).collect();
+        let statements: String =
+            (0..count).map(|_| statement(random, given, (endless, interest), &mut imports)).collect();
         text = text.before(export, &statements);
     }
     text.importing(&imports.into_iter().collect::<String>()).component()
@@ -54,36 +56,52 @@ fn drop_of(resource: u32) -> String {
 }
 
 /// One statement; `given` is the resource of the first local.
-fn statement(random: &mut SmallRng, given: Option<u32>, endless: bool, imports: &mut BTreeSet<String>) -> String {
-    let chosen = random.random_range(0..26);
-    if chosen < 18 {
-        return any_call(random, given, imports);
+fn statement(
+    random: &mut SmallRng,
+    given: Option<u32>,
+    (endless, interest): (bool, usize),
+    imports: &mut BTreeSet<String>,
+) -> String {
+    let chosen = random.random_range(0..66);
+    if chosen < 58 {
+        return any_call(random, given, interest, imports);
     }
     let mut arguments = Arguments::new(random, given);
     let (place, length, number) = (arguments.place(), arguments.length(), arguments.number());
     match chosen {
-        18 => {
+        58 => {
             let resource = arguments.random.random_range(0..CONTRACT.resources.len() as u32);
             let (kept, drop) = (arguments.kept(resource), drop_of(resource));
             format!("(if (i32.load {kept}) (then (call {drop} (i32.load {kept})) (i32.store {kept} (i32.const 0))))")
         }
-        19 if random.random_range(0..8) == 0 => format!("(call $drop {number})"),
-        19..21 => format!("(drop (memory.grow {length}))"),
-        21..24 => format!("(i32.store {place} {number})"),
-        24 if endless && random.random_range(0..4) == 0 => {
-            format!("(loop $ever {} (br $ever))", any_call(random, given, imports))
+        59 if random.random_range(0..8) == 0 => format!("(call $drop {number})"),
+        59..61 => format!("(drop (memory.grow {length}))"),
+        61..64 => format!("(i32.store {place} {number})"),
+        64 if endless && random.random_range(0..4) == 0 => {
+            format!("(loop $ever {} (br $ever))", any_call(random, given, interest, imports))
         }
-        24 if random.random_range(0..4) == 0 => "(drop (call $again (i32.const 0)))".to_owned(),
+        64 if random.random_range(0..4) == 0 => "(drop (call $again (i32.const 0)))".to_owned(),
         _ => format!("(memory.fill {place} {number} {length})"),
     }
 }
 
-/// A call of any import.
-fn any_call(random: &mut SmallRng, given: Option<u32>, imports: &mut BTreeSet<String>) -> String {
-    let interface = &CONTRACT.interfaces[random.random_range(0..CONTRACT.interfaces.len())];
-    let import = &interface[random.random_range(0..interface.len())];
+/// A call of any import, and more often of those of a processor's interest, or of one that makes what others take.
+fn any_call(random: &mut SmallRng, given: Option<u32>, interest: usize, imports: &mut BTreeSet<String>) -> String {
+    let interface = match random.random_range(0..4) {
+        0 => random.random_range(0..CONTRACT.interfaces.len()),
+        _ => interest,
+    };
+    let interface: Vec<_> = CONTRACT.interfaces[interface].iter().collect();
+    let makers: Vec<_> = interface.iter().copied().filter(|import| makes_anew(import)).collect();
+    let from = if random.random_range(0..3) == 0 && !makers.is_empty() { makers } else { interface };
+    let import = from[random.random_range(0..from.len())];
     imports.insert(import.text());
     call(random, import, given)
+}
+
+/// Whether an import makes a handle, and is no method: as a rule it takes none.
+fn makes_anew(import: &Import) -> bool {
+    made(import).is_some() && import.function.name.starts_with("[static]")
 }
 
 /// A call of an import, as far as there is what it takes; what it makes is kept.

@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::harness::root;
 
 /// Panics of this process, which the host turns into a trap of the guest whose call it was.
 static PANICS: AtomicUsize = AtomicUsize::new(0);
+
+/// One run of cases at a time: what the process uses is that one's.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// Longest that a case may take. Each of its calls has a limit, of which `load`'s, 30 s, is the longest.
 const LONGEST: Duration = Duration::from_secs(100);
@@ -19,10 +23,12 @@ const CHANCE: u64 = 64 << 20;
 /// The clock.
 pub struct Watch {
     begun: Sender<Option<u64>>,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Watch {
     pub fn start() -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let told = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             PANICS.fetch_add(1, Ordering::Relaxed);
@@ -44,7 +50,7 @@ impl Watch {
                 }
             }
         });
-        Self { begun }
+        Self { begun, _turn: turn }
     }
 
     /// A case begins: it is kept until it has survived.
