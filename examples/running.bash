@@ -38,7 +38,7 @@ clean_up() {
   mapfile -t running <<<"$(jobs -rp)"
   [[ -z ${running[*]} ]] || kill "${running[@]}" 2>/dev/null || true
   wait
-  ((status == 0)) || tail -n 20 "$scratch"/*.log >&2 || true
+  ((status == 0)) || ! compgen -G "$scratch/*.log" >/dev/null || tail -n 20 "$scratch"/*.log >&2 || true
   rm -rf "$scratch"
 }
 trap clean_up EXIT

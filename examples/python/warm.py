@@ -24,6 +24,9 @@ RGB = PictureLayout(
     offset=[],
 )
 
+# What is kept between calls is kept here: each call has an object of its own.
+gains = None
+
 
 class Processor(exports.Processor):
     def describe(self):
@@ -45,8 +48,8 @@ class Processor(exports.Processor):
 
     def update_params(self, params):
         warmth = json.loads(params).get("warmth", SCHEMA["properties"]["warmth"]["default"])
-        gains = struct.pack("<3f", 1 + warmth / 2, 1, 1 - warmth / 2)
-        self.gains = Tensor.from_bytes(ElementType.FLOAT32, [3], gains)
+        global gains
+        gains = Tensor.from_bytes(ElementType.FLOAT32, [3], struct.pack("<3f", 1 + warmth / 2, 1, 1 - warmth / 2))
 
     def stop(self):
         pass
@@ -54,7 +57,7 @@ class Processor(exports.Processor):
     def process_video(self, frame):
         # Handles are given back at the end of `with`, not whenever the collector comes by.
         with Tensor.from_frame(frame, RGB) as picture:
-            with picture.binary(BinaryOperation.MUL, self.gains) as warm:
+            with picture.binary(BinaryOperation.MUL, gains) as warm:
                 warm.replace_frame(frame, RGB)
         return VideoOutcome.REPLACED
 
