@@ -171,7 +171,13 @@ async fn one_address_leaves_connections_to_others() {
     }
     let mut more = TcpStream::connect(&from_outside).await.unwrap();
     assert!(!is_healthy(&mut more).await, "there is no end of them");
-    assert!(host.log().contains("this address has 192 already"), "{}", host.log());
+    // The log is read by a thread of its own.
+    let told = async {
+        while !host.log().contains("this address has 192 already") {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(timeout(PATIENCE, told).await.is_ok(), "{}", host.log());
     assert!(is_healthy(&mut TcpStream::connect(host.api_address()).await.unwrap()).await, "others have no place");
     held.pop();
     let again = async {

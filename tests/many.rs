@@ -185,7 +185,7 @@ impl Ground {
             }
             "without an output" => {
                 let mut body = body("green");
-                body["publish_url"] = json!(self.missing.channel("out"));
+                body["publish_url"] = json!(self.missing.channel(&format!("{id}-out")));
                 self.start(body).await;
                 self.over(id, "ERROR").await;
             }

@@ -88,7 +88,6 @@ async fn malformed_requests_are_refused_and_change_nothing() {
         r#"{"subscribe_url": "http://127.0.0.1:9/x", "publish_url": []}"#,
         r#"{"subscribe_url": "http://127.0.0.1:9/x", "publish_url": "http://user:secret@127.0.0.1/x"}"#,
         r#"{"subscribe_url": "http://127.0.0.1:9/x", "gateway_request_id": 7}"#,
-        r#"{"subscribe_url": "http://127.0.0.1:9/x", "gateway_request_id": ""}"#,
         r#"{"subscribe_url": "http://127.0.0.1:9/x", "control_url": "nonsense"}"#,
         r#"{"subscribe_url": "http://127.0.0.1:9/x", "params": []}"#,
         r#"{"subscribe_url": "http://127.0.0.1:9/x", "params": {"intensity": "much"}}"#,
@@ -219,7 +218,7 @@ async fn an_unreachable_server_is_an_event_and_then_the_end() {
     let status = host.status_when("mute", |status| status["events"].to_string().contains("cannot publish")).await;
     assert_eq!(status["state"], "ONLINE", "{status}");
 
-    let body = json!({ "subscribe_url": "http://127.0.0.1:9/in", "publish_url": "http://127.0.0.1:9/out",
+    let body = json!({ "subscribe_url": "http://127.0.0.1:9/in", "publish_url": "http://127.0.0.1:9/far",
         "gateway_request_id": "far" });
     assert_eq!(host.post("/stream/start", body).await.0, StatusCode::OK);
     let status = host.status_when("far", |status| status["events"].as_array().is_some_and(|all| !all.is_empty())).await;

@@ -16,7 +16,7 @@ const VALUES: usize = 1_000;
 
 /// As many functions as keep a compiler busy for minutes, each of them one whose values live in many loops at once.
 pub fn of_time() -> Vec<u8> {
-    let (locals, loops) = (1_500, 4_000);
+    let (locals, loops) = (1_000, 2_700);
     let mut body = Vec::new();
     for place in 0..loops {
         let (to, from) = (1 + place % locals, 1 + place * 7_919 % locals);
@@ -28,7 +28,7 @@ pub fn of_time() -> Vec<u8> {
         Instruction::BrIf(0).encode_into(&mut body);
         Instruction::End.encode_into(&mut body);
     }
-    component(550, locals, &body)
+    component(1_500, locals, &body)
 }
 
 /// One function, as long as one may be.

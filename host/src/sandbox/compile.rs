@@ -31,6 +31,9 @@ const NICE: i32 = 5;
 /// Threads that the child compiles by: a large component, such as one with an interpreter in it, would take all of its time by one.
 const THREADS: usize = 2;
 
+/// Stack of each, as much as a process' first thread usually has.
+const STACK: usize = 8 << 20;
+
 /// Exit status of the child when the upload is at fault.
 pub const REFUSED: i32 = 65;
 
@@ -80,7 +83,8 @@ const MAX_CODE: usize = 256 << 20;
 /// Lowers the process' own limits first; only for a process that does nothing else.
 pub fn compile(wasm: &Path, code: &Path) -> Result<Description, ChildError> {
     limit_process(TIME, THREADS as u32 * TIME, MEMORY)?;
-    rayon::ThreadPoolBuilder::new().num_threads(THREADS).build_global().map_err(anyhow::Error::from)?;
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(THREADS).stack_size(STACK);
+    threads.build_global().map_err(anyhow::Error::from)?;
     let bytes = std::fs::read(wasm).map_err(anyhow::Error::from)?;
     let limits = Limits { instances: 1, ..Limits::default() };
     let engine = Engine::start(limits, Gpu::new(Choice::Cpu), ShaderReader::none()).map_err(anyhow::Error::from)?;

@@ -71,11 +71,11 @@ impl Loading {
     pub fn for_withheld(&mut self, frame: &VideoFrame) -> Option<Picture> {
         let step = frame.pts - self.last.replace(frame.pts).unwrap_or(frame.pts);
         let shown = self.shown.get_or_insert(frame.pts);
-        if step < 0 {
-            *shown = frame.pts;
-        } else if step > LONGEST_STEP {
+        if step > LONGEST_STEP {
             *shown = *shown + (step - LONGEST_STEP);
         }
+        // The source's time may go back.
+        *shown = (*shown).min(frame.pts);
         let silence = frame.pts - *shown;
         (self.rules.every || (self.rules.withheld && silence >= SILENCE)).then(|| self.draw(frame)).flatten()
     }

@@ -26,9 +26,9 @@ use crate::sandbox::{Engine, Failure};
 /// Pieces of bytes that wait to be decoded.
 const SOURCE_QUEUE: usize = 64;
 
-/// Pictures, and runs of samples, that wait for the processor. Of 60 pictures a second these are older than what is still shown, so
-/// that one which cannot keep up loses pictures, and does not hold up the decoder and with it the sound.
-const FRAME_QUEUE: usize = 16;
+/// Pictures, and runs of samples, that wait for the processor. With more pictures than these, sound, which goes first, would be further
+/// ahead of them than the output waits for a track.
+const FRAME_QUEUE: usize = 8;
 const AUDIO_QUEUE: usize = 64;
 
 /// Frames that wait to be encoded, and pieces of bytes that wait to be published.

@@ -9,8 +9,8 @@ const SEGMENT: i64 = TICKS_PER_SECOND - TICKS_PER_SECOND / 1000;
 /// Audio cuts a segment itself when video has not for this long: it has ended, or is withheld.
 const SILENT_VIDEO: i64 = 3 * TICKS_PER_SECOND;
 
-/// Sound that was gone for longer is measured anew: the time in between was not heard.
-const UNHEARD: i64 = TICKS_PER_SECOND;
+/// A longer step of sound's time is a gap, which does not count: it was not heard.
+const GAP: i64 = TICKS_PER_SECOND;
 
 /// Decides for one stream, packet by packet. Each track is measured by its own time: they may be far apart.
 #[derive(Debug, Default)]
@@ -34,10 +34,11 @@ impl Clock {
         now - *self.cut.get_or_insert(now)
     }
 
-    /// The same of time that went on without a gap.
+    /// The same without gaps.
     fn advance_heard(&mut self, now: Ticks) -> i64 {
-        if self.now.is_some_and(|last| now - last > UNHEARD) {
-            self.cut = None;
+        let gap = self.now.map_or(0, |last| now - last);
+        if gap > GAP {
+            self.cut = self.cut.map(|cut| cut + gap);
         }
         self.advance(now)
     }
@@ -111,6 +112,16 @@ mod tests {
                 assert!(!cuts.cut(TrackKind::Audio, true, true, at((frame - 2).max(0))), "{gap} s, sound {frame}");
             }
         }
+    }
+
+    /// Catches a segment without end where sound comes in bursts and pictures do not come at all.
+    #[test]
+    fn bursts_of_sound_cut_when_pictures_have_ended() {
+        let mut cuts = Cuts::default();
+        assert!(cuts.cut(TrackKind::Video, true, true, Ticks(0)));
+        let bursts = (0..10).flat_map(|burst| (0..50).map(move |packet| (burst * 4 * 50 + packet) * 1_800));
+        let made = bursts.filter(|now| cuts.cut(TrackKind::Audio, true, true, Ticks(*now))).count();
+        assert!(made >= 2, "{made}");
     }
 
     #[test]

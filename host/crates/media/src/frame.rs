@@ -274,7 +274,7 @@ impl Presentation {
             )
         };
         let known = |number: u32, last: u8| u8::try_from(number).ok().filter(|n| *n == 1 || (4..=last).contains(n));
-        let aspect = source.aspect_ratio();
+        let aspect = source.aspect_ratio().reduce();
         let pixel_aspect = match (u32::try_from(aspect.numerator()), u32::try_from(aspect.denominator())) {
             (Ok(width), Ok(height)) if is_plausible(width, height) => (width, height),
             _ => (1, 1),

@@ -20,8 +20,8 @@ const KEY_INTERVAL: i64 = 2 * TICKS_PER_SECOND;
 /// How long the first packets wait for a track that was announced and has not come.
 const TRACK_WAIT: i64 = TICKS_PER_SECOND / 2;
 
-/// How long frames of a track that has ended are taken, after the last that came before. Longer than queues before the encoder hold.
-const ENDING: i64 = TICKS_PER_SECOND / 2;
+/// How long frames of a track that has ended are taken: for about as long as queues before the encoder hold.
+const ENDING: i64 = TICKS_PER_SECOND;
 
 /// Packets that wait for an announced track, however close their times are.
 const MAX_WAITING: usize = 256;
@@ -101,8 +101,8 @@ impl Output {
         }
     }
 
-    /// Says which tracks the source has; the output will have the same. One that is no longer among them ends half a second later, by
-    /// the time of the other: frames of it may be on their way.
+    /// Says which tracks the source has; the output will have the same. One that is no longer among them ends a second later, by the
+    /// time of the other: frames of it may be on their way.
     pub fn tracks(&mut self, tracks: Tracks, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
         let kinds = |tracks: &Tracks| (tracks.video.is_some(), tracks.audio.is_some());
         self.ending = None;
@@ -136,18 +136,14 @@ impl Output {
     /// jump starts a new segment.
     pub fn video(&mut self, frame: &VideoFrame, emit: &mut dyn FnMut(Emit)) -> Result<(), EncodeError> {
         self.end_track(TrackKind::Video, frame.pts, emit)?;
-        if self.expected.video.is_none() && self.expected.audio.is_some() {
+        let step = self.last_video.map_or(1, |last| frame.pts - last);
+        if is_jump(step) {
+            self.restart(emit)?;
+        }
+        let has_ended = self.expected.video.is_none() && self.expected.audio.is_some();
+        if has_ended || (step <= 0 && !is_jump(step)) {
             self.out_of_order += 1;
             return Ok(());
-        }
-        if let Some(last) = self.last_video {
-            let step = frame.pts - last;
-            if is_jump(step) {
-                self.restart(emit)?;
-            } else if step <= 0 {
-                self.out_of_order += 1;
-                return Ok(());
-            }
         }
         let mut packets = Vec::new();
         let due = frame.key || self.lacks_track() || self.last_key.is_none_or(|last| frame.pts - last >= KEY_INTERVAL);
@@ -176,14 +172,16 @@ impl Output {
             return Ok(());
         }
         self.end_track(TrackKind::Audio, frame.pts, emit)?;
+        let jumps = self.last_audio.is_some_and(|last| is_jump(frame.pts - last));
+        // Sound of another shape has a track of its own.
+        if jumps || (self.ending.is_some() && self.audio.as_ref().is_some_and(|encoder| !encoder.fits(frame))) {
+            self.restart(emit)?;
+        }
         if self.expected.audio.is_none() && self.expected.video.is_some() {
             self.unheard += 1;
             return Ok(());
         }
-        if self.last_audio.replace(frame.pts).is_some_and(|last| is_jump(frame.pts - last)) {
-            self.restart(emit)?;
-            self.last_audio = Some(frame.pts);
-        }
+        self.last_audio = Some(frame.pts);
         let mut packets = Vec::new();
         if !self.audio.as_ref().is_some_and(|encoder| encoder.fits(frame)) {
             if let Some(before) = self.audio.take() {

@@ -6,7 +6,8 @@ use http::{Uri, uri::Scheme};
 
 /// The address of one channel: `http` or `https`, a host, and a path. Cheap to clone.
 ///
-/// Segments live one path segment below it, so it carries no query; a trailing slash is dropped.
+/// Segments live one path segment below it, so it carries no query; a trailing slash is dropped, and so is the scheme's own port. Hosts
+/// are in small letters: equal addresses are the same channel.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ChannelUrl {
     inner: Arc<Parts>,
@@ -22,7 +23,7 @@ struct Parts {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     pub(crate) tls: bool,
-    /// As it goes into `Host`, with the port only when the address names one.
+    /// As it goes into `Host`, with the port only when the address names one that is not the scheme's own.
     pub(crate) authority: String,
     /// Without the brackets of an IPv6 literal.
     pub(crate) host: String,
@@ -132,17 +133,14 @@ impl Origin {
         if host.is_empty() {
             return Err(ChannelUrlError::Host);
         }
+        let own = if tls { 443 } else { 80 };
         let port = match authority.as_str().strip_prefix(authority.host()) {
-            None | Some("") => {
-                if tls {
-                    443
-                } else {
-                    80
-                }
-            }
+            None | Some("") => own,
             Some(suffix) => port(suffix).ok_or(ChannelUrlError::Port)?,
         };
-        Ok(Self { tls, authority: authority.as_str().to_owned(), host: host.to_owned(), port })
+        let name = authority.host().to_ascii_lowercase();
+        let authority = if port == own { name } else { format!("{name}:{port}") };
+        Ok(Self { tls, authority, host: host.to_ascii_lowercase(), port })
     }
 }
 
@@ -178,6 +176,19 @@ mod tests {
 
     fn fault(text: &str) -> ChannelUrlError {
         text.parse::<ChannelUrl>().unwrap_err()
+    }
+
+    /// Catches one channel that is taken for two.
+    #[test]
+    fn spellings_of_one_address_are_equal() {
+        let url = |text: &str| text.parse::<ChannelUrl>().unwrap();
+        for other in ["http://HOST/a", "http://host:80/a", "HTTP://host:080/a/"] {
+            assert_eq!(url(other), url("http://host/a"), "{other}");
+            assert_eq!(url(other).to_string(), "http://host/a");
+        }
+        for other in ["https://host/a", "http://host:81/a", "http://host/A", "http://host/a/b"] {
+            assert_ne!(url(other), url("http://host/a"), "{other}");
+        }
     }
 
     #[test]

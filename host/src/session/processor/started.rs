@@ -27,8 +27,13 @@ pub enum StartError {
 impl StartError {
     /// What it means that the task which makes an instance did not end by itself.
     pub(super) fn of(error: JoinError) -> Self {
-        if error.is_panic() { Self::Start(Failure::Trap("it made the host panic".to_owned())) } else { Self::Down }
+        panicked(error).map_or(Self::Down, Self::Start)
     }
+}
+
+/// What a guest is to blame for, if its task did not just end with the host.
+fn panicked(error: JoinError) -> Option<Failure> {
+    error.is_panic().then(|| Failure::Trap("it made the host panic".to_owned()))
 }
 
 /// Why a started processor is not taken.
@@ -159,5 +164,5 @@ async fn on_guests_threads(
 ) -> Result<Processor, NotTaken> {
     let priority = recipe.standing().priority(Instant::now());
     let task = AbortOnDropHandle::new(recipe.engine.spawn(priority, work));
-    Ok(task.await.map_err(|_| NotTaken::Down)??)
+    Ok(task.await.map_err(|error| panicked(error).map_or(NotTaken::Down, NotTaken::Failed))??)
 }

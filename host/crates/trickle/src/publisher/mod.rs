@@ -314,17 +314,17 @@ impl Publisher {
         }
         if let Some(open) = self.open.take() {
             open.outbox.finish();
+            self.ended += 1;
         }
         let answered = async { while self.tasks.join_next().await.is_some() {} };
         let in_time = tokio::select! {
             answered = timeout(self.config.finish_timeout, answered) => answered.is_ok(),
             () = hurry => false,
         };
-        // Those of which nobody had seen a byte have ended by now.
-        while self.tasks.try_join_next().is_some() {}
-        (0..self.tasks.len()).for_each(|_| self.health.skipped());
         self.tasks.abort_all();
         self.health.check()?;
+        let PublisherStats { segments, skipped, .. } = self.health.stats();
+        (segments + skipped..self.ended).for_each(|_| self.health.skipped());
         if in_time { Ok(()) } else { Err(PublishError::Unanswered) }
     }
 

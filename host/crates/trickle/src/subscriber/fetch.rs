@@ -165,8 +165,9 @@ impl Fetch {
             let patience = if self.lost.is_some() { Duration::ZERO } else { AHEAD_LIMIT };
             let goes_on = latest > ahead.latest && latest.saturating_add(OVERLAP) < wanted;
             if goes_on || ahead.since.elapsed() >= patience {
-                // The newest that had been begun when this was first seen, from its start.
-                self.at = Start::Seq(ahead.latest.min(latest).saturating_sub(1));
+                // The newest that has been begun, from its start; where numbers go on, the one that they began with.
+                let back = if goes_on { ahead.latest } else { latest };
+                self.at = Start::Seq(back.saturating_sub(1));
                 search.ahead = None;
             }
         }
