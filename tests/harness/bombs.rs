@@ -28,7 +28,7 @@ pub fn of_time() -> Vec<u8> {
         Instruction::BrIf(0).encode_into(&mut body);
         Instruction::End.encode_into(&mut body);
     }
-    component(1_500, locals, &body)
+    component(800, locals, &body)
 }
 
 /// One function, as long as one may be.
