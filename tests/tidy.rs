@@ -164,3 +164,39 @@ fn the_sdk_knows_the_hosts_own_events_and_params() {
         assert_eq!(list(name, sdk), list(name, host));
     }
 }
+
+/// The headings of a document as the ends of links to them.
+fn anchors(text: &str) -> Vec<String> {
+    let mut in_code = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        in_code ^= line.starts_with("```");
+        let Some(heading) = line.strip_prefix('#').filter(|_| !in_code) else { continue };
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-');
+        let heading = heading.trim_start_matches('#').trim();
+        found.push(heading.chars().filter(kept).map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect());
+    }
+    found
+}
+
+/// Catches a link that leads nowhere.
+#[test]
+fn links_lead_to_what_is_there() {
+    let mut links = 0;
+    for path in files(root(), ".md") {
+        let text = fs::read_to_string(&path).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            if link.starts_with("http") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(target.exists(), "{} links to {link}", name(&path));
+            let is_there =
+                anchor.is_empty() || anchors(&fs::read_to_string(&target).unwrap()).contains(&anchor.to_owned());
+            assert!(is_there, "{} links to {link}, which has no such heading", name(&path));
+            links += 1;
+        }
+    }
+    assert!(links > 30, "{links} links were found");
+}

@@ -131,3 +131,40 @@ async fn odd_versions_are_stored_or_refused() {
     let (status, answer) = host.send(Method::DELETE, &format!("/api/processors/tiny@{odd}"), "").await;
     assert_eq!(status, StatusCode::OK, "{answer}");
 }
+
+/// Catches a host that is filled up by uploads, one that then refuses what it has already, or that stays full.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_versions_are_stored_than_may_be() {
+    let host = Host::start_with(&["--max-processors", "2"]);
+    for version in ["1.0.0", "1.1.0"] {
+        upload(&host, version).await;
+    }
+    let (status, answer) = host.send(Method::POST, "/api/processors?name=tiny", tiny("1.2.0", "")).await;
+    assert_eq!(status, StatusCode::INSUFFICIENT_STORAGE, "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("2 versions are stored"), "{answer}");
+    upload(&host, "1.1.0").await;
+    let (status, answer) = host.send(Method::DELETE, "/api/processors/tiny@1.0.0", "").await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    upload(&host, "1.2.0").await;
+    assert_eq!(versions(&host).await["versions"].as_array().unwrap().len(), 2);
+}
+
+/// Catches a processor that is started with params that nothing has checked, or a host that does not start, where a schema that was
+/// stored is no longer one that is taken, as after an update of the host.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_schema_that_is_not_taken_any_more_is_told() {
+    let data = TempDir::new().unwrap();
+    let host = Host::start_in(data.path(), &[]);
+    upload(&host, "1.0.0").await;
+    drop(host);
+    let path = data.path().join("processors/tiny@1.0.0/manifest.json");
+    let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    manifest["params_schema"] = json!({ "$ref": "https://example.org/schema.json" });
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    let host = Host::start_in(data.path(), &[]);
+    let body = host.start_body("old", "tiny", json!({}));
+    let (status, answer) = host.send(Method::POST, "/api/stream/start", body.to_string()).await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{answer}");
+    let message = answer["message"].as_str().unwrap();
+    assert!(message.contains("tiny@1.0.0") && message.contains("https://example.org/schema.json"), "{answer}");
+}

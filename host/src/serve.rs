@@ -63,6 +63,8 @@ pub struct HostConfig {
     pub grants: Grants,
     /// Authorities of what they call, beside the web's: PEM texts.
     pub http_authorities: Vec<Vec<u8>>,
+    /// Versions of processors that are stored at most.
+    pub max_processors: usize,
     /// Streams at once.
     pub max_streams: usize,
     /// How long they wait.
@@ -161,7 +163,7 @@ pub async fn host(config: HostConfig) -> anyhow::Result<Host> {
     rillbox_media::init();
     let engine = Engine::start(config.limits, Gpu::new(config.device), ShaderReader::child(&config.program))?;
     let compiler = ChildCompiler::new(engine.clone(), config.program);
-    let registry = Registry::open(&config.data_dir, compiler).await?;
+    let registry = Registry::open(&config.data_dir, config.max_processors, compiler).await?;
     let allowed_urls = config.allowed_urls.map(Arc::new);
     let client = ClientConfig { guard: allowed_urls.clone().map(guard), ..config.client };
     let default_processor = default_processor(&registry, config.processor.as_deref()).await?;

@@ -168,6 +168,7 @@ impl From<UploadError> for ApiError {
             UploadError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             UploadError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             UploadError::Exists(_) => StatusCode::CONFLICT,
+            UploadError::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
             UploadError::Busy => StatusCode::SERVICE_UNAVAILABLE,
             UploadError::Compile(_) | UploadError::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -64,7 +64,8 @@ pub fn routes() -> OpenApiRouter<Shared> {
         (status = 409, description = "That version exists with other content", body = Problem),
         (status = 413, description = "The component is too large", body = Problem),
         (status = 422, description = "Refused, and why", body = Problem),
-        (status = 503, description = "Too many are uploaded at once", body = Problem)))]
+        (status = 503, description = "Too many are uploaded at once", body = Problem),
+        (status = 507, description = "As many versions as allowed are stored", body = Problem)))]
 async fn upload(
     State(streams): App,
     query: Result<Query<UploadQuery>, QueryRejection>,

@@ -139,6 +139,7 @@ impl Run {
             allowed_urls: None,
             grants: self.guests.grants(),
             http_authorities: self.guests.http_authorities()?,
+            max_processors: 1,
             max_streams: 1,
             times: StreamTimes::default(),
         })

@@ -37,6 +37,9 @@ pub struct Serve {
     /// Where processors are kept.
     #[arg(long, default_value = "rillbox-data")]
     data_dir: PathBuf,
+    /// Versions of processors that may be kept there.
+    #[arg(long, default_value_t = 1000, value_parser = at_least_one)]
+    max_processors: usize,
     /// Processor of streams that name none: NAME, NAME@VERSION or the path of a component.
     #[arg(long)]
     processor: Option<String>,
@@ -189,6 +192,7 @@ impl Serve {
             allowed_urls,
             grants: self.guests.grants(),
             http_authorities: self.guests.http_authorities()?,
+            max_processors: self.max_processors,
             max_streams: self.max_streams,
             times: StreamTimes { input: self.input_timeout, drain: self.drain },
         };

@@ -20,6 +20,8 @@ pub struct Catalog {
     storage: Storage,
     cache: Arc<Cache>,
     index: RwLock<Index>,
+    /// Versions that may be stored.
+    capacity: usize,
     /// Held by whoever changes what is stored.
     changing: Mutex<()>,
 }
@@ -38,7 +40,7 @@ pub struct Upload {
 
 impl Catalog {
     /// Reads what is stored, and removes what belongs to nothing.
-    pub async fn open(directory: &Directory, compatibility: String) -> Result<Self, OpenError> {
+    pub async fn open(directory: &Directory, capacity: usize, compatibility: String) -> Result<Self, OpenError> {
         let (storage, cache) = (Storage::local(directory)?, Cache::open(directory, compatibility)?);
         let contents = storage.load().await?;
         let mut index = Index::default();
@@ -52,7 +54,7 @@ impl Catalog {
             }
         }
         cache.keep(&index.components()).map_err(OpenError::directory(directory.path()))?;
-        Ok(Self { storage, cache: Arc::new(cache), index: RwLock::new(index), changing: Mutex::default() })
+        Ok(Self { storage, cache: Arc::new(cache), index: RwLock::new(index), capacity, changing: Mutex::default() })
     }
 
     /// The index, for a look-up.
@@ -87,6 +89,9 @@ impl Catalog {
             } else {
                 Err(UploadError::Exists(present.id()))
             };
+        }
+        if self.index().count() >= self.capacity {
+            return Err(UploadError::Full(self.capacity));
         }
         self.keep_code(&manifest.sha256, code, scratch).await?;
         let inserted = self.storage.insert(&manifest, component).await;

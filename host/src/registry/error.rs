@@ -67,6 +67,9 @@ pub enum UploadError {
     /// The same name and version stands for another component.
     #[error("{0} exists with other content: raise the version, or delete it first")]
     Exists(String),
+    /// As many are stored as may be.
+    #[error("{0} versions are stored, as many as may be: delete some with DELETE /api/processors/NAME@VERSION")]
+    Full(usize),
     /// Too much else is being compiled.
     #[error("too many components are being compiled; try again")]
     Busy,

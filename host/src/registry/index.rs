@@ -89,6 +89,11 @@ impl Index {
         self.0.values().flat_map(Entry::manifests).collect()
     }
 
+    /// How many versions there are, of all names.
+    pub fn count(&self) -> usize {
+        self.0.values().map(|entry| entry.versions.len()).sum()
+    }
+
     /// All versions of a name.
     pub fn versions(&self, name: &str) -> Result<Versions, NotFound> {
         let entry = self.0.get(name).ok_or_else(|| NotFound(name.to_owned()))?;

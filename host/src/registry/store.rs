@@ -26,14 +26,14 @@ pub struct Registry<C> {
 }
 
 impl<C: Compiler> Registry<C> {
-    /// Opens a directory, making it if needed. What an interrupted host left behind is removed; what is not a processor is
-    /// ignored with a warning.
+    /// Opens a directory, making it if needed, for up to `capacity` versions of processors. What an interrupted host left behind is
+    /// removed; what is not a processor is ignored with a warning.
     ///
     /// # Errors
     /// The directory cannot be read or written, or another host is using it.
-    pub async fn open(directory: &Path, compiler: C) -> Result<Self, OpenError> {
+    pub async fn open(directory: &Path, capacity: usize, compiler: C) -> Result<Self, OpenError> {
         let directory = Directory::open(directory)?;
-        let catalog = Arc::new(Catalog::open(&directory, compiler.compatibility()).await?);
+        let catalog = Arc::new(Catalog::open(&directory, capacity, compiler.compatibility()).await?);
         Ok(Self { directory, compiler, catalog, remade: Mutex::default() })
     }
 

@@ -55,8 +55,8 @@ pub struct Event {
 pub struct Condition {
     /// Phase.
     pub phase: Phase,
-    /// The processor is in quarantine: frames pass it by.
-    pub quarantined: bool,
+    /// Places of instances that are in quarantine: frames pass by.
+    pub quarantined: usize,
     /// Why it is over, once it is.
     pub reason: Option<String>,
     /// The processor's last error.
@@ -117,18 +117,27 @@ impl Life {
         self.condition.send_if_modified(|condition| {
             let moves = condition.phase == Phase::Connecting;
             if moves {
-                condition.phase = if condition.quarantined { Phase::Degraded } else { Phase::Online };
+                condition.phase = if condition.quarantined > 0 { Phase::Degraded } else { Phase::Online };
             }
             moves
         });
     }
 
-    /// Puts the processor into quarantine or takes it out, and the phase follows.
-    pub fn quarantine(&self, quarantined: bool) {
+    /// One more instance's place is in quarantine; the phase follows.
+    pub fn begin_quarantine(&self) {
+        self.count_quarantined(|places| places + 1);
+    }
+
+    /// One is out of it again; the phase follows.
+    pub fn end_quarantine(&self) {
+        self.count_quarantined(|places| places - 1);
+    }
+
+    fn count_quarantined(&self, change: impl FnOnce(usize) -> usize) {
         self.condition.send_modify(|condition| {
-            condition.quarantined = quarantined;
+            condition.quarantined = change(condition.quarantined);
             condition.phase = match condition.phase {
-                Phase::Online | Phase::Degraded if quarantined => Phase::Degraded,
+                Phase::Online | Phase::Degraded if condition.quarantined > 0 => Phase::Degraded,
                 Phase::Degraded => Phase::Online,
                 other => other,
             };

@@ -34,7 +34,7 @@ pub use input::{Input, InputConfig, InputStats, Media};
 pub use output::{Emit, Output, OutputConfig};
 pub use scale::Geometry;
 pub use time::{TICKS_PER_SECOND, Ticks, WRAP};
-pub use ts::{AudioCodec, Codec, TrackKind, Tracks, VideoCodec};
+pub use ts::{AudioCodec, Codec, NULL_PACKET, TrackKind, Tracks, VideoCodec};
 
 /// Prepares FFmpeg; cheap, and safe to call more than once. Its own log is turned off: broken input would flood it, and what
 /// matters is counted in [`InputStats`].

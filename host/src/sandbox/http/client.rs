@@ -12,8 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use wasmtime_wasi_http::Error;
 
 use super::meter::{Flight, HttpMeter};
@@ -25,12 +26,18 @@ const AT_ONCE: usize = 256;
 /// Why requests cannot be made.
 #[derive(Debug, ThisError)]
 pub enum HttpClientError {
-    /// A PEM text without a certificate, or with one that is damaged.
-    #[error("not a certificate authority: {0}")]
-    Authority(String),
+    /// A PEM text that is damaged.
+    #[error("not a PEM text of certificates")]
+    Pem(#[source] pem::Error),
+    /// A certificate that is none of an authority.
+    #[error("not a certificate authority")]
+    Authority(#[source] rustls::Error),
+    /// A PEM text without a certificate.
+    #[error("there is no certificate in the PEM text")]
+    NoAuthority,
     /// TLS cannot be set up.
-    #[error("TLS: {0}")]
-    Tls(String),
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
 }
 
 /// What all streams' requests share. A clone is one more reference.
@@ -53,16 +60,16 @@ impl HttpClient {
         for pem in authorities {
             let known = roots.len();
             for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(|error| HttpClientError::Authority(error.to_string()))?;
-                roots.add(certificate).map_err(|error| HttpClientError::Authority(error.to_string()))?;
+                let certificate = certificate.map_err(HttpClientError::Pem)?;
+                roots.add(certificate).map_err(HttpClientError::Authority)?;
             }
             if roots.len() == known {
-                return Err(HttpClientError::Authority("there is no certificate in the PEM text".to_owned()));
+                return Err(HttpClientError::NoAuthority);
             }
         }
         let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| HttpClientError::Tls(error.to_string()))?
+            .map_err(HttpClientError::Tls)?
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self { runtime, tls: TlsConnector::from(Arc::new(tls)), places: Arc::new(Semaphore::new(AT_ONCE)) })

@@ -179,7 +179,7 @@ impl Feed {
             fault = publisher.failing_since().and_then(|_| publisher.last_fault());
         }
         if let Some(fault) = fault {
-            self.note(fault);
+            self.note(causes(&*fault));
         }
         let meter = self.meter();
         meter.segments.set(self.earlier.segments + stats.segments);

@@ -129,7 +129,13 @@ impl Lane {
                 let _ = taken.send(result);
             }
             Order::LastFrames(to) => drop(to.send(self.inlets.last_frames())),
-            Order::Leave(to) => drop(to.send(std::mem::take(&mut self.inlets))),
+            Order::Leave(to) => {
+                if let Some(slot) = &mut self.slot {
+                    slot.leave();
+                }
+                // The stream may be over meanwhile.
+                let _ = to.send(std::mem::take(&mut self.inlets));
+            }
         }
     }
 

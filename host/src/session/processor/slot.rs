@@ -42,7 +42,27 @@ enum State {
     /// Nothing is tried before this time.
     Resting(Instant),
     /// Nothing is tried again.
-    Quarantined,
+    Quarantined {
+        _until_gone: Quarantine,
+    },
+    /// There is nothing to try: the host is shutting down, or another processor takes over.
+    Over,
+}
+
+/// A place in quarantine, until this is dropped.
+struct Quarantine(Arc<Meters>);
+
+impl Quarantine {
+    fn begin(meters: &Arc<Meters>) -> Self {
+        meters.life.begin_quarantine();
+        Self(meters.clone())
+    }
+}
+
+impl Drop for Quarantine {
+    fn drop(&mut self) {
+        self.0.life.end_quarantine();
+    }
 }
 
 /// A fresh instance in the making.
@@ -130,8 +150,8 @@ impl Slot {
                 self.count(&failure);
                 self.broke(&failure);
             }
-            // Its task was ended: the host is shutting down.
-            Err(StartError::Down) => self.state = State::Quarantined,
+            // Its task was ended.
+            Err(StartError::Down) => self.state = State::Over,
         }
     }
 
@@ -160,6 +180,13 @@ impl Slot {
         self.load.ran(ran, Instant::now());
         self.told(told.clone(), params);
         told
+    }
+
+    /// Another processor takes over: a quarantine is not held against it.
+    pub fn leave(&mut self) {
+        if matches!(self.state, State::Quarantined { .. }) {
+            self.state = State::Over;
+        }
     }
 
     /// The stream ends, or another processor has taken over.
@@ -229,8 +256,7 @@ impl Slot {
             Verdict::Replace => self.replace(),
             Verdict::Rest(until) => self.state = State::Resting(until),
             Verdict::Quarantine => {
-                self.state = State::Quarantined;
-                self.meters.life.quarantine(true);
+                self.state = State::Quarantined { _until_gone: Quarantine::begin(&self.meters) };
                 let message = clipped(format!("the processor is in quarantine; its last failure: {failure}"));
                 self.meters.life.emit(StreamEvent::Error { message, suppressed: 0 });
             }

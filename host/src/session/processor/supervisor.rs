@@ -123,8 +123,6 @@ impl Supervisor {
             }
         }
         pending.begin_shared(self);
-        // Until it had left, an old lane could have put the stream into quarantine.
-        self.context.meters.life.quarantine(false);
         while let Some(ended) = leaving.join_next().await {
             ended.flatten()?;
         }

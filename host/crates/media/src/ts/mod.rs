@@ -8,6 +8,7 @@ mod pes;
 mod psi;
 
 pub(crate) use demux::{Demuxer, Event};
+pub use packet::NULL_PACKET;
 pub(crate) use pes::AccessUnit;
 
 /// Which of the two tracks.

@@ -6,6 +6,13 @@ pub(super) const LEN: usize = 188;
 /// First byte of every packet.
 pub(super) const SYNC: u8 = 0x47;
 
+/// A packet that holds nothing: receivers pass it by (ISO/IEC 13818-1, 2.4.1).
+pub const NULL_PACKET: [u8; LEN] = {
+    let mut packet = [0xff; LEN];
+    (packet[0], packet[1], packet[3]) = (SYNC, 0x1f, 0x10);
+    packet
+};
+
 /// A packet's header and payload.
 pub(super) struct Packet<'a> {
     pub pid: u16,

@@ -17,6 +17,7 @@ use std::{
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use tokio_rustls::rustls::{self, pki_types::pem};
 
 pub(crate) use self::{
     connect::Connection,
@@ -49,14 +50,20 @@ impl Default for ClientConfig {
 }
 
 /// Why a [`Client`] cannot be made.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// A PEM text without a certificate, or with one that is damaged.
-    #[error("not a certificate authority: {0}")]
-    Authority(String),
+    /// A PEM text that is damaged.
+    #[error("not a PEM text of certificates")]
+    Pem(#[source] pem::Error),
+    /// A certificate that is none of an authority.
+    #[error("not a certificate authority")]
+    Authority(#[source] rustls::Error),
+    /// A PEM text without a certificate.
+    #[error("there is no certificate in the PEM text")]
+    NoAuthority,
     /// TLS cannot be set up.
-    #[error("TLS: {0}")]
-    Tls(String),
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
 }
 
 /// The connection failed under a request.

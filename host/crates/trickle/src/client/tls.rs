@@ -18,7 +18,7 @@ pub(crate) fn connector(config: &ClientConfig) -> Result<TlsConnector, ClientErr
     let provider = Arc::new(ring::default_provider());
     let builder = TlsConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|error| ClientError::Tls(error.to_string()))?;
+        .map_err(ClientError::Tls)?;
     let tls = if config.insecure {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
     } else {
@@ -39,11 +39,11 @@ impl Authorities {
     pub fn from_pem(pem: &[u8]) -> Result<Self, ClientError> {
         let mut store = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| ClientError::Authority(error.to_string()))?;
-            store.add(certificate).map_err(|error| ClientError::Authority(error.to_string()))?;
+            let certificate = certificate.map_err(ClientError::Pem)?;
+            store.add(certificate).map_err(ClientError::Authority)?;
         }
         if store.is_empty() {
-            return Err(ClientError::Authority("there is no certificate in the PEM text".to_owned()));
+            return Err(ClientError::NoAuthority);
         }
         Ok(Self(store))
     }

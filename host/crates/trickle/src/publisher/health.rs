@@ -1,10 +1,10 @@
 //! What a publisher's segments report about the server.
 
-use std::time::Duration;
+use std::{error::Error, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 
-use super::{PublishError, PublisherStats};
+use super::{PublishError, PublisherStats, fault::Fault};
 use crate::lost::Lost;
 
 /// Failures further apart are not in a row: attempts fail within a connection's time, and are made every few seconds.
@@ -21,7 +21,7 @@ struct Report {
     stats: PublisherStats,
     failing: Option<Failing>,
     lost: Option<Lost>,
-    last_fault: Option<String>,
+    last_fault: Option<Arc<dyn Error + Send + Sync>>,
     over: Option<Over>,
 }
 
@@ -76,7 +76,7 @@ impl Health {
         self.report.borrow().failing.map(|failing| failing.last - failing.since)
     }
 
-    pub(crate) fn last_fault(&self) -> Option<String> {
+    pub(crate) fn last_fault(&self) -> Option<Arc<dyn Error + Send + Sync>> {
         self.report.borrow().last_fault.clone()
     }
 
@@ -139,8 +139,8 @@ impl Health {
     }
 
     /// Remembers since when; tells only of the first failure in a row.
-    pub(crate) fn failed(&self, what: Failed, fault: &dyn std::fmt::Display) {
-        let mut first = false;
+    pub(super) fn failed(&self, what: Failed, fault: Fault) {
+        let (mut first, fault) = (false, Arc::new(fault));
         self.report.send_modify(|report| {
             first = report.failing.is_none();
             let now = Instant::now();
@@ -151,10 +151,10 @@ impl Health {
             }
             failing.last = now;
             failing.bytes |= what == Failed::Bytes;
-            report.last_fault = Some(fault.to_string());
+            report.last_fault = Some(fault.clone());
         });
         if first {
-            tracing::warn!(%fault, "publishing fails");
+            tracing::warn!(fault = &*fault as &dyn Error, "publishing fails");
         }
     }
 
@@ -179,17 +179,19 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+
     use super::*;
 
     #[test]
     fn a_mere_connection_does_not_excuse_lost_bytes() {
         let health = Health::new();
-        health.failed(Failed::Ahead, &"refused");
+        health.failed(Failed::Ahead, Fault::Status(StatusCode::BAD_GATEWAY));
         health.connected();
         assert_eq!(health.failing_since(), None);
-        health.failed(Failed::Bytes, &"reset");
+        health.failed(Failed::Bytes, Fault::Full);
         let since = health.failing_since();
-        health.failed(Failed::Ahead, &"refused");
+        health.failed(Failed::Ahead, Fault::Status(StatusCode::BAD_GATEWAY));
         health.connected();
         assert_eq!(health.failing_since(), since);
         health.published(1);

@@ -1,10 +1,11 @@
 //! Publishing: segments go out as they are produced, and the newest one matters most.
 
+mod fault;
 mod health;
 mod outbox;
 mod segment;
 
-use std::{collections::VecDeque, pin::pin, time::Duration};
+use std::{collections::VecDeque, error::Error, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -16,6 +17,7 @@ use tokio::{
 
 pub(crate) use self::outbox::OutboxBody;
 use self::{
+    fault::Fault,
     health::{Failed, Health},
     outbox::{Outbox, Pushed},
     segment::SegmentTask,
@@ -162,7 +164,7 @@ impl Publisher {
         self.end();
         while self.finished.len() > self.config.max_in_flight {
             if let Some(slow) = self.finished.pop_front() {
-                self.health.failed(Failed::Bytes, &"the server is too slow");
+                self.health.failed(Failed::Bytes, Fault::Slow);
                 slow.outbox.abandon();
             }
         }
@@ -226,7 +228,7 @@ impl Publisher {
             over = self.health.over() => return Err(over),
         };
         if waited.is_err() {
-            self.health.failed(Failed::Bytes, &"the server takes no bytes");
+            self.health.failed(Failed::Bytes, Fault::Full);
             open.outbox.abandon();
         }
         Ok(())
@@ -254,7 +256,7 @@ impl Publisher {
     }
 
     /// What went wrong last.
-    pub fn last_fault(&self) -> Option<String> {
+    pub fn last_fault(&self) -> Option<Arc<dyn Error + Send + Sync>> {
         self.health.last_fault()
     }
 

@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{
+    fault::Fault,
     health::{Failed, Health, Over},
     outbox::Outbox,
 };
@@ -47,14 +48,6 @@ enum Answer {
     Failed(Fault),
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Fault {
-    #[error(transparent)]
-    Request(#[from] RequestError),
-    #[error("the server answered {0}")]
-    Status(StatusCode),
-}
-
 impl SegmentTask {
     /// Tries while the segment is the newest, then gives it up.
     pub(super) async fn run(mut self) {
@@ -81,19 +74,19 @@ impl SegmentTask {
                     return true;
                 }
                 Answer::Over(Over::NotFound) if self.health.may_return() => {
-                    self.failed(&Fault::Status(StatusCode::NOT_FOUND));
+                    self.failed(Fault::Status(StatusCode::NOT_FOUND));
                 }
                 Answer::Over(over) => {
                     self.health.ended(over);
                     return true;
                 }
                 Answer::Refused(fault) => {
-                    self.failed(&fault);
+                    self.failed(fault);
                     return false;
                 }
                 Answer::Failed(fault) => {
                     self.health.lost();
-                    self.failed(&fault);
+                    self.failed(fault);
                 }
             }
             reuse = Reuse::Fresh;
@@ -120,12 +113,13 @@ impl SegmentTask {
             reply.drain().await;
         } else {
             // The server had the segment already, or stopped listening to it. It is not ours to end.
+            self.failed(Fault::Early);
             self.health.skipped();
             self.outbox.abandon();
         }
     }
 
-    fn failed(&self, fault: &Fault) {
+    fn failed(&self, fault: Fault) {
         let what = if self.outbox.is_untouched() { Failed::Ahead } else { Failed::Bytes };
         self.health.failed(what, fault);
     }

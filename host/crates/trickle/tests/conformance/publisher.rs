@@ -196,7 +196,7 @@ async fn an_ended_segment_is_repeated_until_it_is_answered() {
     refuse(&mut zero).await;
     let (mut zero, line) = peer.request().await;
     assert_eq!(line, "POST /c/0");
-    assert_eq!(publisher.last_fault().as_deref(), Some("the server answered 500 Internal Server Error"));
+    assert_eq!(publisher.last_fault().unwrap().to_string(), "the server answered 500 Internal Server Error");
     assert_eq!(zero.chunk().await.as_deref(), Some("x"));
     assert_eq!(zero.chunk().await, None);
     let (answered, ()) = tokio::join!(soon(publisher.answered()), zero.answer(200, ""));
@@ -228,6 +228,26 @@ async fn a_failing_segment_gives_way_to_a_newer_one() {
         one.answer(200, "Lp-Trickle-Seq: 1\r\n").await;
     });
     finished.unwrap();
+}
+
+/// Catches a segment that is lost without a word: the server answers that all is well and hears no more of it.
+#[tokio::test]
+async fn an_answer_before_the_end_is_a_fault() {
+    let peer = Peer::start().await;
+    let mut publisher = Publisher::new(client(), peer.url(), PublisherConfig::default());
+    let (mut zero, _) = peer.request().await;
+    publisher.write(X).await.unwrap();
+    assert_eq!(zero.chunk().await.as_deref(), Some("x"));
+    zero.answer(200, "Connection: close\r\n").await;
+    drop(zero);
+    soon(async {
+        while publisher.stats().skipped == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(publisher.last_fault().unwrap().to_string(), "the server answered before it had the segment");
+    assert!(publisher.failing_since().is_some());
 }
 
 /// Catches a publisher for which a server that was started again, and has no channels yet, is the end of the stream.
