@@ -96,12 +96,14 @@ async fn a_component_that_declares_too_much_is_refused() {
         (status, answer["message"].as_str().unwrap_or_default().to_owned())
     };
     let tables = "(table 65536 funcref)".repeat(14);
+    let elements = format!("(module (elem funcref {}))", "(ref.null func)".repeat(20_000));
     // Pages have 64 KiB.
     for (name, module, instances, words) in [
         ("memories", "(module (memory 1600))", 3, "declares memories and tables of"),
         ("sum", &format!("(module (memory 3968) {tables})"), 1, "declares memories and tables of"),
         ("memory", "(module (memory 4800))", 1, "minimum byte size of 314572800"),
         ("table", "(module (table 70000 funcref))", 1, "table"),
+        ("elements", &elements, 1, "20000 elements in passive segments"),
         ("many-memories", "(module (memory 1))", 4, "memor"),
         ("many-tables", "(module (table 1 funcref))", 16, "table"),
         ("many-parts", "(module)", 65, "instances"),

@@ -101,9 +101,9 @@ impl Serving {
                     .with_context(|| format!("cannot listen on {address} for trickle (--trickle, --no-trickle)"))?,
             ),
         };
-        let reaches_others = !is_loopback(listener.local_addr()?);
-        if reaches_others && config.host.allowed_urls.is_none() {
-            // Who is on this machine reaches by itself what a stream would; others are not to reach more through the host.
+        if !access.is_for_this_machine() && config.host.allowed_urls.is_none() {
+            // Who is on this machine reaches by itself what a stream would; others, be it by way of a proxy here, are not to reach
+            // more through the host.
             config.host.allowed_urls = Some(AllowedUrls::public_and(server.as_ref().map(Server::local_addr)));
         }
         // After the addresses are ours: a host that has them already is the clearer thing to be told of.

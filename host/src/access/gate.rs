@@ -86,6 +86,11 @@ impl Opened {
         }
     }
 
+    /// Whether callers can be of this machine alone.
+    pub fn is_for_this_machine(&self) -> bool {
+        matches!(self.gate, Gate::Loopback)
+    }
+
     /// Says what is open that should not be by mistake.
     fn warn(&self, address: SocketAddr) {
         match &self.gate {

@@ -64,22 +64,30 @@ impl<T: Send + Sync + 'static> Live<T> {
     pub async fn follow(mut self) {
         let mut ticks = interval(POLL_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seen = self.read.clone();
+        let (mut seen, mut told) = (self.read.clone(), None);
         loop {
             ticks.tick().await;
             let before = std::mem::replace(&mut seen, self.stamps().await);
             if seen != before || seen == self.read {
                 continue;
             }
-            self.read.clone_from(&seen);
             let (load, files) = (self.load, self.files.clone());
             let file = files.first().map(|path| path.display().to_string());
             match tokio::task::spawn_blocking(move || load(&files)).await {
                 Ok(Ok(new)) => {
+                    self.read.clone_from(&seen);
                     self.current.send_replace(Arc::new(new));
                     tracing::info!(file, "read anew");
                 }
-                Ok(Err(error)) => tracing::error!(%error, "a changed file is not used; what it held before stays"),
+                Ok(Err(error)) => {
+                    // What cannot be read now may be in a moment, as when there was no descriptor left.
+                    if !matches!(error, AccessError::Read { .. }) {
+                        self.read.clone_from(&seen);
+                    }
+                    if told.replace(seen.clone()).as_ref() != Some(&seen) {
+                        tracing::error!(%error, "a changed file is not used; what it held before stays");
+                    }
+                }
                 // The runtime is going down.
                 Err(_) => return,
             }
@@ -97,4 +105,34 @@ impl<T: Send + Sync + 'static> Live<T> {
 
 fn stamp(file: &std::fs::Metadata) -> Stamp {
     (file.dev(), file.ino(), file.size(), (file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Catches a token that was revoked and stays good, since the file could not be read at the moment when it was looked at.
+    #[tokio::test]
+    async fn what_could_not_be_read_is_read_later() {
+        static LOOKS: AtomicUsize = AtomicUsize::new(0);
+        let load: Load<String> = |files| match LOOKS.fetch_add(1, Ordering::Relaxed) {
+            1 | 2 => Err(AccessError::Read { path: files[0].clone(), source: io::Error::other("too many open files") }),
+            _ => Ok(std::fs::read_to_string(&files[0]).unwrap()),
+        };
+        let directory = tempfile::TempDir::new().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "before").unwrap();
+        let live = Live::open(vec![file.clone()], load).unwrap();
+        let mut current = live.current().0;
+        assert_eq!(**current.borrow_and_update(), "before");
+        let follower = tokio::spawn(live.follow());
+        std::fs::write(&file, "after it").unwrap();
+        tokio::time::timeout(Duration::from_secs(30), current.changed()).await.expect("it is read in time").unwrap();
+        assert_eq!(**current.borrow(), "after it");
+        assert_eq!(LOOKS.load(Ordering::Relaxed), 4);
+        follower.abort();
+    }
 }

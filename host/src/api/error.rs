@@ -1,7 +1,7 @@
 //! Errors as answers: a status, and `{"status":"error","message":…}`.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -78,9 +78,20 @@ impl ApiError {
         self.status == StatusCode::PAYLOAD_TOO_LARGE
     }
 
-    /// The status, and what is wrong.
-    pub fn into_parts(self) -> (StatusCode, String) {
-        (self.status, self.message)
+    /// The status, the headers that go with it, and what is wrong.
+    pub fn into_parts(self) -> (StatusCode, HeaderMap, String) {
+        let mut headers = HeaderMap::new();
+        if matches!(self.status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+            // What was not read of the body would be taken for the next request.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        (self.status, headers, self.message)
     }
 
     fn of(status: StatusCode, error: &dyn std::error::Error) -> Self {
@@ -93,19 +104,8 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = self.status;
-        let mut response = (status, Json(Problem { status: "error", message: self.message })).into_response();
-        if matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
-            // What was not read of the body would be taken for the next request.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        if let Some(challenge) = self.challenge {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-        }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-        }
-        response
+        let (status, headers, message) = self.into_parts();
+        (status, headers, Json(Problem { status: "error", message })).into_response()
     }
 }
 

@@ -127,8 +127,8 @@ async fn start(
 
 /// Orchestrators know 400 and 500 here: the request's fault or the host's.
 fn refused(error: ApiError) -> Response {
-    let (status, msg) = error.into_parts();
+    let (status, headers, msg) = error.into_parts();
     let ours = status.is_server_error();
     let status = if ours { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::BAD_REQUEST };
-    (status, Json(LiveVideoToVideoProblem { detail: Detail { msg } })).into_response()
+    (status, headers, Json(LiveVideoToVideoProblem { detail: Detail { msg } })).into_response()
 }

@@ -1,9 +1,10 @@
 //! A stream's status as JSON.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -20,8 +21,10 @@ pub struct Status {
     reason: Option<String>,
     /// `NAME@VERSION`.
     processor: String,
-    #[schema(value_type = Object)]
-    params: Map<String, Value>,
+    /// In a list of streams `null` where they have more than 32 KiB.
+    #[schema(value_type = Option<Object>)]
+    #[serde(serialize_with = "shown")]
+    params: Option<Arc<Map<String, Value>>>,
     subscribe_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     publish_url: Option<String>,
@@ -377,10 +380,27 @@ impl Channels {
     }
 }
 
+/// Bytes of params at most that a stream in a list is shown with.
+const MAX_LISTED: usize = 32 << 10;
+
+fn shown<S: Serializer>(params: &Option<Arc<Map<String, Value>>>, serializer: S) -> Result<S::Ok, S::Error> {
+    params.as_deref().serialize(serializer)
+}
+
 impl Status {
     /// The stream at this moment.
-    pub async fn of(stream: &Stream) -> Self {
-        let (meters, params) = (&stream.meters, stream.params.all().await);
+    pub fn of(stream: &Stream) -> Self {
+        Self::with(stream, stream.params.shown().all.into())
+    }
+
+    /// The same as one of many, which are not to be too much together.
+    pub fn listed(stream: &Stream) -> Self {
+        let params = stream.params.shown();
+        Self::with(stream, (params.bytes <= MAX_LISTED).then_some(params.all))
+    }
+
+    fn with(stream: &Stream, params: Option<Arc<Map<String, Value>>>) -> Self {
+        let meters = &stream.meters;
         let urls = &stream.config.urls;
         let condition = meters.life.condition().borrow().clone();
         let now = meters.snapshot();

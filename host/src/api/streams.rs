@@ -180,7 +180,7 @@ async fn status(State(streams): App, headers: HeaderMap) -> Result<Json<Status>,
         }
         found => found?,
     };
-    Ok(Json(Status::of(&stream).await))
+    Ok(Json(Status::of(&stream)))
 }
 
 /// End a stream.
@@ -234,11 +234,7 @@ async fn stop_stream(streams: &Streams, id: &str) -> Result<Json<Done>, ApiError
     security(("token" = ["read"])),
     responses((status = 200, description = "Their statuses", body = StreamList)))]
 async fn list(State(streams): App) -> Json<StreamList> {
-    let mut statuses = Vec::new();
-    for stream in streams.list() {
-        statuses.push(Status::of(&stream).await);
-    }
-    Json(StreamList { streams: statuses })
+    Json(StreamList { streams: streams.list().iter().map(|stream| Status::listed(stream)).collect() })
 }
 
 /// Status of the stream of this id.
@@ -249,7 +245,7 @@ async fn list(State(streams): App) -> Json<StreamList> {
         (status = 200, description = "Its status", body = Status),
         (status = 404, description = "There is no such stream", body = Problem)))]
 async fn one(State(streams): App, Named(id): Named) -> Result<Json<Status>, ApiError> {
-    Ok(Json(Status::of(&*streams.get(&id)?).await))
+    Ok(Json(Status::of(&*streams.get(&id)?)))
 }
 
 /// A channel that is named in a field.

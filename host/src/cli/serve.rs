@@ -56,7 +56,7 @@ pub struct Serve {
     #[arg(long, default_value = "10s", value_parser = seconds)]
     drain: Duration,
     /// Channels that streams may use: [http[s]://]HOST[:PORT][/PATH], without a scheme HOST[:PORT]; may be repeated. Without
-    /// it, any while --listen is loopback, else public ones and the host's own.
+    /// it, any while --listen is loopback and nobody needs a token, else public ones and the host's own.
     #[arg(long, value_name = "PATTERN")]
     allow_url: Vec<String>,
     #[command(flatten)]

@@ -37,9 +37,8 @@ impl Cache {
     /// The code of a component, if this host wrote it and it is whole.
     pub fn find(&self, sha256: &str) -> Option<PathBuf> {
         let path = self.path(sha256, CODE);
-        let code = fs::read(&path).ok()?;
         let seal = fs::read(self.path(sha256, SEAL)).unwrap_or_default();
-        if self.seal.holds(&self.name(sha256), &code, &seal) {
+        if self.seal.holds(&self.name(sha256), &path, &seal).ok()? {
             return Some(path);
         }
         tracing::warn!(path = %path.display(), "compiled code that is damaged or not this host's own; it is made anew");
@@ -50,7 +49,7 @@ impl Cache {
     pub fn store(&self, sha256: &str, code: &Path, scratch: &Path) -> io::Result<PathBuf> {
         let (path, sealed) = (self.path(sha256, CODE), scratch.join(SEAL));
         // Neither is flushed to the disk: what a crash of the machine leaves of them does not fit together.
-        fs::write(&sealed, self.seal.of(&self.name(sha256), &fs::read(code)?))?;
+        fs::write(&sealed, self.seal.of(&self.name(sha256), code)?)?;
         fs::rename(code, &path)?;
         fs::rename(sealed, self.path(sha256, SEAL))?;
         Ok(path)

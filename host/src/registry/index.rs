@@ -137,6 +137,7 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use super::super::schema_text::SchemaText;
     use super::super::{Isolation, PixelFormatName};
     use super::*;
 
@@ -146,7 +147,7 @@ mod tests {
             version: version.parse().unwrap(),
             sha256: "0".repeat(64),
             size: 0,
-            params_schema: serde_json::json!({}),
+            params_schema: SchemaText::of(&serde_json::json!({})),
             video: true,
             audio: false,
             pixel_format: PixelFormatName::I420,

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::ParamsSchema;
 use super::digest::{is_sha256, sha256};
 use super::schema::{MAX_SCHEMA, SchemaError};
+use super::schema_text::SchemaText;
 use crate::egress::{Capability, CapabilityError};
 
 /// Largest component, in bytes.
@@ -159,7 +160,7 @@ pub struct Manifest {
     pub size: u64,
     /// JSON Schema of the params.
     #[schema(value_type = Object)]
-    pub params_schema: Value,
+    pub params_schema: SchemaText,
     /// Wants pictures.
     pub video: bool,
     /// Wants samples.
@@ -195,7 +196,7 @@ impl Manifest {
             version,
             sha256: sha256(component),
             size: component.len() as u64,
-            params_schema,
+            params_schema: SchemaText::of(&params_schema),
             video: description.video,
             audio: description.audio,
             pixel_format: description.pixel_format,
@@ -225,8 +226,8 @@ impl Manifest {
     }
 
     /// The default of a param, where the schema has one that is text.
-    pub fn default_text(&self, key: &str) -> Option<&str> {
-        self.params_schema.get("properties")?.get(key)?.get("default")?.as_str()
+    pub fn default_text(&self, key: &str) -> Option<String> {
+        self.params_schema.value().get("properties")?.get(key)?.get("default")?.as_str().map(str::to_owned)
     }
 }
 

@@ -17,6 +17,7 @@ mod leftovers;
 mod manifest;
 mod params;
 mod schema;
+mod schema_text;
 mod seal;
 mod storage;
 mod store;

@@ -1,7 +1,7 @@
 //! The host's seal: a keyed digest by which it knows its own files again. Nobody makes one who cannot read the key.
 
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -16,6 +16,9 @@ const KEY: &str = "key";
 
 /// Bytes of the key.
 const KEY_LENGTH: usize = 32;
+
+/// Bytes of a file that are in memory at once.
+const PIECE: usize = 64 << 10;
 
 /// Seals files under their names.
 pub struct Seal(Hmac<Sha256>);
@@ -33,19 +36,27 @@ impl Seal {
         Hmac::new_from_slice(&key).map(Self).map_err(io::Error::other)
     }
 
-    /// The seal of a file's bytes under its name.
-    pub fn of(&self, name: &str, bytes: &[u8]) -> [u8; 32] {
-        self.over(name, bytes).finalize().into_bytes().into()
+    /// The seal of a file under its name.
+    pub fn of(&self, name: &str, file: &Path) -> io::Result<[u8; 32]> {
+        Ok(self.over(name, file)?.finalize().into_bytes().into())
     }
 
-    /// Whether a seal is this host's, for these bytes under this name.
-    pub fn holds(&self, name: &str, bytes: &[u8], seal: &[u8]) -> bool {
-        self.over(name, bytes).verify_slice(seal).is_ok()
+    /// Whether a seal is this host's, for this file under this name.
+    pub fn holds(&self, name: &str, file: &Path, seal: &[u8]) -> io::Result<bool> {
+        Ok(self.over(name, file)?.verify_slice(seal).is_ok())
     }
 
-    fn over(&self, name: &str, bytes: &[u8]) -> Hmac<Sha256> {
+    /// Reads the file piece by piece: it may be as large as native code, and many may be read at once.
+    fn over(&self, name: &str, file: &Path) -> io::Result<Hmac<Sha256>> {
         // The length keeps a name's end apart from the content's beginning.
-        self.0.clone().chain_update((name.len() as u64).to_le_bytes()).chain_update(name).chain_update(bytes)
+        let mut digest = self.0.clone().chain_update((name.len() as u64).to_le_bytes()).chain_update(name);
+        let (mut file, mut piece) = (File::open(file)?, vec![0; PIECE]);
+        loop {
+            match file.read(&mut piece)? {
+                0 => return Ok(digest),
+                read => digest.update(&piece[..read]),
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::engine::{Component, Engine, LoadError};
 use super::http::HttpAccess;
 use super::instance::{Failure, Identity, Instance};
 use super::limits::Limits;
+use super::segments::{self, MAX_PASSIVE};
 use super::shaders::ShaderReader;
 use crate::registry::{Description, DescriptionError, ParamsSchema};
 
@@ -69,6 +70,9 @@ pub enum ComponentError {
          its description"
     )]
     Import(String),
+    /// Its passive element segments would take memory that nobody counts.
+    #[error("the component has {0} elements in passive segments, more than {MAX_PASSIVE}")]
+    Segments(u64),
     /// It makes more native code than is kept.
     #[error("its native code has {0} bytes, more than {MAX_CODE}")]
     TooMuchCode(usize),
@@ -110,6 +114,10 @@ pub struct Examined {
 /// Compiles and describes a component in this process, which takes as much of it as the component makes it take: for the child,
 /// and for tests that know what they hand in.
 pub async fn examine(engine: &Engine, wasm: &[u8]) -> Result<Examined, ComponentError> {
+    let elements = segments::passive(wasm);
+    if elements > MAX_PASSIVE {
+        return Err(ComponentError::Segments(elements));
+    }
     let (code, component) = engine.precompile(wasm)?;
     let identity = Identity {
         stream: "upload".to_owned(),

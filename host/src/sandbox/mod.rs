@@ -17,6 +17,7 @@ mod instance;
 mod limits;
 mod pool;
 mod rate;
+mod segments;
 mod shaders;
 mod standing;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use rillbox_media::{InputConfig, OutputConfig};
 use rillbox_trickle::Client;
 use serde_json::Value;
 use thiserror::Error;
+use tokio::task::block_in_place;
 
 use super::loading::LoadingRules;
 use super::params::{Params, ParamsRejected, Rules};
@@ -189,7 +190,7 @@ impl Host {
 
     /// What params of a stream with this processor may be.
     pub(super) fn rules(&self, lease: &Lease) -> Result<Rules, StartRejected> {
-        let schema = ParamsSchema::compile(&lease.params_schema);
+        let schema = block_in_place(|| ParamsSchema::compile(&lease.params_schema.value()));
         let schema = schema.map_err(|source| StartRejected::Schema { processor: lease.id(), source })?;
         Ok(Rules { schema, max_pixels: self.input.max_pixels })
     }
@@ -214,7 +215,9 @@ impl Host {
         identity: &Identity,
         params: String,
     ) -> Result<Candidate, StartRejected> {
-        let component = self.engine.load(&self.registry.code(&lease).await?)?;
+        let code = self.registry.code(&lease).await?;
+        // It may be of hundreds of MiB.
+        let component = block_in_place(|| self.engine.load(&code))?;
         let instances = Instances::start(&self.engine, &component, identity, &lease, &params)
             .await
             .map_err(|source| StartRejected::Processor { processor: lease.id(), source })?;
@@ -229,7 +232,7 @@ impl Host {
         }
         let granted = self.grants.of(&lease.name, &lease.id());
         let param = |key: &str| match params.all().get(key) {
-            None => lease.default_text(key).map(str::to_owned),
+            None => lease.default_text(key),
             given => given.and_then(Value::as_str).map(str::to_owned),
         };
         egress::check((&lease.name, lease.id()), &capabilities, &granted, param)?;

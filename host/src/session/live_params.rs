@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
-use tokio::sync::Mutex;
 use tokio::sync::mpsc::WeakSender;
+use tokio::sync::{Mutex, watch};
 
 use super::change::ChangeRejected;
 use super::event::StreamEvent;
@@ -34,9 +34,29 @@ pub enum UpdateRejected {
 pub struct LiveParams {
     /// Held while params are updated, or their processor is changed, so that neither overtakes the other.
     current: Mutex<Current>,
+    /// As they stand, for whoever looks: nobody waits for an update to see them.
+    shown: watch::Sender<ShownParams>,
     /// Weak, so that the input's end is the subscription's to say.
     source: WeakSender<Source>,
     meters: Arc<Meters>,
+}
+
+/// Params as they are shown.
+#[derive(Clone, Debug)]
+pub struct ShownParams {
+    /// All of them.
+    pub all: Arc<Map<String, Value>>,
+    /// Bytes that they have as JSON.
+    pub bytes: usize,
+}
+
+impl ShownParams {
+    fn of(params: &Params) -> Self {
+        let all = params.all().clone();
+        // A map has no text only if its memory does not suffice for it.
+        let bytes = serde_json::to_string(&all).map_or(usize::MAX, |text| text.len());
+        Self { all: Arc::new(all), bytes }
+    }
 }
 
 struct Current {
@@ -56,13 +76,21 @@ pub(super) struct Offer {
 impl LiveParams {
     /// Those that a pipeline was started with.
     pub fn new(params: Params, rules: Rules, pipeline: &Pipeline, meters: Arc<Meters>) -> Self {
+        let shown = watch::Sender::new(ShownParams::of(&params));
         let current = Current { params, rules, processors: pipeline.processors.clone() };
-        Self { current: Mutex::new(current), source: pipeline.source.downgrade(), meters }
+        Self { current: Mutex::new(current), shown, source: pipeline.source.downgrade(), meters }
     }
 
     /// As they stand.
-    pub async fn all(&self) -> Map<String, Value> {
-        self.current.lock().await.params.all().clone()
+    pub fn shown(&self) -> ShownParams {
+        self.shown.borrow().clone()
+    }
+
+    /// Shows and tells of params that have changed.
+    fn changed(&self, params: &Params) {
+        let shown = ShownParams::of(params);
+        self.shown.send_replace(shown);
+        self.meters.life.emit(StreamEvent::ParamsUpdated(params.all().clone()));
     }
 
     /// Merges `update` into them, once all of it has been checked. What changes nothing is not passed on.
@@ -88,7 +116,7 @@ impl LiveParams {
         }
         source.send(Source::Configure(host)).await.map_err(|_| UpdateRejected::Ended)?;
         current.params = merged;
-        self.meters.life.emit(StreamEvent::ParamsUpdated(current.params.all().clone()));
+        self.changed(&current.params);
         Ok(())
     }
 
@@ -124,7 +152,7 @@ impl LiveParams {
         }
         changed();
         if before != current.params {
-            self.meters.life.emit(StreamEvent::ParamsUpdated(current.params.all().clone()));
+            self.changed(&current.params);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use rillbox_media::Geometry;
 use serde_json::{Map, Value};
 use thiserror::Error;
+use tokio::task::block_in_place;
 
 use crate::registry::{HOST_KEYS, ParamsError, ParamsSchema};
 
@@ -79,7 +80,8 @@ impl Params {
             let message = format!("{width}×{height} are more than {} pixels (--max-pixels)", rules.max_pixels);
             return Err(error("width", &message).into());
         }
-        rules.schema.check(&self.guest())?;
+        // A schema may take a good part of a second for what it is given. Whoever else is on this thread goes on meanwhile.
+        block_in_place(|| rules.schema.check(&self.guest()))?;
         Ok(host)
     }
 

@@ -11,13 +11,18 @@ use crate::sandbox::rate::Rate;
 /// Longest line, in bytes; the rest is cut.
 const MAX_LINE: usize = 8 << 10;
 
-/// Bytes that a line costs besides its text: its time, level, stream and processor are written too.
+/// Bytes that a line costs besides its text and the names of its stream and processor: its time, its level, the keys of all that.
 const OVERHEAD: usize = 200;
+
+/// How often the names are written: by the line itself, by the span that it is in, and among all spans.
+const NAMED: usize = 3;
 
 /// Writes lines with the names of their stream and processor, a limited number of bytes a second, whether they were logged or printed.
 pub struct GuestLog {
     stream: String,
     processor: String,
+    /// Bytes that a line costs besides its text.
+    overhead: usize,
     rate: Rate,
     /// Lines dropped since one was written, and since they were last asked for.
     dropped: u64,
@@ -29,6 +34,7 @@ impl GuestLog {
         Self {
             stream: identity.stream.clone(),
             processor: identity.processor.clone(),
+            overhead: OVERHEAD + NAMED * (written(&identity.stream) + written(&identity.processor)),
             rate: Rate::new(bytes_per_second, Duration::from_secs(1)),
             dropped: 0,
             refusals: 0,
@@ -59,7 +65,7 @@ impl GuestLog {
 
     /// The message as it is written, if it and its fields pass. Escaping is only worth it where they may.
     fn passed(&mut self, message: &str, fields: &str) -> Option<String> {
-        let frames = if self.dropped > 0 { 2 * OVERHEAD } else { OVERHEAD };
+        let frames = if self.dropped > 0 { 2 * self.overhead } else { self.overhead };
         if !self.rate.has(frames + message.len() + fields.len()) {
             return None;
         }
@@ -91,7 +97,7 @@ fn text(fields: &[(String, String)]) -> String {
         }
         let gap = if text.is_empty() { "" } else { " " };
         // Writing into a string does not fail.
-        let _ = write!(text, "{gap}{}={:?}", clip(key), clip(value));
+        let _ = write!(text, "{gap}{}={:?}", clip(key).escape_debug(), clip(value));
     }
     text
 }
@@ -112,6 +118,7 @@ mod tests {
     fn fields_fill_a_line_and_no_more() {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(text(&[pair("a", "1"), pair("b", "x\"y")]), r#"a="1" b="x\"y""#);
+        assert_eq!(text(&[pair("\u{1}", "1")]), r#"\u{1}="1""#, "what is written is what was counted");
         let endless = vec![pair("k", &"\u{1}".repeat(100_000)); 1_000];
         assert!(text(&endless).len() < 8 * MAX_LINE);
     }

@@ -1,12 +1,19 @@
 //! A new connection to a server.
 
-use std::{error::Error, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
+    sync::Semaphore,
     time::{Instant, timeout_at},
 };
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
@@ -72,12 +79,17 @@ impl fmt::Debug for Guard {
 const SILENT: Duration = Duration::from_secs(15);
 const PROBE: Duration = Duration::from_secs(2);
 
+/// Lookups of names at once: fewer than a runtime has threads for what blocks.
+pub(super) const LOOKUPS: usize = 256;
+
 /// How connections are made.
 pub(super) struct Connector {
     pub(super) tls: TlsConnector,
     /// Of name lookup, TCP and TLS together.
     pub(super) timeout: Duration,
     pub(super) guard: Option<Guard>,
+    /// Places of lookups.
+    pub(super) lookups: Arc<Semaphore>,
 }
 
 /// One HTTP/1.1 connection; it closes when dropped.
@@ -105,12 +117,26 @@ impl Connector {
 
     /// Tries the host's addresses one after the other, each with its share of the time that is left.
     async fn tcp(&self, origin: &Origin, deadline: Instant) -> Result<TcpStream, ConnectError> {
-        let found = lookup_host((origin.host.as_str(), origin.port)).await.map_err(ConnectError::Resolve)?;
-        let mut addresses: Vec<SocketAddr> = found.collect();
+        let mut addresses = self.look_up(origin).await.map_err(ConnectError::Resolve)?;
         if let Some(Guard(check)) = &self.guard {
             addresses = check(&origin.host, origin.port, addresses).map_err(ConnectError::Refused)?;
         }
         first(&addresses, deadline).await
+    }
+
+    /// The system's lookup holds a thread and cannot be ended: it keeps its place until it is done, whatever becomes of whoever asked.
+    async fn look_up(&self, origin: &Origin) -> io::Result<Vec<SocketAddr>> {
+        if let Ok(address) = origin.host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, origin.port)]);
+        }
+        let place = self.lookups.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let (host, port) = (origin.host.clone(), origin.port);
+        let looking = tokio::spawn(async move {
+            let found = lookup_host((host.as_str(), port)).await.map(Vec::from_iter);
+            drop(place);
+            found
+        });
+        looking.await.map_err(io::Error::other)?
     }
 }
 

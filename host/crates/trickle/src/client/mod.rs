@@ -17,6 +17,7 @@ use std::{
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::Semaphore;
 use tokio_rustls::rustls::{self, pki_types::pem};
 
 pub(crate) use self::{
@@ -94,7 +95,8 @@ impl Client {
     /// TLS cannot be set up.
     pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let tls = tls::connector(&config)?;
-        let connector = Connector { tls, timeout: config.connect_timeout, guard: config.guard };
+        let lookups = Arc::new(Semaphore::new(connect::LOOKUPS));
+        let connector = Connector { tls, timeout: config.connect_timeout, guard: config.guard, lookups };
         let shared = Shared { connector, pool: Pool::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
