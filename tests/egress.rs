@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -238,6 +239,22 @@ async fn sizes_and_times_are_bounded() {
     assert!(called.error(0).contains("too large"), "{:?}", called.outcomes);
     let called = call(&host, json!({ "urls": [url("ok")], "header": 40_000 }), 1).await;
     assert_ne!(called.error(0), "", "{:?}", called.outcomes);
+}
+
+/// Catches a request that is held open by a service that does not answer, or that goes on for ever, a byte at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_have_an_end() {
+    let service = Service::start().await;
+    let host = host(&[&format!("localhost:{}", service.port())]).await;
+    let called = async |path: &str| {
+        let (began, url) = (Instant::now(), format!("http://localhost:{}/{path}", service.port()));
+        let called = call(&host, json!({ "urls": [url] }), 1).await;
+        assert_eq!((called.outcomes.len(), called.http("failed")), (1, 1), "{path}: {}", called.status);
+        began.elapsed().as_secs()
+    };
+    let (unanswered, dripping) = tokio::join!(called("never"), called("drip"));
+    assert!((10..20).contains(&unanswered), "{unanswered} s without an answer");
+    assert!(dripping >= 30, "{dripping} s, of silences that were all short");
 }
 
 /// Catches frames that wait for a service that never answers, requests without number, and requests that outlive their stream.

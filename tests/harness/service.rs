@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 /// `/ok` answers 200 with five bytes, `/echo` with how many came, `/to/PORT` redirects to that port of 127.0.0.1,
 /// `/host` answers with the header `Host`, `/target` and what begins so with the request's own target, `/announced`
 /// promises 9 GB, `/endless` never ends its body, `/head` its headers, `/slow` goes silent after a byte, `/broken`
-/// leaves within the body, `/never` does not answer.
+/// leaves within the body, `/never` does not answer, `/drip` gives a byte of a long body now and then.
 pub struct Service {
     pub address: SocketAddr,
     counts: Arc<Counts>,
@@ -110,6 +110,13 @@ async fn answer(stream: &mut BufReader<TcpStream>, path: &str, host: &str, recei
             let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
             loop {
                 stream.write_all(chunk.as_bytes()).await?;
+            }
+        }
+        "/drip" => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n").await?;
+            loop {
+                stream.write_all(b"x").await?;
+                tokio::time::sleep(Duration::from_millis(500)).await;
             }
         }
         "/head" => {
