@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{Error, Task, Tensor};
+use crate::tensor::bytes;
+use crate::{ElementType, Error, Task, Tensor};
 
 /// What an operation takes at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,21 @@ impl Cost {
     pub fn in_pieces(self, pieces: u64) -> Self {
         let own = Duration::from_nanos((PIECE.as_nanos() as u64).saturating_mul(pieces));
         Self { time: self.time.saturating_add(own), ..self }
+    }
+
+    /// With this much work of another kind.
+    pub fn and(self, work: Work, units: u64) -> Self {
+        Self { time: self.time.saturating_add(Self::new(0, work, units).time), ..self }
+    }
+
+    /// With this many elements of operands and results that are converted, if they are of half precision, which is
+    /// worked on at full.
+    pub fn widened(self, element: ElementType, count: usize) -> Self {
+        if element != ElementType::F16 {
+            return self;
+        }
+        let bytes = self.bytes.saturating_add(bytes(ElementType::F32, count));
+        Self { bytes, ..self }.and(Work::Element, count as u64)
     }
 
     /// With this many steps that each take their time.

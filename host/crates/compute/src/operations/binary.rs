@@ -69,7 +69,8 @@ impl Tensor {
         let count: usize = shape.iter().product();
         let divides_whole = matches!(operation, Div | Modulo) && !element.is_float();
         let work = if matches!(operation, Pow | Modulo) || divides_whole { Work::Function } else { Work::Element };
-        let cost = Cost::new(bytes(element, count), work, count as u64);
+        let rounds = if operation == Modulo { self.rounds(right) } else { 1 };
+        let cost = Cost::new(bytes(element, count), work, rounds.saturating_mul(count as u64));
         if divides_whole {
             right.check_divisor(self)?;
         }
@@ -117,6 +118,25 @@ impl Tensor {
         }
     }
 
+    /// How often [`remainder`] goes round at most.
+    fn rounds(&self, divisor: &Self) -> u64 {
+        if self.element() == ElementType::F16 {
+            return MAX_QUOTIENT_OF_HALVES / QUOTIENT_BITS + 1;
+        }
+        if self.element() != ElementType::F32 || self.device().is_some() || divisor.device().is_some() {
+            return 1;
+        }
+        // Without their signs, in whose order their bits are; one less makes 0 the largest.
+        let bits = |x: &f32| x.abs().to_bits();
+        let finite = |bits: u32| if bits < f32::INFINITY.to_bits() { bits } else { 0 };
+        let (dividends, divisors) = (self.elements::<f32>().iter(), divisor.elements::<f32>().iter());
+        let most = widest(|| dividends.map(bits).fold(0, |most, bits| most.max(finite(bits))));
+        let first = f32::MAX.to_bits() - 1;
+        let least = 1 + widest(|| divisors.map(bits).fold(first, |least, bits| least.min(bits.wrapping_sub(1))));
+        let [most, least] = [most, least].map(|bits| f64::from(f32::from_bits(bits)));
+        (most / least).log2().max(0.0) as u64 / QUOTIENT_BITS + 1
+    }
+
     /// Refuses a divisor of 0 where a device does the division: it has no errors.
     fn check_divisor(&self, dividend: &Self) -> Result<(), Error> {
         match (self.device(), dividend.device()) {
@@ -135,7 +155,14 @@ impl Tensor {
     }
 }
 
+/// Bits of a quotient that are worked out at a time.
+const QUOTIENT_BITS: u64 = 27;
+
+/// Bits of the largest one of half precision: 65 504 over 2^−24.
+const MAX_QUOTIENT_OF_HALVES: u64 = 40;
+
 /// `x % y`, which C's library may work out bit by bit: here 27 bits of the quotient at a time.
+#[inline(always)]
 fn remainder(x: f32, y: f32) -> f32 {
     if !x.is_finite() || y.is_nan() || y == 0.0 {
         return f32::NAN;
@@ -143,12 +170,16 @@ fn remainder(x: f32, y: f32) -> f32 {
     let (mut left, divisor) = (f64::from(x.abs()), f64::from(y.abs()));
     while left >= divisor {
         let quotient = left / divisor;
-        // A power of two, so that what is taken away is exact: 28 bits times 24.
-        let scale = 2_f64.powi((quotient.log2() as i32 - 27).max(0));
+        // A power of two, from the exponent's bits, so that what is taken away is exact: 28 bits times 24.
+        let exponent = (quotient.to_bits() >> 52).saturating_sub(QUOTIENT_BITS).max(ONE_EXPONENT);
+        let scale = f64::from_bits(exponent << 52);
         left -= (quotient / scale).floor() * (divisor * scale);
     }
     (left as f32).copysign(x)
 }
+
+/// The bits of the exponent of 1.
+const ONE_EXPONENT: u64 = 1_023;
 
 /// The smaller of two, or NaN where there is one, which `f32::min` would leave out.
 #[inline]

@@ -1,6 +1,7 @@
 //! Elements that become others.
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 
 use crate::cost::Work;
 use crate::error::Error;
@@ -19,12 +20,21 @@ impl Tensor {
         if let Some(made) = allowance.begin(cost, &task)? {
             return Ok(made);
         }
-        Ok(match self.element() {
-            ElementType::F32 => self.cast_from::<f32>(element),
-            ElementType::F16 => self.cast_from::<f16>(element),
-            ElementType::U8 | ElementType::Boolean => self.cast_from::<u8>(element),
-            ElementType::I32 => self.cast_from::<i32>(element),
-            ElementType::I64 => self.cast_from::<i64>(element),
+        Ok(match (self.element(), element) {
+            // By several at once, where the processor can.
+            (ElementType::F16, ElementType::F32) => {
+                Self::of_elements(self.shape(), self.elements::<f16>().to_f32_vec())
+            }
+            (ElementType::F32, ElementType::F16) => {
+                let mut halves = vec![f16::ZERO; self.len()];
+                halves.convert_from_f32_slice(self.elements());
+                Self::of_elements(self.shape(), halves)
+            }
+            (ElementType::F32, _) => self.cast_from::<f32>(element),
+            (ElementType::F16, _) => self.cast_from::<f16>(element),
+            (ElementType::U8 | ElementType::Boolean, _) => self.cast_from::<u8>(element),
+            (ElementType::I32, _) => self.cast_from::<i32>(element),
+            (ElementType::I64, _) => self.cast_from::<i64>(element),
         })
     }
 

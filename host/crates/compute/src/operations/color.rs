@@ -1,14 +1,12 @@
 //! Colours by a matrix.
 
-use half::f16;
-
-use super::{float, wide};
+use super::float;
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::axis;
 use crate::simd::widest;
 use crate::tensor::bytes;
-use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor};
+use crate::{Allowance, Cost, Operation, Task, Tensor, Unlimited};
 
 impl Tensor {
     /// Three channels, at `at`, become three others by a matrix, row by row, and an offset.
@@ -31,23 +29,17 @@ impl Tensor {
                 offset.len()
             ));
         };
-        // Half precision is worked on at full.
-        let wide = wide(element, 3 * self.len());
-        let cost = Cost::new(bytes(element, self.len()) + wide, Work::Element, 3 * self.len() as u64);
+        let cost = Cost::new(bytes(element, self.len()), Work::Element, 3 * self.len() as u64);
+        let cost = cost.widened(element, 2 * self.len());
         let operation = Operation::ColorMatrix(at, &matrix, &offset);
         let task = Task { operation, tensors: &[self], element, shape: self.shape() };
         if let Some(made) = allowance.begin(cost, &task)? {
             return Ok(made);
         }
         let apart = self.shape()[at + 1..].iter().product();
-        Ok(match element {
-            ElementType::F16 => {
-                let source: Vec<f32> = self.elements::<f16>().iter().map(|value| value.to_f32()).collect();
-                let changed = widest(|| changed(&source, apart, &matrix, &offset));
-                Self::of_elements(self.shape(), changed.into_iter().map(f16::from_f32).collect())
-            }
-            _ => Self::of_elements(self.shape(), widest(|| changed(self.elements(), apart, &matrix, &offset))),
-        })
+        let source = self.at_full()?;
+        let made = widest(|| changed(source.elements(), apart, &matrix, &offset));
+        Self::of_elements(self.shape(), made).cast(element, &mut Unlimited)
     }
 }
 

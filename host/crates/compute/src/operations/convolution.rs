@@ -3,7 +3,7 @@
 use burn_backend::ops::{ConvOptions, ConvTransposeOptions, ModuleOps};
 use burn_flex::Flex;
 
-use super::{float, planes, same, wide};
+use super::{float, planes, same};
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::elements;
@@ -80,8 +80,8 @@ impl Tensor {
         let scratch = self.len() + kernel.len() + inner * kh * kw * rows.saturating_mul(columns).min(1 << 14);
         let taps = (result as u64).saturating_mul((inner * kh * kw) as u64).saturating_add(4 * self.len() as u64);
         let shape = [n, o, rows, columns];
-        let total = bytes(element, result + scratch).saturating_add(wide(element, result + scratch));
-        let cost = Cost::new(total, Work::Tap, taps).in_steps(steps(n, groups, rows * columns));
+        let cost = Cost::new(bytes(element, result + scratch), Work::Tap, taps).widened(element, result + scratch);
+        let cost = cost.in_steps(steps(n, groups, rows * columns));
         if let Some(made) = begun(self, kernel, bias, Operation::Conv2d(options), &shape, cost, allowance)? {
             return Ok(made);
         }
@@ -128,9 +128,10 @@ impl Tensor {
         // Every tap of an input's element, before they are added up.
         let scratch = (h * w).saturating_mul(out * kh * kw).saturating_add(self.len() + kernel.len());
         let full = (scratch as u64).saturating_mul(ElementType::F32.bytes() as u64);
-        let total = bytes(element, result).saturating_add(wide(element, result)).saturating_add(full);
+        let total = bytes(element, result).saturating_add(full);
         let shape = [n, o, rows, columns];
-        let cost = Cost::new(total, Work::Tap, taps).in_steps(steps(n, groups, h * w));
+        let cost = Cost::new(total, Work::Tap, taps).widened(element, result + self.len() + kernel.len());
+        let cost = cost.in_steps(steps(n, groups, h * w));
         if let Some(made) = begun(self, kernel, bias, Operation::Conv2dTransposed(options), &shape, cost, allowance)? {
             return Ok(made);
         }

@@ -3,7 +3,7 @@
 use burn_backend::ops::FloatTensorOps;
 use burn_flex::Flex;
 
-use super::{float, same, wide};
+use super::{float, same};
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::broadcast;
@@ -31,9 +31,11 @@ impl Tensor {
         // Operands that are stretched, or of half precision, are copied.
         let batches: usize = batch.iter().product();
         let scratch = (batches as u64).saturating_mul(bytes(ElementType::F32, m * k + k * n));
-        let made = bytes(element, count) + wide(element, count);
-        let cost = Cost::new(made.saturating_add(scratch), Work::Product, products.max(count as u64));
-        let cost = cost.in_steps(batches as u64);
+        let total = bytes(element, count).saturating_add(scratch);
+        // What little is multiplied with takes as long as it takes to read and write it.
+        let read = (batches as u64).saturating_mul((m * k + k * n) as u64);
+        let cost = Cost::new(total, Work::Product, products).and(Work::Element, read.saturating_add(3 * count as u64));
+        let cost = cost.widened(element, self.len() + right.len() + count).in_steps(batches as u64);
         let task = Task { operation: Operation::Matmul, tensors: &[self, right], element, shape: &shape };
         if let Some(made) = allowance.begin(cost, &task)? {
             return Ok(made);

@@ -5,6 +5,8 @@ mod cast;
 mod choose;
 mod color;
 mod convolution;
+#[cfg(test)]
+mod cost_tests;
 mod gather;
 mod layout;
 mod matmul;
@@ -27,19 +29,17 @@ pub use resize::ResizeMethod;
 pub use unary::Unary;
 
 use crate::error::{Error, invalid};
-use crate::tensor::bytes;
 use crate::{ElementType, Tensor, Unlimited};
 
 impl Tensor {
-    /// The same elements at full precision: half precision is worked on so where much is added up. The bytes are [`wide`].
+    /// The same elements, at full precision instead of half: so it is worked on where much is added up.
+    /// [`Cost::widened`](crate::Cost::widened) counts it.
     fn at_full(&self) -> Result<Self, Error> {
-        self.cast(ElementType::F32, &mut Unlimited)
+        match self.element() {
+            ElementType::F16 => self.cast(ElementType::F32, &mut Unlimited),
+            _ => Ok(self.clone()),
+        }
     }
-}
-
-/// Bytes of this many elements at full precision, in which half precision is worked on.
-fn wide(element: ElementType, count: usize) -> u64 {
-    if element == ElementType::F16 { bytes(ElementType::F32, count) } else { 0 }
 }
 
 /// Refuses what is not of floating point.

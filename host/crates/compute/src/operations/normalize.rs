@@ -3,7 +3,7 @@
 use burn_backend::ops::ActivationOps;
 use burn_flex::Flex;
 
-use super::{float, same, wide};
+use super::{float, same};
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::{axis, broadcast};
@@ -15,8 +15,8 @@ impl Tensor {
     pub fn softmax(&self, at: i32, allowance: &mut dyn Allowance) -> Result<Self, Error> {
         let element = float(self, "softmax")?;
         let at = axis(at, self.shape().len())?;
-        let total = 2 * (bytes(element, self.len()) + wide(element, self.len()));
-        let cost = Cost::new(total, Work::Function, self.len() as u64);
+        let cost = Cost::new(2 * bytes(element, self.len()), Work::Function, self.len() as u64);
+        let cost = cost.widened(element, 2 * self.len());
         let task = Task { operation: Operation::Softmax(at), tensors: &[self], element, shape: self.shape() };
         if let Some(made) = allowance.begin(cost, &task)? {
             return Ok(made);

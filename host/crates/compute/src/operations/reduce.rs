@@ -5,7 +5,6 @@ use burn_backend::ops::{FloatTensorOps, IntTensorOps};
 use burn_flex::Flex;
 
 use super::binary::{Whole, least, most};
-use super::wide;
 use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::axis;
@@ -64,14 +63,13 @@ impl Tensor {
         if left.is_empty() {
             left.push(1);
         }
-        // Half precision is worked on at full.
-        let wide = wide(element, self.len());
-        let cost = Cost::new(bytes(element, self.len()).saturating_add(wide), Work::Element, 2 * self.len() as u64);
+        let cost = Cost::new(bytes(element, self.len()), Work::Element, 2 * self.len() as u64);
+        let cost = cost.widened(element, self.len());
         let operation = Operation::Reduce(reduction, &axes);
         if let Some(made) = allowance.begin(cost, &Task { operation, tensors: &[self], element, shape: &left })? {
             return Ok(made);
         }
-        let mut result = if element == ElementType::F16 { self.at_full()? } else { self.clone() };
+        let mut result = self.at_full()?;
         // Axes that follow each other are one.
         for run in axes.chunk_by(|one, next| one + 1 == *next).rev() {
             result = result.reduced(reduction, run[0], run[run.len() - 1]);
@@ -108,12 +106,13 @@ impl Tensor {
             shape.remove(at);
         }
         let cost = Cost::new(2 * bytes(ElementType::I64, count), Work::Element, 2 * self.len() as u64);
+        let cost = cost.widened(element, self.len());
         let operation = Operation::ArgReduce(reduction, at);
         let task = Task { operation, tensors: &[self], element: ElementType::I64, shape: &shape };
         if let Some(made) = allowance.begin(cost, &task)? {
             return Ok(made);
         }
-        let input = self.inner();
+        let input = self.at_full()?.inner();
         let result = match (reduction, element.is_float()) {
             (ArgReduction::Max, true) => <Flex as FloatTensorOps<Flex>>::float_argmax(input, at, IntDType::I64),
             (ArgReduction::Min, true) => <Flex as FloatTensorOps<Flex>>::float_argmin(input, at, IntDType::I64),
@@ -132,8 +131,10 @@ impl Tensor {
     }
 }
 
-/// Elements that are folded by themselves before they meet others: sums of many small numbers stay precise.
-const BLOCK: usize = 4_096;
+/// Elements of a row, and rows, that are folded one after the other: what is more of them is folded by twos, so that
+/// sums of many small numbers stay precise.
+const BLOCK: usize = 1_024;
+const ROWS: usize = 32;
 
 /// As many at once as a vector has twice over.
 const LANES: usize = 16;
@@ -163,34 +164,78 @@ fn whole<E: Whole + Bounded>(elements: &[E], sides: [usize; 3], reduction: Reduc
     }
 }
 
+/// The middle one of three axes: the other two stay, one after the other.
 #[inline(always)]
-fn folded<E: Copy>(elements: &[E], [_, length, after]: [usize; 3], none: E, fold: impl Fn(E, E) -> E) -> Vec<E> {
+pub fn folded<E: Copy>(elements: &[E], [_, length, after]: [usize; 3], none: E, fold: impl Fn(E, E) -> E) -> Vec<E> {
     if after == 1 {
         return elements.chunks_exact(length).map(|row| row_folded(row, none, &fold)).collect();
     }
     let mut result = vec![none; elements.len() / length];
     for (block, result) in elements.chunks_exact(length * after).zip(result.chunks_exact_mut(after)) {
-        for row in block.chunks_exact(after) {
-            result.iter_mut().zip(row).for_each(|(sum, element)| *sum = fold(*sum, *element));
+        if length <= ROWS {
+            rows_folded(block, result, &fold);
+            continue;
         }
+        // Short rows by several at once, as if they were one.
+        let width = if after < LANES { LANES * after } else { after };
+        let parts = block.chunks(ROWS * width).map(|rows| {
+            let mut part = vec![none; width];
+            rows_folded(rows, &mut part, &fold);
+            part
+        });
+        let all = by_twos(parts, |mut part, next| {
+            rows_folded(&next, &mut part, &fold);
+            part
+        });
+        rows_folded(&all.unwrap_or_default(), result, &fold);
     }
     result
 }
 
+/// Rows, the last of which may be shorter, into one.
 #[inline(always)]
-fn row_folded<E: Copy>(row: &[E], none: E, fold: &impl Fn(E, E) -> E) -> E {
+fn rows_folded<E: Copy>(rows: &[E], into: &mut [E], fold: &impl Fn(E, E) -> E) {
+    for row in rows.chunks(into.len()) {
+        into.iter_mut().zip(row).for_each(|(sum, element)| *sum = fold(*sum, *element));
+    }
+}
+
+/// One row.
+#[inline(always)]
+pub fn row_folded<E: Copy>(row: &[E], none: E, fold: &impl Fn(E, E) -> E) -> E {
     if row.len() < 2 * LANES {
         return row.iter().fold(none, |sum, element| fold(sum, *element));
     }
-    let blocks = row.chunks(BLOCK).map(|block| {
-        let (vectors, rest) = block.as_chunks::<LANES>();
-        let mut lanes = [none; LANES];
-        for vector in vectors {
-            lanes.iter_mut().zip(vector).for_each(|(lane, element)| *lane = fold(*lane, *element));
+    if row.len() <= BLOCK {
+        return block_folded(row, none, fold);
+    }
+    by_twos(row.chunks(BLOCK).map(|block| block_folded(block, none, fold)), fold).unwrap_or(none)
+}
+
+#[inline(always)]
+fn block_folded<E: Copy>(block: &[E], none: E, fold: &impl Fn(E, E) -> E) -> E {
+    let (vectors, rest) = block.as_chunks::<LANES>();
+    let mut lanes = [none; LANES];
+    for vector in vectors {
+        lanes.iter_mut().zip(vector).for_each(|(lane, element)| *lane = fold(*lane, *element));
+    }
+    lanes.iter().chain(rest).fold(none, |sum, element| fold(sum, *element))
+}
+
+/// Parts by twos, then what has become of those, and so on: an error grows with the logarithm of their number.
+#[inline(always)]
+fn by_twos<P>(parts: impl Iterator<Item = P>, fold: impl Fn(P, P) -> P) -> Option<P> {
+    // Of 2^n parts each, the largest first.
+    let mut folded = Vec::new();
+    for (at, mut part) in parts.enumerate() {
+        for _ in 0..at.trailing_ones() {
+            if let Some(before) = folded.pop() {
+                part = fold(before, part);
+            }
         }
-        lanes.iter().chain(rest).fold(none, |sum, element| fold(sum, *element))
-    });
-    blocks.fold(none, fold)
+        folded.push(part);
+    }
+    folded.into_iter().rev().reduce(|after, before| fold(before, after))
 }
 
 /// Whole numbers that a fold begins with.

@@ -6,7 +6,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use half::f16;
 
-use super::{float, planes, wide};
+use super::{float, planes};
 use crate::cost::Work;
 use crate::error::Error;
 use crate::shape::elements;
@@ -44,17 +44,16 @@ impl Tensor {
             ResizeMethod::Bilinear => 4,
             ResizeMethod::Bicubic => 16,
         };
-        // Half precision is worked on at full.
-        let wide = wide(element, self.len() + count);
         // Between the two directions there is a plane that has the one size here and the other there, whichever is first, and for each
         // place of it the weights of its neighbours.
         let between = columns.saturating_mul(h).max(rows.saturating_mul(w));
         let scratch = bytes(ElementType::F32, between).saturating_add(WEIGHTS * (rows + columns) as u64);
         let units =
             (count as u64).saturating_mul(taps).saturating_add(2 * ((n * c) as u64).saturating_mul(between as u64));
-        let cost = Cost::new(bytes(element, count).saturating_add(wide).saturating_add(scratch), Work::Element, units);
+        let widened = if method == ResizeMethod::Nearest { 0 } else { self.len() + count };
+        let cost = Cost::new(bytes(element, count).saturating_add(scratch), Work::Element, units);
         // Of each plane the weights are worked out anew.
-        let cost = cost.in_steps((n * c) as u64);
+        let cost = cost.widened(element, widened).in_steps((n * c) as u64);
         let operation = Operation::Resize(method);
         let task = Task { operation, tensors: &[self], element, shape: &[n, c, rows, columns] };
         if let Some(made) = allowance.begin(cost, &task)? {
@@ -66,8 +65,8 @@ impl Tensor {
             (ResizeMethod::Bilinear, _) => self.bilinear([n, c, rows, columns]),
             (ResizeMethod::Bicubic, _) => {
                 let options = InterpolateOptions::new(InterpolateMode::Bicubic).with_align_corners(false);
-                let made = <Flex as ModuleOps<Flex>>::interpolate(self.inner(), [rows, columns], options);
-                Ok(Self::of_inner(element, made))
+                let made = <Flex as ModuleOps<Flex>>::interpolate(self.at_full()?.inner(), [rows, columns], options);
+                Self::of_inner(ElementType::F32, made).cast(element, &mut Unlimited)
             }
         }
     }

@@ -253,6 +253,54 @@ fn reductions_take_their_axes() {
     }
 }
 
+/// Catches rows that are left out, or taken twice, where many are folded.
+#[test]
+fn rows_are_folded_however_many_they_are() {
+    for (length, after) in [31, 32, 33, 100, 511, 512, 513, 1_100]
+        .into_iter()
+        .flat_map(|length| [1, 2, 3, 15, 16, 17, 40].map(|after| (length, after)))
+    {
+        let numbers: Vec<i32> =
+            (0..2 * length * after).map(|at| (at as i32).wrapping_mul(0x9e37_79b1_u32 as i32)).collect();
+        let of = |reduction| {
+            let input = whole(&[2, length, after], &numbers);
+            input.reduce(reduction, &[1], false, &mut Unlimited).unwrap().elements::<i32>().to_vec()
+        };
+        let expected = |fold: fn(i32, i32) -> i32| -> Vec<i32> {
+            let column =
+                |at: usize| numbers[at / after * length * after + at % after..].iter().step_by(after).take(length);
+            (0..2 * after).map(|at| column(at).copied().reduce(fold).unwrap()).collect()
+        };
+        assert_eq!(of(Reduction::Sum), expected(i32::wrapping_add), "{length} of {after}");
+        assert_eq!(of(Reduction::Prod), expected(i32::wrapping_mul), "{length} of {after}");
+        assert_eq!(of(Reduction::Max), expected(i32::max), "{length} of {after}");
+    }
+}
+
+/// Catches sums that are added up one by one: beyond some thousands, what comes next is lost in part.
+#[test]
+fn sums_of_many_stay_precise() {
+    let (h, w) = (1_080, 1_920);
+    let flat = Tensor::full(ElementType::F32, &[h * w * 3], 0.3, &mut Unlimited).unwrap();
+    for (shape, axes) in [
+        ([h, w, 3], &[0, 1][..]),
+        ([h, w, 3], &[]),
+        ([3, h, w], &[1, 2]),
+        ([h, w, 3], &[0]),
+        ([1, h * w, 3], &[1]),
+        ([1, h * w / 8, 24], &[1]),
+    ] {
+        let mean = flat.shaped(&shape).reduce(Reduction::Mean, axes, false, &mut Unlimited).unwrap();
+        close(&values(&mean), &vec![0.3; mean.len()], 3e-7);
+    }
+    let planes = flat.shaped(&[1, 3, h, w]);
+    for size in [[h, w], [h, 1], [1, w], [700, 1_900]] {
+        let window = Window { size, stride: [200, 10], padding: [0, 0] };
+        let mean = planes.pool2d(Pooling::Average, window, &mut Unlimited).unwrap();
+        close(&values(&mean), &vec![0.3; mean.len()], 3e-7);
+    }
+}
+
 #[test]
 fn matrices_multiply_and_broadcast() {
     let (left, right) = (noise(&[2, 1, 3, 4]), noise(&[5, 4, 2]));
@@ -393,6 +441,46 @@ fn windows_leave_out_what_is_beyond_the_edge() {
         [Window { size: [5, 1], ..window }, Window { stride: [0, 1], ..window }, Window { padding: [2, 0], ..window }]
     {
         assert!(input.pool2d(Pooling::Max, window, &mut Unlimited).is_err(), "{window:?}");
+    }
+}
+
+/// Windows as they are defined: all elements of each that are inside.
+#[test]
+fn windows_take_all_elements_that_are_inside() {
+    for (shape, size, stride, padding) in [
+        ([2, 3, 7, 9], [3, 3], [1, 1], [1, 1]),
+        ([1, 2, 90, 5], [70, 2], [3, 2], [35, 1]),
+        ([1, 1, 4, 120], [1, 50], [2, 1], [0, 25]),
+        ([1, 2, 6, 6], [2, 2], [5, 4], [0, 0]),
+        ([2, 1, 5, 1], [1, 1], [1, 1], [0, 0]),
+    ] {
+        let input = noise(&shape);
+        let mut numbers = values(&input);
+        numbers[4] = f32::NAN;
+        let input = tensor(&shape, numbers.iter().copied());
+        let window = Window { size, stride, padding };
+        let of = |pooling| input.pool2d(pooling, window, &mut Unlimited).unwrap();
+        let (largest, mean) = (of(Pooling::Max), of(Pooling::Average));
+        let ([_, _, h, w], [n, c, rows, columns]) = (planes(&input).unwrap(), planes(&mean).unwrap());
+        let inside = |place: usize, axis: usize, length: usize| {
+            (0..size[axis])
+                .map(move |at| (place * stride[axis] + at).wrapping_sub(padding[axis]))
+                .filter(move |at| *at < length)
+        };
+        let mut results = values(&largest).into_iter().zip(values(&mean));
+        for (plane, row, column) in (0..n * c)
+            .flat_map(|plane| (0..rows).flat_map(move |row| (0..columns).map(move |column| (plane, row, column))))
+        {
+            let taken = inside(row, 0, h).flat_map(|y| inside(column, 1, w).map(move |x| (plane * h + y) * w + x));
+            let taken: Vec<f32> = taken.map(|at| numbers[at]).collect();
+            let (largest, mean) = results.next().unwrap();
+            if taken.iter().any(|x| x.is_nan()) {
+                assert!(largest.is_nan() && mean.is_nan(), "{window:?} at {plane}, {row}, {column}");
+                continue;
+            }
+            close(&[largest], &[taken.iter().copied().fold(f32::MIN, f32::max)], 0.0);
+            close(&[mean], &[taken.iter().sum::<f32>() / taken.len() as f32], 1e-5);
+        }
     }
 }
 

@@ -1,0 +1,105 @@
+//! Estimates of what takes longer than others of its kind.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{Allowance, Cost, Unlimited};
+
+/// What a live picture's operations are admitted within.
+const FRAME: Duration = Duration::from_millis(40);
+
+/// Takes note of what an operation would take, and lets it go no further.
+#[derive(Default)]
+struct Noted(Duration);
+
+impl Allowance for Noted {
+    fn admit(&mut self, cost: Cost) -> Result<(), Error> {
+        self.0 += cost.time;
+        Err(Error::Limit("noted".to_owned()))
+    }
+}
+
+fn time(operation: impl Fn(&mut Noted) -> Result<Tensor, Error>) -> Duration {
+    let mut noted = Noted::default();
+    assert!(matches!(operation(&mut noted), Err(Error::Limit(_))));
+    noted.0
+}
+
+fn full(element: ElementType, shape: &[usize], value: f64) -> Tensor {
+    Tensor::full(element, shape, value, &mut Unlimited).unwrap()
+}
+
+fn is_between(time: Duration, least: u64, most: u64) {
+    assert!(time >= Duration::from_millis(least) && time <= Duration::from_millis(most), "{time:?}");
+}
+
+/// Catches quotients of so many bits that each remainder takes many rounds, as if they took one.
+#[test]
+fn remainders_of_numbers_far_apart_take_longer() {
+    let others = Tensor::of_elements(&[3], vec![0.0, f32::NAN, f32::INFINITY]);
+    let of = |x: f64, y: f64| {
+        let [left, right] = [x, y].map(|value| {
+            let values = full(ElementType::F32, &[1 << 16], value);
+            Tensor::concat(&[&others, &values], 0, &mut Unlimited).unwrap()
+        });
+        time(|a| left.binary(Binary::Modulo, &right, a))
+    };
+    let usual = of(0.7, 0.3);
+    assert_eq!(usual, of(-1e6, 0.1));
+    assert_eq!(usual, of(0.0, 1.0));
+    assert!(of(3.3e38, 1.2e-38) >= 10 * usual);
+    assert!(of(-3.3e38, 1e-45) > of(3.3e38, -1.2e-38));
+}
+
+/// Catches windows whose results are taken for nothing, and what usual ones were refused for.
+#[test]
+fn results_of_windows_take_their_time() {
+    let picture = full(ElementType::F32, &[1, 3, 1_080, 1_920], 0.5);
+    let of = |size: [usize; 2], stride: [usize; 2]| {
+        let window = Window { size, stride, padding: [0, 0] };
+        time(|a| picture.pool2d(Pooling::Max, window, a))
+    };
+    is_between(of([1, 1], [1, 1]), 20, 40);
+    for (size, stride) in [([2, 2], [2, 2]), ([3, 3], [2, 2]), ([31, 31], [31, 31]), ([1_080, 1_920], [1, 1])] {
+        is_between(of(size, stride), 5, 40);
+    }
+    // Columns that are in no window are gone through as well.
+    let row = full(ElementType::F32, &[1, 1, 1, 1 << 22], 0.5);
+    let window = Window { size: [1, 1], stride: [1, 1 << 15], padding: [0, 0] };
+    is_between(time(|a| row.pool2d(Pooling::Max, window, a)), 4, 8);
+}
+
+/// Catches half precision whose elements become others, and back, in no time.
+#[test]
+fn half_precision_takes_longer() {
+    let pairs = [ElementType::F32, ElementType::F16].map(|element| {
+        let picture = full(element, &[1, 3, 1_080, 1_920], 0.5);
+        let (row, square) = (full(element, &[1, 2_048], 0.5), full(element, &[2_048, 2_048], 0.5));
+        let window = Window { size: [1, 1], stride: [64, 64], padding: [0, 0] };
+        let count = picture.len() as u64;
+        [
+            (time(|a| picture.pool2d(Pooling::Average, window, a)), count),
+            (time(|a| picture.resize(8, 8, ResizeMethod::Bilinear, a)), count),
+            (time(|a| row.matmul(&square, a)), square.len() as u64),
+            (time(|a| picture.reduce(Reduction::Sum, &[], false, a)), count),
+        ]
+    });
+    for ((full, count), (half, _)) in pairs[0].iter().zip(&pairs[1]) {
+        assert!(*half >= *full + Duration::from_nanos(*count), "{full:?}, {half:?}");
+        assert!(*half <= FRAME, "{half:?}");
+    }
+}
+
+/// Catches products whose operands and results are so large that reading and writing them is all there is to do.
+#[test]
+fn thin_products_take_what_their_memory_takes() {
+    let of = |m: usize, k: usize, n: usize| {
+        let [left, right] = [[m, k], [k, n]].map(|shape| full(ElementType::F32, &shape, 0.5));
+        time(|a| left.matmul(&right, a))
+    };
+    is_between(of(4_096, 1, 4_096), 33, 60);
+    is_between(of(1, 2_048, 2_048), 4, 10);
+    is_between(of(2_048, 2_048, 1), 4, 10);
+    is_between(of(2_000_000, 3, 3), 12, 40);
+    is_between(of(512, 512, 512), 8, 10);
+}
