@@ -11,6 +11,7 @@ mod operations;
 mod picture;
 mod shape;
 mod simd;
+mod subnormal;
 mod task;
 mod tensor;
 
@@ -22,5 +23,6 @@ pub use operations::{
 };
 pub use picture::{ChannelOrder, Channels, PictureLayout};
 pub use shape::MAX_AXES;
+pub use subnormal::without_subnormals;
 pub use task::{Operation, Task};
 pub use tensor::{OnDevice, Tensor};
