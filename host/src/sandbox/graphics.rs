@@ -33,6 +33,8 @@ pub struct Uses {
 /// The GPU as one guest has it. Nothing is opened for one that uses nothing of it.
 pub struct Graphics {
     gpu: Gpu,
+    /// Whose it is on the device: a stream's instances of one processor, one after the other.
+    user: String,
     /// The guests' foreground threads.
     front: Handle,
     shaders: ShaderReader,
@@ -53,9 +55,10 @@ pub struct Graphics {
 }
 
 impl Graphics {
-    pub fn new(gpu: Gpu, front: Handle, shaders: ShaderReader) -> Self {
+    pub fn new(gpu: Gpu, user: String, front: Handle, shaders: ShaderReader) -> Self {
         Self {
             gpu,
+            user,
             front,
             shaders,
             device: Err(Error::Unsupported("a GPU is there from `load` on".to_owned())),
@@ -84,7 +87,7 @@ impl Graphics {
     pub fn workspace(&mut self) -> Result<&mut Workspace, Error> {
         let workspace = match self.workspace.take() {
             Some(workspace) => workspace,
-            None => Workspace::new(self.device.as_ref().map_err(Clone::clone)?)?,
+            None => Workspace::of(&self.user, self.device.as_ref().map_err(Clone::clone)?)?,
         };
         Ok(self.workspace.insert(workspace))
     }

@@ -552,24 +552,32 @@ fn what_is_late_is_told_of() {
     assert!(!another(&gpu).is_lost());
 }
 
-/// Catches a device that is given up for the sake of one user that records faster than it works, and a refusal that is forgotten
-/// before the frame's end.
+/// Catches a device that is given up for the sake of one user that records faster than it works, a refusal that is forgotten
+/// before the frame's end, and a user that begins anew and may leave as much again.
 #[test]
 fn whoever_leaves_too_much_unfinished_loses_it_alone() {
     let device = another(&Gpu::new(Choice::Any));
-    let mut workspace = Workspace::new(&device).unwrap();
+    let mut workspace = Workspace::of("one", &device).unwrap();
     let slow = device.compile(SLOW).unwrap();
     let out = workspace.buffer(4 * 4_096).unwrap();
-    let refused = loop {
-        workspace.begin();
-        workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], [16, 1, 1]).unwrap();
-        let read = workspace.read_buffer(&out).unwrap();
-        if let Err(error) = workspace.submit() {
-            assert!(matches!(error, Error::Late | Error::Busy), "{error}");
-            assert_eq!(read.wait(TIME).unwrap_err(), Error::Busy);
-            break error;
+    let left_unfinished = |workspace: &mut Workspace| {
+        for frame in 0.. {
+            workspace.begin();
+            workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], [16, 1, 1]).unwrap();
+            let read = workspace.read_buffer(&out).unwrap();
+            if let Err(error) = workspace.submit() {
+                assert_eq!(error, Error::Late, "there is no other whose fault it could be");
+                assert_eq!(read.wait(TIME).unwrap_err(), Error::Busy);
+                return frame;
+            }
         }
+        unreachable!()
     };
+    assert!(left_unfinished(&mut workspace) >= 8);
+    // What is done meanwhile makes room for as much.
+    assert!(left_unfinished(&mut Workspace::of("one", &device).unwrap()) < 4);
+    let refused = workspace.submit().unwrap_err();
+    assert_eq!(refused, Error::Late);
     assert_eq!(workspace.submit().unwrap_err(), refused);
     assert_eq!(workspace.read_buffer(&out).unwrap_err(), refused);
     let mut other = Workspace::new(&device).unwrap();

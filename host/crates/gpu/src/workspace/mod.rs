@@ -6,7 +6,6 @@ mod reading;
 mod recording;
 mod writing;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use wgpu::BufferUsages;
@@ -15,6 +14,7 @@ use crate::device::Device;
 use crate::download::Transfer;
 use crate::error::Error;
 use crate::limits;
+use crate::owner::Owner;
 use crate::tensor::Spare;
 use crate::usage::Pass;
 
@@ -28,8 +28,7 @@ use recording::{Times, UNIFORMS};
 #[derive(Debug)]
 pub struct Workspace {
     device: Arc<Device>,
-    /// Of all of the process, to tell whose commands a device is with.
-    id: u64,
+    owner: Arc<Owner>,
     encoder: Option<wgpu::CommandEncoder>,
     /// Uniforms of what is recorded, and the buffer they go to.
     uniforms: Vec<u8>,
@@ -48,13 +47,9 @@ pub struct Workspace {
     tasks: u32,
     /// Bytes that may still be made.
     room: usize,
-    /// Submissions that the device has not finished.
-    running: Arc<AtomicUsize>,
     /// Why commands of this frame were not taken: what is recorded after them would work on what they were to make.
     refused: Option<Error>,
 }
-
-static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 /// The least number of bytes that anything counts as: the host and the driver keep something of each.
 const LEAST: usize = 4 << 10;
@@ -62,6 +57,15 @@ const LEAST: usize = 4 << 10;
 impl Workspace {
     /// With nothing in it.
     pub fn new(device: &Arc<Device>) -> Result<Self, Error> {
+        Self::with_owner(device, Owner::new())
+    }
+
+    /// The same, of a user that may have had one before: what the device has not finished of that still counts as the user's.
+    pub fn of(user: &str, device: &Arc<Device>) -> Result<Self, Error> {
+        Self::with_owner(device, device.owners.named(user))
+    }
+
+    fn with_owner(device: &Arc<Device>, owner: Arc<Owner>) -> Result<Self, Error> {
         let uniforms = wgpu::BufferDescriptor {
             label: None,
             size: UNIFORMS as u64,
@@ -70,7 +74,7 @@ impl Workspace {
         };
         device.tried(|| Self {
             device: device.clone(),
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            owner,
             encoder: None,
             uniforms: Vec::new(),
             uniform_buffer: device.device.create_buffer(&uniforms),
@@ -84,7 +88,6 @@ impl Workspace {
             dispatches: limits::DISPATCHES,
             tasks: limits::TASKS,
             room: limits::BYTES,
-            running: Arc::default(),
             refused: None,
         })
     }
@@ -103,7 +106,7 @@ impl Workspace {
 
     /// Whether the device was given up since it did not finish what this user had it do.
     pub fn held_up_device(&self) -> bool {
-        self.device.was_held_up_by(self.id)
+        self.device.was_held_up_by(self.owner.id)
     }
 
     /// What is made stays until the device has done what was recorded with it, whoever drops it before.

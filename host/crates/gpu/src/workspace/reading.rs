@@ -80,6 +80,6 @@ impl Workspace {
     fn transfer(&mut self, bytes: usize) -> Result<Arc<Transfer>, Error> {
         self.check()?;
         self.take_room(bytes)?;
-        Transfer::new(&self.device, self.id, bytes)
+        Transfer::new(&self.device, self.owner.id, bytes)
     }
 }

@@ -11,7 +11,7 @@ use crate::color::{ColorParams, Kernel};
 use crate::download::{TIMED, TIMES};
 use crate::error::Error;
 use crate::limits;
-use crate::submission::{Owner, Submission};
+use crate::submission::Submission;
 use crate::usage::Pass;
 
 /// Workgroups along three axes.
@@ -93,13 +93,13 @@ impl Workspace {
             }
         }
         // Whoever records faster than the device works is told so.
-        if self.running.load(Ordering::Relaxed) >= limits::RUNNING {
-            let is_late = self.device.submitter.is_held_by(self.id);
+        if self.owner.running.load(Ordering::Relaxed) >= limits::RUNNING {
+            let is_late = self.device.submitter.is_held_by(self.owner.id);
             transfers.iter().for_each(|transfer| transfer.failed(&Error::Busy));
             return Err(if is_late { Error::Late } else { Error::Busy });
         }
         self.device.submitter.submit(Submission {
-            owner: Owner { id: self.id, running: self.running.clone() },
+            owner: self.owner.clone(),
             encoder,
             uniforms,
             uniform_buffer: self.uniform_buffer.clone(),
