@@ -16,6 +16,7 @@ mod download;
 mod error;
 mod fuel;
 mod gpu;
+mod left;
 pub mod limits;
 mod line;
 mod module;

@@ -7,16 +7,18 @@ mod recording;
 mod writing;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use wgpu::BufferUsages;
 
-use crate::device::Device;
+use crate::device::{Device, HANG_TIMEOUT};
 use crate::download::Transfer;
 use crate::error::Error;
+use crate::left::Left;
 use crate::limits;
 use crate::owner::Owner;
 use crate::tensor::Spare;
-use crate::usage::Pass;
+use crate::usage::{Pass, Usage};
 
 pub use dispatch::{Binding, Filter};
 pub use objects::{Buffer, Image, Uploaded};
@@ -37,6 +39,12 @@ pub struct Workspace {
     /// Passes that were recorded.
     passes: Vec<Pass>,
     transfers: Vec<Arc<Transfer>>,
+    /// What was sent, and nobody waits for.
+    left: Arc<Left>,
+    /// What of that was found to be done, and to be late.
+    swept: (Usage, Option<Duration>),
+    /// For how long it may take.
+    time: Duration,
     /// What only recorded commands read from.
     stagings: Arc<Mutex<Vec<wgpu::Buffer>>>,
     /// Textures of images that are gone, and buffers of tensors.
@@ -81,6 +89,9 @@ impl Workspace {
             times: device.clock.map(|_| Times::new(&device.device)),
             passes: Vec::new(),
             transfers: Vec::new(),
+            left: Arc::default(),
+            swept: Default::default(),
+            time: HANG_TIMEOUT,
             stagings: Arc::default(),
             spare: Vec::new(),
             spare_tensors: Arc::default(),
@@ -97,8 +108,10 @@ impl Workspace {
         &self.device
     }
 
-    /// A frame begins: there may be as many dispatches, rounds of loops and bytes as a frame may have.
-    pub fn begin(&mut self) {
+    /// A frame begins: there may be as many dispatches, rounds of loops and bytes as a frame may have. What the device is to do for
+    /// it, and nobody waits for, may take `time`.
+    pub fn begin(&mut self, time: Duration) {
+        self.time = time;
         (self.rounds, self.dispatches, self.room) = (limits::ROUNDS, limits::DISPATCHES, limits::BYTES);
         self.tasks = limits::TASKS;
         self.refused = None;
@@ -107,6 +120,19 @@ impl Workspace {
     /// Whether the device was given up since it did not finish what this user had it do.
     pub fn held_up_device(&self) -> bool {
         self.device.was_held_up_by(self.owner.id)
+    }
+
+    /// What the device has done that nobody waited for, since the last call of this; and for how long it may take, if some is late
+    /// for no fault of others.
+    pub fn settle(&mut self) -> (Usage, Option<Duration>) {
+        self.sweep();
+        std::mem::take(&mut self.swept)
+    }
+
+    fn sweep(&mut self) {
+        let (usage, late) = self.left.sweep();
+        self.swept.0 += usage;
+        self.swept.1 = self.swept.1.or(late);
     }
 
     /// What is made stays until the device has done what was recorded with it, whoever drops it before.
