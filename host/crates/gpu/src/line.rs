@@ -21,9 +21,18 @@ pub(crate) struct Line {
 struct Place {
     number: u64,
     owner: Arc<Owner>,
+    /// What was made for it.
+    bytes: usize,
     since: Instant,
     /// For how long since then the device was with earlier ones of the same owner.
     own: Duration,
+}
+
+impl Place {
+    fn leave(&self) {
+        self.owner.running.fetch_sub(1, Ordering::Relaxed);
+        self.owner.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Line {
@@ -36,19 +45,20 @@ impl Line {
         self.joined
     }
 
-    pub fn join(&mut self, owner: Arc<Owner>, now: Instant) {
+    pub fn join(&mut self, owner: Arc<Owner>, bytes: usize, now: Instant) {
         owner.running.fetch_add(1, Ordering::Relaxed);
+        owner.bytes.fetch_add(bytes, Ordering::Relaxed);
         if self.waiting.is_empty() {
             self.since = now;
         }
-        self.waiting.push_back(Place { number: self.joined, owner, since: now, own: Duration::ZERO });
+        self.waiting.push_back(Place { number: self.joined, owner, bytes, since: now, own: Duration::ZERO });
         self.joined += 1;
     }
 
     /// This one, and so all before it, is done. It may be told of more than once.
     pub fn done(&mut self, number: u64, now: Instant) {
         while let Some(first) = self.waiting.pop_front_if(|first| first.number <= number) {
-            first.owner.running.fetch_sub(1, Ordering::Relaxed);
+            first.leave();
             let since = std::mem::replace(&mut self.since, now);
             for place in self.waiting.iter_mut().filter(|place| place.owner.id == first.owner.id) {
                 place.own += now.saturating_duration_since(since.max(place.since));
@@ -60,7 +70,7 @@ impl Line {
     pub fn leave(&mut self, number: u64, now: Instant) {
         let place = self.waiting.iter().position(|place| place.number == number);
         if let Some(left) = place.and_then(|place| self.waiting.remove(place)) {
-            left.owner.running.fetch_sub(1, Ordering::Relaxed);
+            left.leave();
             self.since = if place == Some(0) { now } else { self.since };
         }
     }
@@ -97,7 +107,7 @@ mod tests {
     fn waiting_for_work_of_ones_own_is_no_excuse() {
         let ((mut line, at), owner) = (line(), Owner::new());
         for _ in 0..8 {
-            line.join(owner.clone(), at(0));
+            line.join(owner.clone(), 100, at(0));
         }
         for done in 0..7 {
             line.done(done, at(200 * (done + 1)));
@@ -114,9 +124,9 @@ mod tests {
     #[test]
     fn waiting_for_others_is_an_excuse() {
         let ((mut line, at), [heavy, light]) = (line(), [Owner::new(), Owner::new()]);
-        line.join(heavy.clone(), at(0));
-        line.join(light.clone(), at(10));
-        line.join(light.clone(), at(20));
+        line.join(heavy.clone(), 100, at(0));
+        line.join(light.clone(), 100, at(10));
+        line.join(light.clone(), 100, at(20));
         assert!(line.is_held_by(heavy.id, at(300)) && !line.is_held_by(light.id, at(300)));
         line.done(0, at(300));
         line.done(1, at(310));
@@ -131,7 +141,7 @@ mod tests {
     fn others_in_between_excuse_for_their_own_time() {
         let ((mut line, at), [heavy, light]) = (line(), [Owner::new(), Owner::new()]);
         for owner in [&heavy, &light, &heavy, &light, &heavy] {
-            line.join(owner.clone(), at(0));
+            line.join(owner.clone(), 100, at(0));
         }
         for (number, time) in [(0, 200), (1, 210), (2, 410)] {
             line.done(number, at(time));
@@ -145,12 +155,12 @@ mod tests {
     fn each_submission_has_its_own_time_to_hang() {
         let ((mut line, at), owner) = (line(), Owner::new());
         for _ in 0..3 {
-            line.join(owner.clone(), at(0));
+            line.join(owner.clone(), 100, at(0));
         }
         line.done(0, at(150));
         line.leave(1, at(160));
         assert_eq!(line.held_for(Duration::from_millis(100), at(200)), None);
         assert_eq!(line.held_for(Duration::from_millis(100), at(270)), Some(owner.id));
-        assert_eq!(owner.running.load(Ordering::Relaxed), 1);
+        assert_eq!([&owner.running, &owner.bytes].map(|count| count.load(Ordering::Relaxed)), [1, 100]);
     }
 }

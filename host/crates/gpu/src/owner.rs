@@ -11,13 +11,16 @@ pub(crate) struct Owner {
     pub id: u64,
     /// Its submissions that the device has not finished.
     pub running: AtomicUsize,
+    /// Bytes that were made for those.
+    pub bytes: AtomicUsize,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Owner {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), running: AtomicUsize::new(0) })
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { id, running: AtomicUsize::new(0), bytes: AtomicUsize::new(0) })
     }
 }
 

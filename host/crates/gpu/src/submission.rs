@@ -16,6 +16,8 @@ use crate::usage::Pass;
 #[derive(Debug)]
 pub(crate) struct Submission {
     pub owner: Arc<Owner>,
+    /// Bytes of what was made for them.
+    pub bytes: usize,
     pub encoder: wgpu::CommandEncoder,
     pub uniforms: Vec<u8>,
     pub uniform_buffer: wgpu::Buffer,
@@ -94,10 +96,10 @@ impl Submitter {
     pub fn submit(&self, submission: Submission) -> Result<(), Error> {
         // In the line before the thread can be done with it.
         let mut line = locked(&self.line);
-        let owner = submission.owner.clone();
+        let (owner, bytes) = (submission.owner.clone(), submission.bytes);
         let (refused, error) = match self.submissions.try_send(Numbered { number: line.next(), submission }) {
             Ok(()) => {
-                line.join(owner, Instant::now());
+                line.join(owner, bytes, Instant::now());
                 return Ok(());
             }
             Err(TrySendError::Full(refused)) => (refused, Error::Busy),

@@ -646,6 +646,32 @@ fn whoever_waits_for_others_is_not_late() {
     assert!(!settled(&mut light, 1));
 }
 
+/// Catches memory that is given back before the device is done with it, and room that does not come back.
+#[test]
+fn what_is_dropped_counts_until_the_device_is_done() {
+    let device = another(&Gpu::new(Choice::Any));
+    let mut workspace = Workspace::new(&device).unwrap();
+    let slow = device.compile(SLOW).unwrap();
+    let out = workspace.buffer(4 * 4_096).unwrap();
+    let groups = [if device.info().software { 16 } else { 16_384 }, 1, 1];
+    workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], groups).unwrap();
+    let large = |workspace: &mut Workspace| workspace.buffer(60 << 20).map(drop);
+    for frame in 0..3 {
+        workspace.begin(TIME);
+        for _ in 0..4 {
+            large(&mut workspace).unwrap_or_else(|error| panic!("{frame}: {error}"));
+        }
+        workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], groups).unwrap();
+        workspace.submit().unwrap();
+    }
+    workspace.begin(TIME);
+    let refused = (0..2).find_map(|_| large(&mut workspace).err());
+    assert!(matches!(refused, Some(Error::Limit(_))), "{refused:?}");
+    settled(&mut workspace, 4);
+    workspace.begin(TIME);
+    (0..4).for_each(|_| large(&mut workspace).unwrap());
+}
+
 /// Catches a frame of straight code without end: no loop says how long it takes.
 #[test]
 fn straight_code_counts_as_loops_do() {

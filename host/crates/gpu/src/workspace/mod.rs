@@ -6,6 +6,7 @@ mod reading;
 mod recording;
 mod writing;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -53,8 +54,9 @@ pub struct Workspace {
     rounds: u64,
     dispatches: u32,
     tasks: u32,
-    /// Bytes that may still be made.
+    /// Bytes that may still be made, and those of this frame that nothing was submitted for yet.
     room: usize,
+    made: usize,
     /// Why commands of this frame were not taken: what is recorded after them would work on what they were to make.
     refused: Option<Error>,
 }
@@ -99,6 +101,7 @@ impl Workspace {
             dispatches: limits::DISPATCHES,
             tasks: limits::TASKS,
             room: limits::BYTES,
+            made: 0,
             refused: None,
         })
     }
@@ -111,9 +114,10 @@ impl Workspace {
     /// A frame begins: there may be as many dispatches, rounds of loops and bytes as a frame may have. What the device is to do for
     /// it, and nobody waits for, may take `time`.
     pub fn begin(&mut self, time: Duration) {
-        self.time = time;
-        (self.rounds, self.dispatches, self.room) = (limits::ROUNDS, limits::DISPATCHES, limits::BYTES);
-        self.tasks = limits::TASKS;
+        (self.time, self.made) = (time, 0);
+        (self.rounds, self.dispatches, self.tasks) = (limits::ROUNDS, limits::DISPATCHES, limits::TASKS);
+        let unfinished = self.owner.bytes.load(Ordering::Relaxed);
+        self.room = limits::BYTES_UNFINISHED.saturating_sub(unfinished).min(limits::BYTES);
         self.refused = None;
     }
 
@@ -140,6 +144,7 @@ impl Workspace {
         let bytes = bytes.max(LEAST);
         self.check_room(bytes)?;
         self.room -= bytes;
+        self.made += bytes;
         Ok(())
     }
 
@@ -148,7 +153,11 @@ impl Workspace {
         if bytes <= self.room {
             return Ok(());
         }
-        Err(Error::Limit(format!("no more than {} bytes of images, buffers and copies a frame", limits::BYTES)))
+        Err(Error::Limit(format!(
+            "no more than {} bytes of images, buffers and copies a frame, and {} of frames that are not done",
+            limits::BYTES,
+            limits::BYTES_UNFINISHED
+        )))
     }
 
     /// One more operation on tensors.

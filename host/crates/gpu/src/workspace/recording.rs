@@ -77,6 +77,7 @@ impl Workspace {
         let (encoder, uniforms) = (self.encoder.take(), std::mem::take(&mut self.uniforms));
         let (passes, mut transfers) = (std::mem::take(&mut self.passes), std::mem::take(&mut self.transfers));
         let stagings = std::mem::take(&mut *locked(&self.stagings));
+        let bytes = std::mem::take(&mut self.made);
         if let Err(error) = self.check() {
             transfers.iter().for_each(|transfer| transfer.failed(&error));
             return Err(error);
@@ -108,6 +109,7 @@ impl Workspace {
         }
         self.device.submitter.submit(Submission {
             owner: self.owner.clone(),
+            bytes,
             encoder,
             uniforms,
             uniform_buffer: self.uniform_buffer.clone(),
