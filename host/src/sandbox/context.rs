@@ -61,13 +61,14 @@ impl Guest {
     pub fn new(identity: &Identity, engine: &Engine) -> Self {
         let limits = engine.limits();
         let stdio = Stdio::new(identity, limits.log_rate);
+        let user = format!("{} {}", identity.stream, identity.processor);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         Self {
             table,
             wasi: empty_wasi(&stdio),
             http: Http::new(identity.http.clone()),
-            graphics: Graphics::new(engine.gpu().clone(), engine.front().clone(), engine.shaders().clone()),
+            graphics: Graphics::new(engine.gpu().clone(), user, engine.front().clone(), engine.shaders().clone()),
             budget: Budget::new(limits.memory),
             limits,
             stdio,

@@ -33,6 +33,8 @@ pub struct Uses {
 /// The GPU as one guest has it. Nothing is opened for one that uses nothing of it.
 pub struct Graphics {
     gpu: Gpu,
+    /// Whose it is on the device: a stream's instances of one processor, one after the other.
+    user: String,
     /// The guests' foreground threads.
     front: Handle,
     shaders: ShaderReader,
@@ -44,6 +46,8 @@ pub struct Graphics {
     room: Arc<Semaphore>,
     /// Whether tensors of pictures are made there.
     tensors: bool,
+    /// What this call may take.
+    time: Duration,
     /// Bytes of images, buffers and tensors.
     pub memory: usize,
     /// Estimated GPU time of this call's operations.
@@ -53,9 +57,10 @@ pub struct Graphics {
 }
 
 impl Graphics {
-    pub fn new(gpu: Gpu, front: Handle, shaders: ShaderReader) -> Self {
+    pub fn new(gpu: Gpu, user: String, front: Handle, shaders: ShaderReader) -> Self {
         Self {
             gpu,
+            user,
             front,
             shaders,
             device: Err(Error::Unsupported("a GPU is there from `load` on".to_owned())),
@@ -63,6 +68,7 @@ impl Graphics {
             failure: Arc::default(),
             room: Arc::new(Semaphore::new(IN_FLIGHT)),
             tensors: false,
+            time: Duration::ZERO,
             memory: 0,
             spent: Duration::ZERO,
             overrun: Duration::ZERO,
@@ -84,7 +90,11 @@ impl Graphics {
     pub fn workspace(&mut self) -> Result<&mut Workspace, Error> {
         let workspace = match self.workspace.take() {
             Some(workspace) => workspace,
-            None => Workspace::new(self.device.as_ref().map_err(Clone::clone)?)?,
+            None => {
+                let mut workspace = Workspace::of(&self.user, self.device.as_ref().map_err(Clone::clone)?)?;
+                workspace.begin(self.time);
+                workspace
+            }
         };
         Ok(self.workspace.insert(workspace))
     }
@@ -123,18 +133,23 @@ impl Graphics {
         self.tensors
     }
 
-    /// Waits until there is room for one more frame. A failure of an earlier one is told now.
-    pub async fn room(&mut self) -> Result<Option<OwnedSemaphorePermit>, Failure> {
-        let Ok(device) = &self.device else { return Ok(None) };
-        let told = locked(&self.failure).take();
-        if let Some(failure) = told.or_else(|| device.is_lost().then(|| self.lost())) {
-            if let Failure::Overrun(time) = failure {
-                self.overrun = time;
-            }
-            return Err(failure);
+    /// Counts what the GPU has done that nobody waited for. A failure of what an earlier call had it do is told now.
+    pub fn settle(&mut self, work: &mut Work) -> Result<(), Failure> {
+        let Ok(device) = &self.device else { return Ok(()) };
+        let (usage, late) = self.workspace.as_mut().map(Workspace::settle).unwrap_or_default();
+        work.note_gpu(usage);
+        let told = locked(&self.failure).take().or(late.map(Failure::Overrun));
+        let Some(failure) = told.or_else(|| device.is_lost().then(|| self.lost())) else { return Ok(()) };
+        if let Failure::Overrun(time) = failure {
+            self.overrun = time;
         }
+        Err(failure)
+    }
+
+    /// Waits until there is room for one more frame.
+    pub async fn room(&mut self) -> Option<OwnedSemaphorePermit> {
         // The semaphore is never closed.
-        Ok(self.room.clone().acquire_owned().await.ok())
+        self.room.clone().acquire_owned().await.ok()
     }
 
     /// Why the device is gone.
@@ -143,35 +158,29 @@ impl Graphics {
         if blame { Failure::Overrun(HANG_TIMEOUT) } else { Failure::Lost }
     }
 
-    /// A call begins.
-    pub fn begin(&mut self) {
-        (self.spent, self.overrun) = (Duration::ZERO, Duration::ZERO);
+    /// A call begins, which may take `time`; and as long again what it has the GPU do.
+    pub fn begin(&mut self, time: Duration) {
+        (self.spent, self.overrun, self.time) = (Duration::ZERO, Duration::ZERO, time);
         if let Some(workspace) = &mut self.workspace {
-            workspace.begin();
+            workspace.begin(time);
         }
     }
 
-    /// A call has ended, which could have taken `time`: what it recorded is done.
-    pub fn submit(&mut self, time: Duration) -> Result<(), Failure> {
+    /// A call has ended: what it recorded is done.
+    pub fn submit(&mut self) -> Result<(), Failure> {
         let Some(workspace) = &mut self.workspace else { return Ok(()) };
         let submitted = workspace.submit();
         submitted.map_err(|error| match error {
             Error::Lost(_) => self.lost(),
             // What was recorded is not done: what the guest keeps may not be what it should be.
             Error::Busy if self.memory > 0 => Failure::Lost,
-            error => failure(error, time),
+            error => failure(error, self.time),
         })
     }
 
-    /// A picture that will be there within `time`.
-    pub fn pending(
-        &self,
-        download: Download,
-        color: media::Color,
-        time: Duration,
-        room: Option<OwnedSemaphorePermit>,
-    ) -> Pending {
-        let until = Instant::now() + time;
+    /// A picture that will be there within the time that the call could have taken.
+    pub fn pending(&self, download: Download, color: media::Color, room: Option<OwnedSemaphorePermit>) -> Pending {
+        let (time, until) = (self.time, Instant::now() + self.time);
         Pending { download, color, time, until, failure: self.failure.clone(), _room: room }
     }
 }

@@ -192,13 +192,21 @@ impl Instance {
     /// The stream ends.
     pub async fn stop(&mut self) -> Result<(), Failure> {
         let exports = self.exports.rillbox_processor_processor();
-        run(&self.engine, &mut self.store, STOP, async |store| exports.call_stop(store).await.map(Ok)).await
+        let stopped = run(&self.engine, &mut self.store, STOP, async |store| exports.call_stop(store).await.map(Ok));
+        stopped.await.and(self.settle())
+    }
+
+    /// Counts what the GPU did after earlier calls, and tells of what it did not do in time.
+    fn settle(&mut self) -> Result<(), Failure> {
+        let guest = self.store.data_mut();
+        guest.graphics.settle(&mut guest.work)
     }
 
     /// Gives the guest a picture.
     pub async fn video(&mut self, frame: &VideoFrame) -> Result<VideoResult, Failure> {
         self.ran = Duration::ZERO;
-        let room = self.store.data_mut().graphics.room().await?;
+        self.settle()?;
+        let room = self.store.data_mut().graphics.room().await;
         let own = video::Frame::new(frame.picture.clone(), frame.pts);
         let guest = self.store.data_mut();
         let own = guest.table.push(own).map_err(|_| full(guest.no_handle()))?;
@@ -213,7 +221,7 @@ impl Instance {
         Ok(match (outcome?, frame.staged) {
             (wit::VideoOutcome::Replaced, Some(Staged::Picture(picture))) => VideoResult::Replaced(picture),
             (wit::VideoOutcome::Replaced, Some(Staged::Download(download))) => {
-                VideoResult::Pending(guest.graphics.pending(download, frame.picture.color(), wall(budget), room))
+                VideoResult::Pending(guest.graphics.pending(download, frame.picture.color(), room))
             }
             (wit::VideoOutcome::Replaced, None) => {
                 let why = "`replaced` without a picture staged before, as by `replace-pixels`";
@@ -227,6 +235,7 @@ impl Instance {
     /// Gives the guest samples, and takes what is to be heard instead.
     pub async fn audio(&mut self, samples: AudioFrame) -> Result<Vec<AudioFrame>, Failure> {
         self.ran = Duration::ZERO;
+        self.settle()?;
         self.sound.earn(seconds(&samples));
         let given = samples.pts;
         // Counted as if it were retained, for the guest may keep it.
@@ -306,16 +315,16 @@ async fn run<T>(
     let waited = guest.timer.begin(budget);
     guest.budget.begin();
     guest.stdio.begin();
-    guest.graphics.begin();
-    store.set_epoch_deadline(1);
     let wall = wall(budget);
+    guest.graphics.begin(wall);
+    store.set_epoch_deadline(1);
     let ended = {
         let _running = engine.activity().enter();
         waited.during(guarded(tokio::time::timeout(wall, call(store)))).await
     };
     // What was recorded for a call that broke goes nowhere, as does its instance.
     let is_over = matches!(ended, Ok(Ok(Ok(_))));
-    let submitted = if is_over { store.data_mut().graphics.submit(wall) } else { Ok(()) };
+    let submitted = if is_over { store.data_mut().graphics.submit() } else { Ok(()) };
     let result = match ended {
         Err(panic) => Err(Failure::Trap(clip(panic.to_string()))),
         Ok(Err(_elapsed)) => match store.data().timer.ran() {

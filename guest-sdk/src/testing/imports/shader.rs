@@ -28,7 +28,7 @@ fn workspace() -> MutexGuard<'static, Option<Workspace>> {
 /// A call of the processor begins: it may do as much as in a frame.
 pub(crate) fn begin() {
     if let Some(workspace) = &mut *workspace() {
-        workspace.begin();
+        workspace.begin(TIME);
     }
 }
 

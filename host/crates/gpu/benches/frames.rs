@@ -268,7 +268,7 @@ impl Bench {
         let began = Instant::now();
         while began.elapsed() < self.time {
             let begins = Instant::now();
-            workspace.begin();
+            workspace.begin(TIMEOUT);
             let usage = frame(&mut workspace)?.wait(&mut place, memory)?;
             gpu += usage.iter().map(|(_, share)| share.time).sum::<Duration>();
             times.push(begins.elapsed());
@@ -283,7 +283,7 @@ impl Bench {
                 Coming::wait(next, &mut place, memory)?;
                 frames += 1;
             }
-            workspace.begin();
+            workspace.begin(TIMEOUT);
             coming.push_back(frame(&mut workspace)?);
         }
         let rate = f64::from(frames) / began.elapsed().as_secs_f64();
@@ -354,7 +354,7 @@ impl Bench {
         let small = workspace.buffer(4)?;
         let mut times = Vec::new();
         for _ in 0..30 {
-            workspace.begin();
+            workspace.begin(TIMEOUT);
             dispatch(workspace)?;
             let done = workspace.read_buffer(&small)?;
             workspace.submit()?;
@@ -375,7 +375,7 @@ impl Bench {
             let (began, mut due, mut times, mut place) = (Instant::now(), Duration::ZERO, Vec::new(), Vec::new());
             while due < time {
                 std::thread::sleep((began + due).saturating_duration_since(Instant::now()));
-                workspace.begin();
+                workspace.begin(TIMEOUT);
                 picture.through(&mut workspace, &program, &shown, Memory::Copied)?.wait(&mut place, Memory::Copied)?;
                 times.push((began + due).elapsed());
                 due += Duration::from_secs(1) / 30;

@@ -12,6 +12,7 @@ use crate::color::ColorKernels;
 use crate::download::Transfer;
 use crate::error::Error;
 use crate::limits;
+use crate::owner::Owners;
 use crate::pool::Pool;
 use crate::program::{Compiled, Program, Programs};
 use crate::source::Source;
@@ -44,6 +45,7 @@ impl Info {
 pub struct Device {
     pub(crate) device: wgpu::Device,
     pub(crate) submitter: Submitter,
+    pub(crate) owners: Owners,
     pub(crate) kernels: ColorKernels,
     pub(crate) samplers: [wgpu::Sampler; 2],
     /// Nanoseconds a count of the device's clock, where it has one.
@@ -91,6 +93,7 @@ impl Device {
         Ok(Self {
             device,
             submitter,
+            owners: Owners::default(),
             kernels,
             samplers,
             clock,

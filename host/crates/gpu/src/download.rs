@@ -1,13 +1,14 @@
 //! Results on their way from the device.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use wgpu::BufferUsages;
 
 use crate::device::Device;
 use crate::error::Error;
+use crate::left::Awaited;
 use crate::planes::{Planes, PlanesLayout};
 use crate::usage::{Pass, Usage};
 
@@ -18,6 +19,8 @@ pub(crate) struct Transfer {
     owner: u64,
     buffer: wgpu::Buffer,
     bytes: usize,
+    /// When it was handed on, and how long it may take from then on.
+    sent: OnceLock<(Instant, Duration)>,
     progress: Arc<Progress>,
 }
 
@@ -27,10 +30,14 @@ struct Progress {
     /// What was timed before it, in the buffer's last bytes, once it can be read.
     ended: Mutex<Option<Result<Vec<Pass>, Error>>>,
     changed: Condvar,
+    /// When that was.
+    at: OnceLock<Instant>,
 }
 
 impl Progress {
     fn end(&self, how: Result<Vec<Pass>, Error>) {
+        // Once.
+        let _ = self.at.set(Instant::now());
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(how);
         self.changed.notify_all();
     }
@@ -49,7 +56,14 @@ impl Transfer {
         let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST | BufferUsages::STORAGE;
         let buffer = device.buffer(&device.downloads, bytes as u64 + TIMES, usage)?;
         device.waiting.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Self { device: device.clone(), owner, buffer, bytes, progress: Arc::default() }))
+        Ok(Arc::new(Self {
+            device: device.clone(),
+            owner,
+            buffer,
+            bytes,
+            sent: OnceLock::new(),
+            progress: Arc::default(),
+        }))
     }
 
     /// Where the device copies to: the bytes, then the times.
@@ -59,6 +73,12 @@ impl Transfer {
 
     pub fn times_at(&self) -> u64 {
         self.bytes as u64
+    }
+
+    /// It goes to the device, and may take so long.
+    pub fn send(&self, time: Duration) {
+        // Once.
+        let _ = self.sent.set((Instant::now(), time));
     }
 
     /// The copy was handed to the device.
@@ -75,7 +95,7 @@ impl Transfer {
 
     /// Waits until it can be read; what was timed.
     pub fn done(&self, timeout: Duration) -> Result<Vec<Pass>, Error> {
-        let Progress { ended, changed } = &*self.progress;
+        let Progress { ended, changed, .. } = &*self.progress;
         let until = Instant::now() + timeout;
         let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
@@ -95,21 +115,48 @@ impl Transfer {
     }
 
     /// Waits for the device, and hands out the bytes.
-    fn wait<T>(self: &Arc<Self>, timeout: Duration, read: impl FnOnce(&[u8]) -> T) -> Result<(T, Usage), Error> {
+    pub fn wait<T>(self: &Arc<Self>, timeout: Duration, read: impl FnOnce(&[u8]) -> T) -> Result<(T, Usage), Error> {
         let done = self.done(timeout);
-        if matches!(done, Err(Error::Late)) {
-            self.device.watch(self.clone());
-            // Most of the time may have been that of others.
-            if !self.device.submitter.is_held_by(self.owner) {
-                return Err(Error::Busy);
-            }
+        // Most of the time may have been that of others.
+        if matches!(done, Err(Error::Late)) && !self.is_owners_fault() {
+            return Err(Error::Busy);
         }
-        let passes = done?;
+        self.read(&done?, read)
+    }
+
+    /// What the work before it took, or [`Error::Late`] if it is not done. What is done is to be asked for once.
+    pub fn usage(&self) -> Result<Usage, Error> {
+        let passes = self.done(Duration::ZERO)?;
+        self.read(&passes, |_| ()).map(|((), usage)| usage)
+    }
+
+    /// For how long it may take at most, if it takes, or took, longer, and that is its owner's fault.
+    pub fn overdue(self: &Arc<Self>, usage: &Result<Usage, Error>) -> Option<Duration> {
+        let (sent, time) = *self.sent.get()?;
+        let is_late = match usage {
+            // Whatever it waited for. Not every device's clock is to be trusted alone.
+            Ok(usage) => {
+                let ended = self.progress.at.get().copied().unwrap_or_else(Instant::now);
+                usage.time().min(ended.saturating_duration_since(sent)) > time
+            }
+            Err(Error::Late) => sent.elapsed() > time && self.is_owners_fault(),
+            Err(_) => false,
+        };
+        is_late.then_some(time)
+    }
+
+    /// It is late: whether that is due to what its owner had the device do. Somebody sees to it that the device goes on.
+    fn is_owners_fault(self: &Arc<Self>) -> bool {
+        self.device.watch(self.clone());
+        self.device.submitter.is_held_by(self.owner)
+    }
+
+    fn read<T>(&self, passes: &[Pass], read: impl FnOnce(&[u8]) -> T) -> Result<(T, Usage), Error> {
         let gone = |error: wgpu::MapRangeError| Error::Lost(error.to_string());
         let view = self.buffer.get_mapped_range(..).map_err(gone)?;
         let (bytes, times) = view.split_at(self.bytes);
         let counts = bytemuck::cast_slice(&times[..16 * passes.len().min(TIMED)]);
-        let usage = Usage::of(&passes, counts, self.device.clock);
+        let usage = Usage::of(passes, counts, self.device.clock);
         let result = read(bytes);
         drop(view);
         self.buffer.unmap();
@@ -128,26 +175,27 @@ impl Drop for Transfer {
 /// A picture on its way from the device, as planes.
 #[derive(Debug)]
 pub struct Download {
-    pub(crate) transfer: Arc<Transfer>,
+    pub(crate) result: Awaited,
     pub(crate) layout: PlanesLayout,
 }
 
 impl Download {
     /// The device it comes from.
     pub fn device(&self) -> &Arc<Device> {
-        &self.transfer.device
+        &self.result.transfer().device
     }
 
     /// Waits for the planes, no longer than `timeout`, and hands them to `read`; and what the work before them took.
     pub fn wait<T>(self, timeout: Duration, read: impl FnOnce(Planes<'_>) -> T) -> Result<(T, Usage), Error> {
-        self.transfer.wait(timeout, |bytes| read(self.layout.split(bytes)))
+        let Self { result, layout } = self;
+        result.wait(timeout, |bytes| read(layout.split(bytes)))
     }
 }
 
 /// Bytes on their way from the device.
 #[derive(Debug)]
 pub struct Bytes {
-    pub(crate) transfer: Arc<Transfer>,
+    pub(crate) result: Awaited,
     /// Bytes a row, and from one row to the next.
     pub(crate) row: (usize, usize),
     pub(crate) bytes: usize,
@@ -168,6 +216,7 @@ impl Bytes {
 
     /// The same, where `read` is handed the bytes where they are, with how many there are from one row to the next.
     pub fn wait_with<T>(self, timeout: Duration, read: impl FnOnce(&[u8], usize) -> T) -> Result<(T, Usage), Error> {
-        self.transfer.wait(timeout, |bytes| read(bytes, self.row.1))
+        let stride = self.row.1;
+        self.result.wait(timeout, |bytes| read(bytes, stride))
     }
 }

@@ -42,6 +42,10 @@ pub const TENSOR_BYTES: usize = 512 << 20;
 /// Bytes of images, buffers and copies that one frame may make.
 pub const BYTES: usize = 256 << 20;
 
+/// The same of one user's frames that the device may not have finished yet, together: what is dropped stays for as long. As many frames
+/// as a stream has on their way can have all that one may.
+pub const BYTES_UNFINISHED: usize = 3 * BYTES;
+
 /// Submissions of one user that the device may not have finished yet.
 pub const RUNNING: usize = 8;
 

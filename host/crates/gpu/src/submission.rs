@@ -1,7 +1,5 @@
 //! The threads that hand recorded commands to a device and wait for it, so that nobody who records some is held up by a driver.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,21 +7,17 @@ use std::time::{Duration, Instant};
 use crate::device::tried;
 use crate::download::Transfer;
 use crate::error::Error;
+use crate::line::Line;
+use crate::owner::Owner;
 use crate::pool::Pool;
 use crate::usage::Pass;
-
-/// Whose commands they are.
-#[derive(Clone, Debug)]
-pub(crate) struct Owner {
-    pub id: u64,
-    /// Its submissions that the device has not finished.
-    pub running: Arc<AtomicUsize>,
-}
 
 /// Commands in the order in which they were recorded, and what belongs to them.
 #[derive(Debug)]
 pub(crate) struct Submission {
-    pub owner: Owner,
+    pub owner: Arc<Owner>,
+    /// Bytes of what was made for them.
+    pub bytes: usize,
     pub encoder: wgpu::CommandEncoder,
     pub uniforms: Vec<u8>,
     pub uniform_buffer: wgpu::Buffer,
@@ -51,57 +45,6 @@ pub(crate) struct Submitter {
     line: Arc<Mutex<Line>>,
 }
 
-/// Submissions that the device has not finished yet, in their order; since when it has been with the first.
-#[derive(Debug)]
-struct Line {
-    waiting: VecDeque<Place>,
-    /// Submissions that there were before.
-    joined: u64,
-    since: Instant,
-}
-
-/// A submission's place in the line.
-#[derive(Debug)]
-struct Place {
-    number: u64,
-    owner: Owner,
-    since: Instant,
-}
-
-impl Line {
-    /// The number that the next one to join gets.
-    fn next(&self) -> u64 {
-        self.joined
-    }
-
-    fn join(&mut self, owner: Owner) {
-        owner.running.fetch_add(1, Ordering::Relaxed);
-        let now = Instant::now();
-        if self.waiting.is_empty() {
-            self.since = now;
-        }
-        self.waiting.push_back(Place { number: self.joined, owner, since: now });
-        self.joined += 1;
-    }
-
-    /// This one, and so all before it, is done. It may be told of more than once.
-    fn done(&mut self, number: u64) {
-        while let Some(first) = self.waiting.pop_front_if(|first| first.number <= number) {
-            first.owner.running.fetch_sub(1, Ordering::Relaxed);
-            self.since = Instant::now();
-        }
-    }
-
-    /// This one is not to be done; those before it still are.
-    fn leave(&mut self, number: u64) {
-        let place = self.waiting.iter().position(|place| place.number == number);
-        if let Some(left) = place.and_then(|place| self.waiting.remove(place)) {
-            left.owner.running.fetch_sub(1, Ordering::Relaxed);
-            self.since = if place == Some(0) { Instant::now() } else { self.since };
-        }
-    }
-}
-
 fn locked(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
     line.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -116,7 +59,7 @@ impl Submitter {
     ) -> Result<Self, Error> {
         let (sender, submissions) = sync_channel::<Numbered>(QUEUE);
         let (submitted, indices) = sync_channel(QUEUE);
-        let line = Arc::new(Mutex::new(Line { waiting: VecDeque::new(), joined: 0, since: Instant::now() }));
+        let line = Arc::new(Mutex::new(Line::new(Instant::now())));
         let (waiting, gone) = (device.clone(), lost.clone());
         spawn("gpu-wait", move || {
             for index in indices {
@@ -132,7 +75,7 @@ impl Submitter {
                     Ok(index) => drop(submitted.send(index)),
                     Err(error) => {
                         transfers.iter().for_each(|transfer| transfer.failed(&error));
-                        locked(&of_all).leave(number);
+                        locked(&of_all).leave(number, Instant::now());
                     }
                 }
             }
@@ -140,26 +83,23 @@ impl Submitter {
         Ok(Self { submissions: sender, line })
     }
 
-    /// Whether the device is with commands of this owner, and has been for most of the time since it was given them.
+    /// See [`Line::is_held_by`].
     pub fn is_held_by(&self, owner: u64) -> bool {
-        let line = locked(&self.line);
-        let held = |first: &Place| first.owner.id == owner && line.since.elapsed() * 2 >= first.since.elapsed();
-        line.waiting.front().is_some_and(held)
+        locked(&self.line).is_held_by(owner, Instant::now())
     }
 
-    /// Whose submission the device has been with for at least so long.
+    /// See [`Line::held_for`].
     pub fn held_for(&self, time: Duration) -> Option<u64> {
-        let line = locked(&self.line);
-        line.waiting.front().filter(|_| line.since.elapsed() >= time).map(|first| first.owner.id)
+        locked(&self.line).held_for(time, Instant::now())
     }
 
     pub fn submit(&self, submission: Submission) -> Result<(), Error> {
         // In the line before the thread can be done with it.
         let mut line = locked(&self.line);
-        let owner = submission.owner.clone();
+        let (owner, bytes) = (submission.owner.clone(), submission.bytes);
         let (refused, error) = match self.submissions.try_send(Numbered { number: line.next(), submission }) {
             Ok(()) => {
-                line.join(owner);
+                line.join(owner, bytes, Instant::now());
                 return Ok(());
             }
             Err(TrySendError::Full(refused)) => (refused, Error::Busy),
@@ -198,7 +138,7 @@ impl Submission {
         let index = queue.submit([self.encoder.finish()]);
         // All that is done is told of at once, however late the thread that waits is.
         let line = line.clone();
-        queue.on_submitted_work_done(move || locked(&line).done(number));
+        queue.on_submitted_work_done(move || locked(&line).done(number, Instant::now()));
         for staging in self.stagings {
             let (pool, mapped) = (uploads.clone(), staging.clone());
             staging.map_async(wgpu::MapMode::Write, .., move |done| {

@@ -93,6 +93,11 @@ impl Usage {
         usage
     }
 
+    /// How long all of it took.
+    pub fn time(&self) -> Duration {
+        self.0.iter().map(|share| share.time).sum()
+    }
+
     /// Each kind of which there was some.
     pub fn iter(&self) -> impl Iterator<Item = (Pass, Share)> {
         Pass::ALL.into_iter().zip(self.0).filter(|(_, share)| share.passes > 0)

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rillbox_gpu::{
     Binding, Buffer, Choice, Color, Device, Error, Filter, Gpu, Image, Matrix, Pass, Planes, PlanesLayout, Program,
@@ -252,7 +252,7 @@ fn every_loop_ends() {
                 {code} out[3] = 1234u;
             }}"
         );
-        workspace.begin();
+        workspace.begin(TIME);
         let (program, made) = (program(&wgsl), workspace.buffer(16).unwrap());
         workspace.dispatch(&program, &[(0, Binding::Buffer(&made))], [30_000, 4, 1]).unwrap();
         let out = read_words(&mut workspace, &made);
@@ -296,7 +296,7 @@ fn many_invocations_have_fewer_rounds_each() {
     }
     let refused = workspace.dispatch(&count, &few, [1, 1, 1]).unwrap_err();
     assert!(matches!(&refused, Error::Limit(why) if why.contains("64 dispatches")), "{refused}");
-    workspace.begin();
+    workspace.begin(TIME);
     workspace.dispatch(&count, &few, [1, 1, 1]).unwrap();
 }
 
@@ -370,17 +370,17 @@ fn what_a_frame_makes_is_bounded() {
     let made = (0..).take_while(|_| workspace.image(2048, 2048).is_ok()).count();
     assert_eq!(made, 16, "images of 16 MiB");
     assert!(matches!(workspace.buffer(1), Err(Error::Limit(_))));
-    workspace.begin();
+    workspace.begin(TIME);
     let large: Vec<_> = (0..15).map(|_| workspace.image(2048, 2048).unwrap()).collect();
     let small = (0..).take_while(|_| workspace.buffer(4).is_ok()).count();
     assert_eq!(small, 4_096, "what the host keeps of each counts, too");
     drop(large);
-    workspace.begin();
+    workspace.begin(TIME);
     let image = workspace.image(512, 512).unwrap();
     let recorded = (0..).take_while(|_| workspace.download(&image, color).is_ok()).count();
     assert!((500..800).contains(&recorded), "{recorded}");
     workspace.submit().unwrap();
-    workspace.begin();
+    workspace.begin(TIME);
     let image = workspace.image(64, 64).unwrap();
     assert_eq!(read(&mut workspace, &image).len(), 64 * 64 * 4);
 }
@@ -552,32 +552,124 @@ fn what_is_late_is_told_of() {
     assert!(!another(&gpu).is_lost());
 }
 
-/// Catches a device that is given up for the sake of one user that records faster than it works, and a refusal that is forgotten
-/// before the frame's end.
+/// Catches a device that is given up for the sake of one user that records faster than it works, a refusal that is forgotten
+/// before the frame's end, and a user that begins anew and may leave as much again.
 #[test]
 fn whoever_leaves_too_much_unfinished_loses_it_alone() {
     let device = another(&Gpu::new(Choice::Any));
-    let mut workspace = Workspace::new(&device).unwrap();
+    let mut workspace = Workspace::of("one", &device).unwrap();
     let slow = device.compile(SLOW).unwrap();
     let out = workspace.buffer(4 * 4_096).unwrap();
-    let refused = loop {
-        workspace.begin();
-        workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], [16, 1, 1]).unwrap();
-        let read = workspace.read_buffer(&out).unwrap();
-        if let Err(error) = workspace.submit() {
-            assert!(matches!(error, Error::Late | Error::Busy), "{error}");
-            assert_eq!(read.wait(TIME).unwrap_err(), Error::Busy);
-            break error;
+    let left_unfinished = |workspace: &mut Workspace| {
+        for frame in 0.. {
+            workspace.begin(TIME);
+            workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], [16, 1, 1]).unwrap();
+            let read = workspace.read_buffer(&out).unwrap();
+            if let Err(error) = workspace.submit() {
+                assert_eq!(error, Error::Late, "there is no other whose fault it could be");
+                assert_eq!(read.wait(TIME).unwrap_err(), Error::Busy);
+                return frame;
+            }
         }
+        unreachable!()
     };
+    assert!(left_unfinished(&mut workspace) >= 8);
+    // What is done meanwhile makes room for as much.
+    assert!(left_unfinished(&mut Workspace::of("one", &device).unwrap()) < 4);
+    let refused = workspace.submit().unwrap_err();
+    assert_eq!(refused, Error::Late);
     assert_eq!(workspace.submit().unwrap_err(), refused);
     assert_eq!(workspace.read_buffer(&out).unwrap_err(), refused);
     let mut other = Workspace::new(&device).unwrap();
     let image = other.image(8, 8).unwrap();
     assert!(read(&mut other, &image).iter().all(|byte| *byte == 0));
     assert!(!device.is_lost());
-    workspace.begin();
+    workspace.begin(TIME);
     assert_eq!(read_words(&mut workspace, &out).len(), 4_096);
+}
+
+/// Settles until this many dispatches are counted; whether any was late.
+fn settled(workspace: &mut Workspace, dispatches: u64) -> bool {
+    let (mut counted, mut is_late, began) = (0, false, Instant::now());
+    while counted < dispatches {
+        let (usage, late) = workspace.settle();
+        counted += usage[Pass::Program].passes;
+        is_late |= late.is_some();
+        assert!(began.elapsed() < TIME, "{counted} of {dispatches}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(counted, dispatches);
+    is_late
+}
+
+/// Catches work without a result, or whose result nobody wants any more, that is neither counted nor late.
+#[test]
+fn what_nobody_waits_for_is_counted_and_timed() {
+    let device = another(&Gpu::new(Choice::Any));
+    let mut workspace = Workspace::new(&device).unwrap();
+    let slow = device.compile(SLOW).unwrap();
+    let out = workspace.buffer(4 * 4_096).unwrap();
+    for (time, is_dropped) in [(TIME, false), (TIME, true), (Duration::ZERO, false), (Duration::ZERO, true)] {
+        workspace.begin(time);
+        workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], [2, 1, 1]).unwrap();
+        if is_dropped {
+            drop(workspace.read_buffer(&out).unwrap());
+        }
+        workspace.submit().unwrap();
+        assert!(device.waiting() > 0);
+        assert_eq!(settled(&mut workspace, 1), time < TIME, "{time:?} {is_dropped}");
+        // Somebody may still watch over what was late.
+        assert!(time < TIME || device.waiting() == 0);
+    }
+    // What was waited for is counted where that was.
+    workspace.begin(Duration::ZERO);
+    workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], [1, 1, 1]).unwrap();
+    let read = workspace.read_buffer(&out).unwrap();
+    workspace.submit().unwrap();
+    assert_eq!(read.wait(TIME).unwrap().1[Pass::Program].passes, 1);
+    assert_eq!(workspace.settle(), Default::default());
+}
+
+/// Catches a user that is blamed for waiting behind another.
+#[test]
+fn whoever_waits_for_others_is_not_late() {
+    let device = another(&Gpu::new(Choice::Any));
+    let [mut heavy, mut light] = [(); 2].map(|()| Workspace::new(&device).unwrap());
+    let slow = device.compile(SLOW).unwrap();
+    let short = device.compile(&format!("{OUT}@compute @workgroup_size(1) fn main() {{ out[0]++; }}")).unwrap();
+    let [of_heavy, of_light] = [&mut heavy, &mut light].map(|workspace| workspace.buffer(4 * 4_096).unwrap());
+    heavy.dispatch(&slow, &[(0, Binding::Buffer(&of_heavy))], [2, 1, 1]).unwrap();
+    heavy.submit().unwrap();
+    light.begin(Duration::from_millis(20));
+    light.dispatch(&short, &[(0, Binding::Buffer(&of_light))], [1, 1, 1]).unwrap();
+    light.submit().unwrap();
+    assert!(!settled(&mut light, 1));
+}
+
+/// Catches memory that is given back before the device is done with it, and room that does not come back.
+#[test]
+fn what_is_dropped_counts_until_the_device_is_done() {
+    let device = another(&Gpu::new(Choice::Any));
+    let mut workspace = Workspace::new(&device).unwrap();
+    let slow = device.compile(SLOW).unwrap();
+    let out = workspace.buffer(4 * 4_096).unwrap();
+    let groups = [if device.info().software { 16 } else { 16_384 }, 1, 1];
+    workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], groups).unwrap();
+    let large = |workspace: &mut Workspace| workspace.buffer(60 << 20).map(drop);
+    for frame in 0..3 {
+        workspace.begin(TIME);
+        for _ in 0..4 {
+            large(&mut workspace).unwrap_or_else(|error| panic!("{frame}: {error}"));
+        }
+        workspace.dispatch(&slow, &[(0, Binding::Buffer(&out))], groups).unwrap();
+        workspace.submit().unwrap();
+    }
+    workspace.begin(TIME);
+    let refused = (0..2).find_map(|_| large(&mut workspace).err());
+    assert!(matches!(refused, Some(Error::Limit(_))), "{refused:?}");
+    settled(&mut workspace, 4);
+    workspace.begin(TIME);
+    (0..4).for_each(|_| large(&mut workspace).unwrap());
 }
 
 /// Catches a frame of straight code without end: no loop says how long it takes.

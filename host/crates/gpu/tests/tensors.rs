@@ -646,7 +646,7 @@ fn memory_is_bounded_and_used_again() {
     let mut workspace = workspace();
     let mut held = vec![workspace.send_tensor(&noise(&[1_000_000])).unwrap().unwrap()];
     let refused = loop {
-        workspace.begin();
+        workspace.begin(TIME);
         let last = held[held.len() - 1].clone();
         let shape = [1_000_000];
         let operation = rillbox_compute::Operation::Unary(Unary::Neg);

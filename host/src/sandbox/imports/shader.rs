@@ -139,7 +139,10 @@ impl wit::HostImage for Guest {
 
     async fn pixels(&mut self, image: Resource<HeldImage>) -> Result<Vec<u8>, CallError> {
         let (width, height) = self.table.get(&image)?.0.size();
-        let bytes = image_bytes(width, height);
+        let (bytes, most) = (image_bytes(width, height), self.limits.copied);
+        if bytes > most {
+            return Err(CallError::limit(format!("{bytes} bytes are more than the {most} that one call copies")));
+        }
         if !self.budget.fits(bytes) {
             return Err(CallError::limit(format!("{bytes} bytes do not fit into the memory limit")));
         }

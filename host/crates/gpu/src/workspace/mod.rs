@@ -6,17 +6,20 @@ mod reading;
 mod recording;
 mod writing;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use wgpu::BufferUsages;
 
-use crate::device::Device;
+use crate::device::{Device, HANG_TIMEOUT};
 use crate::download::Transfer;
 use crate::error::Error;
+use crate::left::Left;
 use crate::limits;
+use crate::owner::Owner;
 use crate::tensor::Spare;
-use crate::usage::Pass;
+use crate::usage::{Pass, Usage};
 
 pub use dispatch::{Binding, Filter};
 pub use objects::{Buffer, Image, Uploaded};
@@ -28,8 +31,7 @@ use recording::{Times, UNIFORMS};
 #[derive(Debug)]
 pub struct Workspace {
     device: Arc<Device>,
-    /// Of all of the process, to tell whose commands a device is with.
-    id: u64,
+    owner: Arc<Owner>,
     encoder: Option<wgpu::CommandEncoder>,
     /// Uniforms of what is recorded, and the buffer they go to.
     uniforms: Vec<u8>,
@@ -38,6 +40,12 @@ pub struct Workspace {
     /// Passes that were recorded.
     passes: Vec<Pass>,
     transfers: Vec<Arc<Transfer>>,
+    /// What was sent, and nobody waits for.
+    left: Arc<Left>,
+    /// What of that was found to be done, and to be late.
+    swept: (Usage, Option<Duration>),
+    /// For how long it may take.
+    time: Duration,
     /// What only recorded commands read from.
     stagings: Arc<Mutex<Vec<wgpu::Buffer>>>,
     /// Textures of images that are gone, and buffers of tensors.
@@ -46,15 +54,12 @@ pub struct Workspace {
     rounds: u64,
     dispatches: u32,
     tasks: u32,
-    /// Bytes that may still be made.
+    /// Bytes that may still be made, and those of this frame that nothing was submitted for yet.
     room: usize,
-    /// Submissions that the device has not finished.
-    running: Arc<AtomicUsize>,
+    made: usize,
     /// Why commands of this frame were not taken: what is recorded after them would work on what they were to make.
     refused: Option<Error>,
 }
-
-static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 /// The least number of bytes that anything counts as: the host and the driver keep something of each.
 const LEAST: usize = 4 << 10;
@@ -62,6 +67,15 @@ const LEAST: usize = 4 << 10;
 impl Workspace {
     /// With nothing in it.
     pub fn new(device: &Arc<Device>) -> Result<Self, Error> {
+        Self::with_owner(device, Owner::new())
+    }
+
+    /// The same, of a user that may have had one before: what the device has not finished of that still counts as the user's.
+    pub fn of(user: &str, device: &Arc<Device>) -> Result<Self, Error> {
+        Self::with_owner(device, device.owners.named(user))
+    }
+
+    fn with_owner(device: &Arc<Device>, owner: Arc<Owner>) -> Result<Self, Error> {
         let uniforms = wgpu::BufferDescriptor {
             label: None,
             size: UNIFORMS as u64,
@@ -70,13 +84,16 @@ impl Workspace {
         };
         device.tried(|| Self {
             device: device.clone(),
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            owner,
             encoder: None,
             uniforms: Vec::new(),
             uniform_buffer: device.device.create_buffer(&uniforms),
             times: device.clock.map(|_| Times::new(&device.device)),
             passes: Vec::new(),
             transfers: Vec::new(),
+            left: Arc::default(),
+            swept: Default::default(),
+            time: HANG_TIMEOUT,
             stagings: Arc::default(),
             spare: Vec::new(),
             spare_tensors: Arc::default(),
@@ -84,7 +101,7 @@ impl Workspace {
             dispatches: limits::DISPATCHES,
             tasks: limits::TASKS,
             room: limits::BYTES,
-            running: Arc::default(),
+            made: 0,
             refused: None,
         })
     }
@@ -94,16 +111,32 @@ impl Workspace {
         &self.device
     }
 
-    /// A frame begins: there may be as many dispatches, rounds of loops and bytes as a frame may have.
-    pub fn begin(&mut self) {
-        (self.rounds, self.dispatches, self.room) = (limits::ROUNDS, limits::DISPATCHES, limits::BYTES);
-        self.tasks = limits::TASKS;
+    /// A frame begins: there may be as many dispatches, rounds of loops and bytes as a frame may have. What the device is to do for
+    /// it, and nobody waits for, may take `time`.
+    pub fn begin(&mut self, time: Duration) {
+        (self.time, self.made) = (time, 0);
+        (self.rounds, self.dispatches, self.tasks) = (limits::ROUNDS, limits::DISPATCHES, limits::TASKS);
+        let unfinished = self.owner.bytes.load(Ordering::Relaxed);
+        self.room = limits::BYTES_UNFINISHED.saturating_sub(unfinished).min(limits::BYTES);
         self.refused = None;
     }
 
     /// Whether the device was given up since it did not finish what this user had it do.
     pub fn held_up_device(&self) -> bool {
-        self.device.was_held_up_by(self.id)
+        self.device.was_held_up_by(self.owner.id)
+    }
+
+    /// What the device has done that nobody waited for, since the last call of this; and for how long it may take, if some is late
+    /// for no fault of others.
+    pub fn settle(&mut self) -> (Usage, Option<Duration>) {
+        self.sweep();
+        std::mem::take(&mut self.swept)
+    }
+
+    fn sweep(&mut self) {
+        let (usage, late) = self.left.sweep();
+        self.swept.0 += usage;
+        self.swept.1 = self.swept.1.or(late);
     }
 
     /// What is made stays until the device has done what was recorded with it, whoever drops it before.
@@ -111,6 +144,7 @@ impl Workspace {
         let bytes = bytes.max(LEAST);
         self.check_room(bytes)?;
         self.room -= bytes;
+        self.made += bytes;
         Ok(())
     }
 
@@ -119,7 +153,11 @@ impl Workspace {
         if bytes <= self.room {
             return Ok(());
         }
-        Err(Error::Limit(format!("no more than {} bytes of images, buffers and copies a frame", limits::BYTES)))
+        Err(Error::Limit(format!(
+            "no more than {} bytes of images, buffers and copies a frame, and {} of frames that are not done",
+            limits::BYTES,
+            limits::BYTES_UNFINISHED
+        )))
     }
 
     /// One more operation on tensors.

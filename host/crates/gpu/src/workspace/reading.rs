@@ -9,6 +9,7 @@ use super::objects::{Buffer, Image, stride};
 use crate::color::{Color, ColorParams};
 use crate::download::{Bytes, Download, Transfer};
 use crate::error::Error;
+use crate::left::Awaited;
 use crate::planes::PlanesLayout;
 
 impl Workspace {
@@ -41,8 +42,7 @@ impl Workspace {
     ) -> Result<Download, Error> {
         let transfer = self.transfer(layout.bytes())?;
         record(self, transfer.buffer())?;
-        self.transfers.push(transfer.clone());
-        Ok(Download { transfer, layout })
+        Ok(Download { result: self.awaited(transfer), layout })
     }
 
     /// An image's pixels, as they are now.
@@ -54,8 +54,7 @@ impl Workspace {
             wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(stride as u32), rows_per_image: None };
         let destination = wgpu::TexelCopyBufferInfo { buffer: transfer.buffer(), layout };
         self.encoder().copy_texture_to_buffer(image.texture.as_image_copy(), destination, image.texture.size());
-        self.transfers.push(transfer.clone());
-        Ok(Bytes { transfer, row: (row, stride), bytes: row * height as usize })
+        Ok(Bytes { result: self.awaited(transfer), row: (row, stride), bytes: row * height as usize })
     }
 
     /// A buffer's bytes, as they are now.
@@ -73,13 +72,18 @@ impl Workspace {
         let size = buffer.size();
         let transfer = self.transfer(size as usize)?;
         self.encoder().copy_buffer_to_buffer(buffer, 0, transfer.buffer(), 0, size);
+        Ok(Bytes { result: self.awaited(transfer), row: (size as usize, size as usize), bytes })
+    }
+
+    /// It comes with what is recorded.
+    fn awaited(&mut self, transfer: Arc<Transfer>) -> Awaited {
         self.transfers.push(transfer.clone());
-        Ok(Bytes { transfer, row: (size as usize, size as usize), bytes })
+        Awaited::new(transfer, self.left.clone())
     }
 
     fn transfer(&mut self, bytes: usize) -> Result<Arc<Transfer>, Error> {
         self.check()?;
         self.take_room(bytes)?;
-        Transfer::new(&self.device, self.id, bytes)
+        Transfer::new(&self.device, self.owner.id, bytes)
     }
 }

@@ -8,10 +8,10 @@ use wgpu::{BindGroupEntry, BindingResource, BufferUsages};
 use super::Workspace;
 use super::objects::locked;
 use crate::color::{ColorParams, Kernel};
-use crate::download::{TIMED, TIMES};
+use crate::download::{TIMED, TIMES, Transfer};
 use crate::error::Error;
 use crate::limits;
-use crate::submission::{Owner, Submission};
+use crate::submission::Submission;
 use crate::usage::Pass;
 
 /// Workgroups along three axes.
@@ -75,13 +75,28 @@ impl Workspace {
 
     fn send_recorded(&mut self) -> Result<(), Error> {
         let (encoder, uniforms) = (self.encoder.take(), std::mem::take(&mut self.uniforms));
-        let (passes, transfers) = (std::mem::take(&mut self.passes), std::mem::take(&mut self.transfers));
+        let (passes, mut transfers) = (std::mem::take(&mut self.passes), std::mem::take(&mut self.transfers));
         let stagings = std::mem::take(&mut *locked(&self.stagings));
+        let bytes = std::mem::take(&mut self.made);
         if let Err(error) = self.check() {
             transfers.iter().for_each(|transfer| transfer.failed(&error));
             return Err(error);
         }
         let Some(mut encoder) = encoder else { return Ok(()) };
+        // Whoever records faster than the device works is told so.
+        if self.owner.running.load(Ordering::Relaxed) >= limits::RUNNING {
+            let is_late = self.device.submitter.is_held_by(self.owner.id);
+            transfers.iter().for_each(|transfer| transfer.failed(&Error::Busy));
+            return Err(if is_late { Error::Late } else { Error::Busy });
+        }
+        self.sweep();
+        if transfers.is_empty() {
+            // Of nothing but times.
+            let record = Transfer::new(&self.device, self.owner.id, 0)?;
+            self.left.leave(record.clone());
+            transfers.push(record);
+        }
+        transfers.iter().for_each(|transfer| transfer.send(self.time));
         let timed = passes.len().min(TIMED) as u32;
         if let Some(times) = &self.times
             && timed > 0
@@ -92,14 +107,9 @@ impl Workspace {
                 encoder.copy_buffer_to_buffer(&times.resolved, 0, transfer.buffer(), transfer.times_at(), bytes);
             }
         }
-        // Whoever records faster than the device works is told so.
-        if self.running.load(Ordering::Relaxed) >= limits::RUNNING {
-            let is_late = self.device.submitter.is_held_by(self.id);
-            transfers.iter().for_each(|transfer| transfer.failed(&Error::Busy));
-            return Err(if is_late { Error::Late } else { Error::Busy });
-        }
         self.device.submitter.submit(Submission {
-            owner: Owner { id: self.id, running: self.running.clone() },
+            owner: self.owner.clone(),
+            bytes,
             encoder,
             uniforms,
             uniform_buffer: self.uniform_buffer.clone(),

@@ -54,7 +54,7 @@ impl Guest {
         let mut permit = Permit::new(&mut self.budget, &self.timer, &self.limits);
         let began = Instant::now();
         // An estimate knows nothing of what is in the tensors: what takes longer than others must not be there.
-        let work = || compute::without_subnormals(|| work(&mut permit));
+        let mut work = || compute::without_subnormals(|| work(&mut permit));
         let result = if first_step > LONG { apart(work) } else { work() };
         if permit.late {
             self.refusals.operations += 1;
