@@ -108,8 +108,8 @@ const TENSORS: &str = r#"
     (import "rillbox:processor/tensor@0.1.0" "[method]tensor.shape" (func $shape (param i32 i32)))
     (import "rillbox:processor/tensor@0.1.0" "[resource-drop]tensor" (func $forget (param i32)))"#;
 
-/// Catches handles that are looked up beyond the instance that has them, or that are taken for another kind: they would be a way to
-/// what others have.
+/// Catches handles that are looked up beyond the instance that has them, or that are taken for another kind: they would
+/// be a way to what others have.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handle_that_is_not_the_guests_own_is_a_trap() {
     let host = Host::start_with(&PATIENT);

@@ -205,7 +205,8 @@ async fn without_a_device_the_stream_says_so() {
     assert!(answer.to_string().contains("--device cpu"), "{answer}");
 }
 
-/// Catches a driver that is started although nothing would run on it: it takes memory and threads, and is a risk of its own.
+/// Catches a driver that is started although nothing would run on it: it takes memory and threads, and is a risk of its
+/// own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_is_opened_for_who_uses_it_alone() {
     let host = Host::start_with(&PATIENT);
@@ -234,8 +235,8 @@ async fn through(host: &session::Host, processor: &str, input: &Path, directory:
     (summary, std::fs::read(output).unwrap())
 }
 
-/// Catches a device whose loss takes the stream that uses it, or a frame of one that does not: the first passes on what it cannot
-/// work on, and goes on with the next device.
+/// Catches a device whose loss takes the stream that uses it, or a frame of one that does not: the first passes on what
+/// it cannot work on, and goes on with the next device.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_disappears_within_a_stream_leaves_it_whole() {
     let directory = tempfile::tempdir().unwrap();

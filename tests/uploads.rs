@@ -245,8 +245,8 @@ fn stop(process: &procfs::process::Process) {
     std::process::Command::new("kill").args(["-STOP", &process.pid.to_string()]).output().unwrap();
 }
 
-/// Catches uploads that wait for a compiler without end, and an answer that blames whoever sent one, or does not say when to come
-/// again.
+/// Catches uploads that wait for a compiler without end, and an answer that blames whoever sent one, or does not say
+/// when to come again.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_too_long_for_a_compiler_is_told_to_come_again() {
     let host = std::sync::Arc::new(Host::start());

@@ -26,7 +26,8 @@ const FUNCTIONS: &str = "any functions of our world";
 const CHANGED: &str = "sound modules changed";
 const DAMAGED: &str = "sound components damaged";
 
-/// Those of which some live, frames and all. Any component, and any module, is none of our world: all of them are refused.
+/// Those of which some live, frames and all. Any component, and any module, is none of our world: all of them are
+/// refused.
 pub const LIVING: [&str; 4] = [CALLS, FUNCTIONS, CHANGED, DAMAGED];
 
 /// A component, or what was one.

@@ -27,7 +27,8 @@ impl Tally {
         }
     }
 
-    /// Catches generators of which nothing, or all, is refused, and one whose cases never come to frames, whatever the others do.
+    /// Catches generators of which nothing, or all, is refused, and one whose cases never come to frames, whatever the
+    /// others do.
     pub fn assert_meaningful(&self) {
         let total = |of: fn(&Counts) -> u64| self.0.values().map(of).sum::<u64>();
         assert!(total(|counts| counts.refused) > 20, "{self}");
