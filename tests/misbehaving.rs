@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::harness::host::Host;
+use crate::harness::text::Text;
 use crate::harness::{CLIP_FRAMES, PATIENCE, PATIENT, clip, guest, hostile, media, picture, program};
 
 /// Runs a second of small video through a hostile guest that has the time it needs; all frames but the withheld must come out.
@@ -99,6 +100,62 @@ async fn a_start_that_takes_long_goes_on_behind() {
     assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
     let [front, behind] = ["guest", "guest-behind"].map(|threads| host.ran(threads));
     assert!(front <= Duration::from_millis(500) && behind >= Duration::from_millis(20), "{front:?}, {behind:?}");
+}
+
+/// What a component has that knows tensors.
+const TENSORS: &str = r#"
+    (import "rillbox:processor/tensor@0.1.0" "[static]tensor.full" (func $full (param i32 i32 i32 f64 i32)))
+    (import "rillbox:processor/tensor@0.1.0" "[method]tensor.shape" (func $shape (param i32 i32)))
+    (import "rillbox:processor/tensor@0.1.0" "[resource-drop]tensor" (func $forget (param i32)))"#;
+
+/// Catches handles that are looked up beyond the instance that has them, or that are taken for another kind: they would
+/// be a way to what others have.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handle_that_is_not_the_guests_own_is_a_trap() {
+    let host = Host::start_with(&PATIENT);
+    let text = |name, statements| {
+        Text::new(name).importing(TENSORS).and(r#"(data (i32.const 4200) "\01")"#).before("process-video", statements)
+    };
+    // Three tensors of one `uint8`, before there is anything else: their handles are 1, 2 and 3.
+    let three = "(call $full (i32.const 2) (i32.const 4200) (i32.const 1) (f64.const 1) (i32.const 4096))
+        (if (i32.load8_u (i32.const 4096)) (then unreachable))
+        (if (i32.gt_u (i32.load (i32.const 4100)) (i32.const 3)) (then unreachable))"
+        .repeat(3);
+    let third = "(call $shape (i32.const 3) (i32.const 4096))";
+    let owner = text("owner", third).before("load", &three).component();
+    let strangers = [
+        ("another-instances", third),
+        ("another-instances-to-drop", "(call $forget (i32.const 3))"),
+        ("a-frames", "(call $shape (local.get 0) (i32.const 4096))"),
+        ("a-frames-to-drop", "(call $forget (local.get 0))"),
+        ("nobodys", "(call $shape (i32.const 100000) (i32.const 4096))"),
+    ];
+    let strange = strangers.map(|(name, statements)| (name, text(name, statements).component()));
+    for (name, component) in [("owner", owner)].into_iter().chain(strange) {
+        let (code, answer) = host.offer(name, component).await;
+        assert_eq!(code, StatusCode::CREATED, "{name}: {answer}");
+    }
+    let segments = media::small_segments("320x180", 1);
+    let mut publisher = host.publisher("owner");
+    host.start_stream("owner", "owner", json!({})).await;
+    let recorded = host.record("owner");
+    host.feed(&mut publisher, "owner", &segments).await;
+    // It has its tensors for as long as the others look for them.
+    for (name, _) in strangers {
+        let (received, status) = host.run(name, name, json!({}), &segments).await;
+        assert_whole(&segments, &received);
+        let traps = status["errors"]["traps"].as_u64();
+        assert!(traps > Some(0), "{name}: {status}");
+        assert_eq!(status["errors"], json!({ "reported": 0, "traps": traps, "overruns": 0 }), "{name}: {status}");
+        assert!(status["last_error"].as_str().unwrap().contains("handle index"), "{name}: {status}");
+    }
+    let more = media::small_segments_from("320x180", 1, 1);
+    host.feed(&mut publisher, "owner", &more).await;
+    publisher.close().await.unwrap();
+    let status = host.ended("owner").await;
+    assert_whole(&[segments, more].concat(), &timeout(PATIENCE, recorded).await.unwrap().unwrap());
+    assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{status}");
+    assert!(host.panics().is_empty(), "{:?}", host.panics());
 }
 
 /// Catches an error that costs more than its frame, or an instance thrown away for one.

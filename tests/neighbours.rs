@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::harness::channels::Channels;
 use crate::harness::host::Host;
+use crate::harness::service::Service;
 use crate::harness::{PATIENCE, guest, hostile, media};
 
 /// Hostile guests in all, and at once.
@@ -42,9 +43,14 @@ const LATER_MS: f64 = 200.0;
 /// Calls of which one may be stopped because the machine is too busy.
 const CALLS: u64 = 1_000;
 
-/// Each kind: the component, and its params.
-fn kinds() -> Vec<(&'static str, Value)> {
+/// Each kind: the component, and its params. What they call is at `silent`, and never answers.
+fn kinds(silent: &str) -> Vec<(&'static str, Value)> {
     vec![
+        ("caller", json!({ "urls": vec![silent; 4], "at_once": true })),
+        ("handles", json!({ "kind": "fields" })),
+        ("handles", json!({ "kind": "pollables" })),
+        ("handles", json!({ "kind": "bodies" })),
+        ("heavy", json!({ "luma": 40 })),
         ("trap", json!({})),
         ("spin", json!({})),
         ("failing", json!({})),
@@ -109,6 +115,8 @@ struct Shown {
 }
 
 struct Ground {
+    /// What the hostile guests call.
+    _service: Service,
     host: Host,
     channels: Channels,
     second: Vec<u8>,
@@ -118,15 +126,16 @@ struct Ground {
 
 impl Ground {
     async fn new() -> Self {
-        let channels = Channels::start();
+        let (channels, service) = (Channels::start(), Service::start().await);
+        let grant = service.address.to_string();
         // In one arena: which of many a thread's memory comes from is chance, and looks like growth.
         // No larger than the good streams by much: what a processor makes of a picture, the host has to encode.
-        let flags = ["--input-timeout", "5s", "--max-pixels", "57600"];
+        let flags = ["--input-timeout", "5s", "--max-pixels", "57600", "--grant-http", &grant];
         let host = Host::start_beside_with(&channels, &flags, &[("MALLOC_ARENA_MAX", "1")]);
-        let kinds = kinds();
+        let kinds = kinds(&format!("http://{grant}/never"));
         let second = media::small_segments("160x90", 1).concat();
         let film = media::small_segments("160x90", LENGTH as u32);
-        let ground = Self { host, channels, second, film, kinds };
+        let ground = Self { _service: service, host, channels, second, film, kinds };
         ground.host.upload("good", &guest("green")).await;
         let mut names: Vec<&str> = ground.kinds.iter().map(|(name, _)| *name).collect();
         names.dedup();

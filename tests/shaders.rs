@@ -1,14 +1,21 @@
 //! Shaders on the host: what processors make of pictures with them, and what they cannot make the host do. The device is one
 //! in software, which is no real GPU: what a driver of one does with a shader that takes seconds is not seen here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rillbox::clip::{self, RunOptions, RunSummary};
+use rillbox::egress::Grants;
 use rillbox::registry::Compiler;
 use rillbox::sandbox::{
     ChildCompiler, Choice, Engine, Failure, Gpu, HttpAccess, Identity, Instance, Limits, ShaderReader, VideoResult,
 };
-use rillbox_media::{Color, ColorMatrix, ColorRange, PixelFormat, Presentation, Ticks, VideoFrame, convert};
+use rillbox::serve::{self, HostConfig};
+use rillbox::session::{self, StreamTimes};
+use rillbox_media::{
+    Color, ColorMatrix, ColorRange, InputConfig, OutputConfig, PixelFormat, Presentation, Ticks, VideoFrame, convert,
+};
+use rillbox_trickle::ClientConfig;
 use serde_json::{Value, json};
 
 use crate::harness::host::Host;
@@ -198,6 +205,95 @@ async fn without_a_device_the_stream_says_so() {
     assert!(answer.to_string().contains("--device cpu"), "{answer}");
 }
 
+/// Catches a driver that is started although nothing would run on it: it takes memory and threads, and is a risk of its
+/// own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_is_opened_for_who_uses_it_alone() {
+    let host = Host::start_with(&PATIENT);
+    let segments = media::small_segments("320x180", 1);
+    for (name, opens) in [("green", false), ("blur-shader", true)] {
+        host.upload(name, &guest(name)).await;
+        let (_, status) = host.run(name, name, json!({}), &segments).await;
+        assert_eq!(status["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{name}: {status}");
+        let metrics = String::from_utf8(host.fetch("/api/metrics").await.to_vec()).unwrap();
+        assert_eq!(metrics.contains("rillbox_gpu_info"), opens, "{name}: {metrics}");
+        assert_eq!(host.log().contains("GPU opened"), opens, "{name}");
+    }
+}
+
+/// Puts a file through a processor of a host within this process; gives what came out.
+async fn through(host: &session::Host, processor: &str, input: &Path, directory: &Path) -> (RunSummary, Vec<u8>) {
+    let output = directory.join(format!("{processor}.ts"));
+    let options = RunOptions {
+        processor: processor.to_owned(),
+        input: input.to_owned(),
+        output: output.clone(),
+        params: json!({}),
+        stop: Default::default(),
+    };
+    let summary = clip::run(host, options).await.unwrap();
+    (summary, std::fs::read(output).unwrap())
+}
+
+/// Catches a device whose loss takes the stream that uses it, or a frame of one that does not: the first passes on what
+/// it cannot work on, and goes on with the next device.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_disappears_within_a_stream_leaves_it_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let host = serve::host(HostConfig {
+        data_dir: directory.path().join("data"),
+        processor: None,
+        program: program(),
+        limits: Limits { instances: 8, frame_budget: Duration::from_secs(3), ..Limits::default() },
+        device: Choice::Gpu(0),
+        input: InputConfig::default(),
+        output: OutputConfig::default(),
+        loading: false,
+        client: ClientConfig::default(),
+        allowed_urls: None,
+        grants: Grants::default(),
+        http_authorities: Vec::new(),
+        max_processors: 2,
+        max_streams: 2,
+        times: StreamTimes::default(),
+    })
+    .await
+    .unwrap();
+    for name in ["green", "blur-shader"] {
+        host.registry.upload(std::fs::read(guest(name)).unwrap().into(), Some(name)).await.unwrap();
+    }
+    let film = media::file(&media::small_segments("320x180", 10).concat());
+    let gpu = host.engine.gpu().clone();
+    let picture = 320 * 180 * 3 / 2;
+    let closed = async {
+        // In the middle of it: some are done, and most are to come.
+        while gpu.moved().1 < 20 * picture {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        gpu.opened().unwrap().close();
+        gpu.moved().1
+    };
+    let [of_green, of_blur] = ["green", "blur-shader"].map(|name| through(&host, name, film.path(), directory.path()));
+    let ((green, of_green), (blur, of_blur), before) = tokio::join!(of_green, of_blur, closed);
+    assert!(before < 200 * picture, "the device was lost too late: {before}");
+    // Where a file begins is its reader's affair.
+    let steps = |stream: &[u8]| {
+        let pts = media::pts(stream, "v");
+        pts.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>()
+    };
+    let sent = steps(&std::fs::read(film.path()).unwrap());
+    assert_eq!(steps(&of_green), sent, "{green:?}");
+    assert_eq!(steps(&of_blur), sent, "{blur:?}");
+    assert_eq!((green.unprocessed, green.last_error), (0, None));
+    assert!((1..125).contains(&blur.unprocessed), "{blur:?}");
+    assert!(blur.last_error.as_ref().is_some_and(|error| error.contains("GPU")), "{blur:?}");
+    assert_eq!(gpu.reopened(), 1, "{blur:?}");
+    // What was worked on after it was lost came down from the next one.
+    assert!(gpu.moved().1 > before, "{blur:?}");
+    drop((gpu, host));
+    let_the_driver_end().await;
+}
+
 /// Catches a host that goes down with its device, instances that go on with what is gone, and a device that does not come back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_disappears_costs_frames_and_no_more() {
@@ -234,7 +330,11 @@ async fn a_device_that_disappears_costs_frames_and_no_more() {
         assert_eq!(engine.gpu().reopened(), round);
     }
     drop((component, engine));
-    // A process that ends while the driver still works in it may crash.
+    let_the_driver_end().await;
+}
+
+/// A process that ends while the driver still works in it may crash.
+async fn let_the_driver_end() {
     let works = || {
         let threads = std::fs::read_dir("/proc/self/task").unwrap();
         let mut names = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());

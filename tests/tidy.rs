@@ -107,6 +107,17 @@ fn unsafe_stays_where_it_belongs() {
     }
 }
 
+/// Catches a test that nobody runs.
+#[test]
+fn no_test_is_ignored() {
+    // In two parts, so that this file has none itself.
+    let mark = ["#[", "ignore"].concat();
+    for path in files(root(), ".rs") {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains(&mark), "{} has a test that is ignored", name(&path));
+    }
+}
+
 /// Catches a guest without tests of its own, or one that never runs in the host.
 #[test]
 fn every_guest_is_tested() {

@@ -13,6 +13,9 @@ use crate::harness::{PATIENCE, bombs, guest, media};
 
 const CLOCK: &str = r#"(import "rillbox:processor/clock@0.1.0" "now" (func $now (result i64)))"#;
 
+/// Functions that take a compiler some seconds.
+const SOME: u32 = 40;
+
 /// Between two looks at a host's children.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -175,13 +178,17 @@ fn children(host: &Host) -> Vec<procfs::process::Process> {
     all.filter(|process| process.stat().is_ok_and(|stat| stat.ppid == parent && stat.state != 'Z')).collect()
 }
 
-/// A child that compiles, once there is one: its program has begun and lowered its own limits.
-async fn compiling(host: &Host) -> procfs::process::Process {
+/// Children that compile: their program has begun and lowered its own limits.
+fn begun(host: &Host) -> Vec<procfs::process::Process> {
     let own = procfs::process::Process::new(i32::try_from(host.pid()).unwrap()).unwrap().stat().unwrap().nice;
+    children(host).into_iter().filter(|child| child.stat().is_ok_and(|stat| stat.nice > own)).collect()
+}
+
+/// A child that compiles, once there is one.
+async fn compiling(host: &Host) -> procfs::process::Process {
     let found = async {
         loop {
-            let limited = children(host).into_iter().find(|child| child.stat().is_ok_and(|stat| stat.nice > own));
-            match limited {
+            match begun(host).pop() {
                 Some(child) => return child,
                 None => tokio::time::sleep(LOOK).await,
             }
@@ -227,6 +234,57 @@ async fn compile_bombs_go_off_in_a_child() {
         }
     }
     assert_eq!(most, 2, "children at once");
+    assert!(host.panics().is_empty(), "{:?}", host.panics());
+}
+
+/// Stops a process where it is, if it still is there and goes on.
+fn stop(process: &procfs::process::Process) {
+    if process.stat().is_ok_and(|stat| stat.state == 'T') {
+        return;
+    }
+    std::process::Command::new("kill").args(["-STOP", &process.pid.to_string()]).output().unwrap();
+}
+
+/// Catches uploads that wait for a compiler without end, and an answer that blames whoever sent one, or does not say
+/// when to come again.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_too_long_for_a_compiler_is_told_to_come_again() {
+    let host = std::sync::Arc::new(Host::start());
+    let mut uploads = tokio::task::JoinSet::new();
+    // Two at once, for 30 s each: after 60 s there are some that have waited as long as they may.
+    for place in 0..8 {
+        let host = host.clone();
+        uploads.spawn(async move {
+            let began = Instant::now();
+            let answer = host.answer_to_offer(&format!("x-{place}"), bombs::of_some_time(SOME)).await;
+            let again = answer.headers().get("retry-after").map(|seconds| seconds.to_str().unwrap().to_owned());
+            (began.elapsed(), answer.status(), again, answer.json::<Value>().await.unwrap())
+        });
+    }
+    let mut busy = 0;
+    while !uploads.is_empty() {
+        // Whoever stands still takes its 30 s from nobody else.
+        begun(&host).iter().for_each(stop);
+        let Ok(Some(upload)) = tokio::time::timeout(LOOK, uploads.join_next()).await else { continue };
+        let (waited, code, again, answer) = upload.unwrap();
+        let message = answer["message"].as_str().unwrap();
+        if code == StatusCode::SERVICE_UNAVAILABLE {
+            assert!(waited >= Duration::from_secs(60) && message.contains("try again"), "{waited:?}: {answer}");
+            assert!(again.is_some_and(|seconds| seconds.parse::<u32>().is_ok_and(|seconds| seconds > 0)), "{answer}");
+            busy += 1;
+        } else {
+            assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+            assert!(message.contains("longer than 30 s"), "{answer}");
+        }
+        if busy == 2 {
+            break;
+        }
+    }
+    assert_eq!(busy, 2, "all others had their turn");
+    // Those that are left give way with whoever sent them.
+    uploads.shutdown().await;
+    let (code, answer) = host.offer("text", Text::new("text").component()).await;
+    assert_eq!(code, StatusCode::CREATED, "{answer}");
     assert!(host.panics().is_empty(), "{:?}", host.panics());
 }
 

@@ -16,8 +16,16 @@ from .gateway import Gateway, over
 # Seconds that a hostile processor is given for a second of pictures.
 _WORST = 3
 
-# Each kind: the component in `tests/guests`, and its params.
+# What hostile processors must be granted: whatever is on this machine.
+GRANT = "127.0.0.0/8:*"
+
+# Each kind: the component in `tests/guests`, and its params. What is called `None` never answers.
 KINDS = [
+    ("caller", {"urls": None, "at_once": True}),
+    ("handles", {"kind": "fields"}),
+    ("handles", {"kind": "pollables"}),
+    ("handles", {"kind": "bodies"}),
+    ("heavy", {"luma": 40}),
     ("trap", {}),
     ("spin", {}),
     ("failing", {}),
@@ -71,25 +79,39 @@ KINDS = [
 ]
 
 
-
 async def _main(api, trickle, second, lanes):
     host = SimpleNamespace(api=api, trickle=trickle)
     with open(second, "rb") as file:
         pictures = file.read()
     number, ended = 0, asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    silent = await asyncio.start_server(_say_nothing, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
 
     async def lane():
         nonlocal number
         while not ended.done():
             number += 1
-            await _one(host, number, pictures)
+            await _one(host, number, pictures, f"http://127.0.0.1:{port}/")
             print(flush=True)
 
     await asyncio.gather(*(lane() for _ in range(int(lanes))))
 
 
-async def _one(host, number, pictures):
+async def _say_nothing(reader, writer):
+    try:
+        while await reader.read(4096):
+            pass
+    except ConnectionError:
+        # It was left in the middle of something.
+        pass
+    finally:
+        writer.close()
+
+
+async def _one(host, number, pictures, silent):
     name, params = KINDS[number % len(KINDS)]
+    if "urls" in params:
+        params = params | {"urls": [silent] * 4}
     gateway = Gateway(host, f"hostile-{os.getpid()}-{number}", {"processor": name, "params": params})
     await gateway.create_channels()
     try:

@@ -14,8 +14,13 @@ const DEPTH: usize = 1_000_000;
 /// Values that a function, or a block, gives at most.
 const VALUES: usize = 1_000;
 
-/// As many functions as keep a compiler busy for minutes, each of them one whose values live in many loops at once.
+/// As many functions as keep a compiler busy for minutes.
 pub fn of_time() -> Vec<u8> {
+    of_some_time(800)
+}
+
+/// So many functions, each of them one whose values live in many loops at once.
+pub fn of_some_time(functions: u32) -> Vec<u8> {
     let (locals, loops) = (1_000, 2_700);
     let mut body = Vec::new();
     for place in 0..loops {
@@ -28,7 +33,7 @@ pub fn of_time() -> Vec<u8> {
         Instruction::BrIf(0).encode_into(&mut body);
         Instruction::End.encode_into(&mut body);
     }
-    component(800, locals, &body)
+    component(functions, locals, &body)
 }
 
 /// One function, as long as one may be.

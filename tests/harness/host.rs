@@ -131,10 +131,15 @@ impl Host {
 
     /// Offers bytes as a processor, however long the answer takes.
     pub async fn offer(&self, name: &str, bytes: Vec<u8>) -> (StatusCode, Value) {
+        let response = self.answer_to_offer(name, bytes).await;
+        (response.status(), response.json().await.unwrap())
+    }
+
+    /// As [`Host::offer`], with the answer whole.
+    pub async fn answer_to_offer(&self, name: &str, bytes: Vec<u8>) -> reqwest::Response {
         let url = format!("{}/api/processors?name={name}", self.api);
         let response = timeout(5 * PATIENCE, self.http.post(url).body(bytes).send());
-        let response = response.await.expect("an answer at last").unwrap();
-        (response.status(), response.json().await.unwrap())
+        response.await.expect("an answer at last").unwrap()
     }
 
     /// Sends a request as it is; gives the status and the body as JSON, or as text where it is none.

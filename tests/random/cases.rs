@@ -9,21 +9,26 @@ use wasm_encoder::{Component, RawSection};
 use wasm_mutate::WasmMutate;
 use wasm_smith::{Config, Module};
 
-use crate::calls;
+use crate::binary::{Section, sections};
 use crate::harness::guest;
 use crate::harness::text::{Text, dummy, encode, with_contract};
+use crate::{calls, functions};
 
 /// Longest random input of a generator, in bytes.
 const BYTES: usize = 8 << 10;
 
-/// Steps that a random function may take.
-const STEPS: u32 = 100_000;
-
 /// Of so many cases one begins with a real guest, which takes a hundred times longer to compile than a small one.
 const REAL: u32 = 12;
 
-/// The kind of case whose processor calls the host.
+/// Kinds of cases: those whose processor calls the host, and those that may be taken for sound.
 const CALLS: &str = "calls at random";
+const FUNCTIONS: &str = "any functions of our world";
+const CHANGED: &str = "sound modules changed";
+const DAMAGED: &str = "sound components damaged";
+
+/// Those of which some live, frames and all. Any component, and any module, is none of our world: all of them are
+/// refused.
+pub const LIVING: [&str; 4] = [CALLS, FUNCTIONS, CHANGED, DAMAGED];
 
 /// A component, or what was one.
 pub struct Case {
@@ -37,9 +42,9 @@ pub fn make(seed: u64) -> Case {
     let mut random = SmallRng::seed_from_u64(seed);
     let (kind, bytes) = match random.random_range(0..9) {
         0..3 => (CALLS, calls::processor(&mut random)),
-        3 => ("any functions of our world", of_our_world(&mut random)),
-        4 => ("sound modules changed", changed(&mut random)),
-        5 | 6 => ("sound components damaged", damaged(&mut random)),
+        3 => (FUNCTIONS, of_our_world(&mut random)),
+        4 => (CHANGED, changed(&mut random)),
+        5 | 6 => (DAMAGED, damaged(&mut random)),
         7 => ("any component", any_component(&mut random)),
         _ => ("any module", any_module(&mut random)),
     };
@@ -85,12 +90,7 @@ fn of_our_world(random: &mut SmallRng) -> Vec<u8> {
     if random.random_range(0..20) == 0 {
         return dummy(None);
     }
-    let shape = small(random).bare();
-    let config = Config { module_shape: Some(shape), ..modest() };
-    let bytes = noise(random);
-    let Ok(mut module) = Module::new(config, &mut Unstructured::new(&bytes)) else { return Vec::new() };
-    let _ = module.ensure_termination(STEPS);
-    encoded(&module.to_bytes())
+    functions::module(random).map(|module| encoded(&module)).unwrap_or_default()
 }
 
 /// A sound module with random changes that leave it valid.
@@ -186,7 +186,8 @@ fn encoded(module: &[u8]) -> Vec<u8> {
         .unwrap_or_else(|| module.to_vec())
 }
 
-fn small(random: &mut SmallRng) -> Text {
+/// One of the small sound components.
+pub fn small(random: &mut SmallRng) -> Text {
     pick(random, &SMALL).clone()
 }
 
@@ -194,7 +195,8 @@ fn pick<'a, T>(random: &mut SmallRng, from: &'a [T]) -> &'a T {
     &from[random.random_range(0..from.len())]
 }
 
-fn noise(random: &mut SmallRng) -> Vec<u8> {
+/// Bytes for a generator.
+pub fn noise(random: &mut SmallRng) -> Vec<u8> {
     let mut bytes = vec![0; random.random_range(64..BYTES)];
     random.fill_bytes(&mut bytes);
     bytes
@@ -202,22 +204,7 @@ fn noise(random: &mut SmallRng) -> Vec<u8> {
 
 /// A component as what is before its largest section, that section's content, which is its module, and what is behind.
 fn parts(component: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
-    let mut sections = Vec::new();
-    let mut at = 8;
-    while at < component.len() {
-        let (mut length, mut shift, mut content) = (0_usize, 0, at + 1);
-        loop {
-            let byte = component[content];
-            length |= usize::from(byte & 0x7f) << shift;
-            (shift, content) = (shift + 7, content + 1);
-            if byte < 0x80 {
-                break;
-            }
-        }
-        sections.push((length, at, content));
-        at = content + length;
-    }
-    let (length, start, content) = sections.into_iter().max().expect("a section");
-    let end = content + length;
+    let largest = sections(component).into_iter().max_by_key(|section| section.end - section.content);
+    let Section { start, content, end, .. } = largest.expect("a section");
     (component[..start].to_vec(), component[content..end].to_vec(), component[end..].to_vec())
 }

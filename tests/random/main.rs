@@ -5,9 +5,11 @@
 //! named by its seed and kept as `target/fuzz/SEED.wasm`.
 
 mod arguments;
+mod binary;
 mod calls;
 mod cases;
 mod contract;
+mod functions;
 mod life;
 mod tally;
 mod watch;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::cases::LIVING;
 use crate::life::Fate;
 
 #[derive(Default)]
@@ -26,12 +27,15 @@ impl Tally {
         }
     }
 
-    /// Catches generators of which nothing, or all, is refused.
+    /// Catches generators of which nothing, or all, is refused, and one whose cases never come to frames, whatever the
+    /// others do.
     pub fn assert_meaningful(&self) {
         let total = |of: fn(&Counts) -> u64| self.0.values().map(of).sum::<u64>();
         assert!(total(|counts| counts.refused) > 20, "{self}");
         assert!(total(|counts| counts.failed) > 5, "{self}");
-        assert!(total(|counts| counts.lived) > 5, "{self}");
+        for kind in LIVING {
+            assert!(self.0.get(kind).is_some_and(|counts| counts.lived > 0), "nothing lives of {kind}: {self}");
+        }
     }
 }
 

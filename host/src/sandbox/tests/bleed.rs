@@ -101,6 +101,8 @@ async fn ten_thousand_tenants_leave_nothing_behind() {
         counted.fetch_add(canaries, Relaxed);
         canaries
     });
+    // Without a pool there are no slots, and nothing that a tenant could leave.
+    let pool = engine.wasmtime().pooling_allocator_metrics().expect("a pool");
     let tenants = [(512, 768), (768, 512)].map(|(data, none)| compiled(&engine, &tenant(data, none)));
     // Some stay for a while, so that slots are not left in the order in which they were taken.
     let mut staying = Vec::new();
@@ -117,5 +119,7 @@ async fn ten_thousand_tenants_leave_nothing_behind() {
         if staying.len() == SLOTS as usize {
             staying.remove(n % 2);
         }
+        let pooled = pool.component_instances();
+        assert!((1..=u64::from(SLOTS)).contains(&pooled), "{pooled} in the pool");
     }
 }
