@@ -28,7 +28,7 @@ fuzz: build guests ## Run components made at random until one does harm (SEED=â€
 	RILLBOX_FUZZ_SEED=$(SEED) RILLBOX_FUZZ_SECONDS=$(SECONDS) cargo test --workspace --locked --test random \
 		-- --nocapture --exact random_components_neither_panic_nor_hang_nor_grow
 
-bench: setup guests ## Measure a release build, all of it: 27 minutes
+bench: setup guests ## Measure a release build, all of it: 30 minutes
 	cargo build --release --locked --package rillbox
 	scripts/bench all
 

@@ -1,7 +1,8 @@
 """Hostile processors of every kind, some at once, until the input ends: prints a line for each that is done.
 
-A program of its own, so that nothing which is measured waits for it: `hostile API TRICKLE SECOND LANES`, where SECOND is a file
-of pictures for each, and API and TRICKLE are a host's addresses.
+A program of its own, so that nothing which is measured waits for it: `hostile API TRICKLE SECOND LANES [PROCESSOR]`, where SECOND is
+a file of pictures for each, and API and TRICKLE are a host's addresses. With PROCESSOR that one takes the place of all, to see what
+coming and going costs by itself.
 """
 
 import asyncio
@@ -79,7 +80,8 @@ KINDS = [
 ]
 
 
-async def _main(api, trickle, second, lanes):
+async def _main(api, trickle, second, lanes, processor=None):
+    kinds = [(processor, {})] if processor else KINDS
     host = SimpleNamespace(api=api, trickle=trickle)
     with open(second, "rb") as file:
         pictures = file.read()
@@ -91,7 +93,7 @@ async def _main(api, trickle, second, lanes):
         nonlocal number
         while not ended.done():
             number += 1
-            await _one(host, number, pictures, f"http://127.0.0.1:{port}/")
+            await _one(host, number, kinds[number % len(kinds)], pictures, f"http://127.0.0.1:{port}/")
             print(flush=True)
 
     await asyncio.gather(*(lane() for _ in range(int(lanes))))
@@ -108,8 +110,8 @@ async def _say_nothing(reader, writer):
         writer.close()
 
 
-async def _one(host, number, pictures, silent):
-    name, params = KINDS[number % len(KINDS)]
+async def _one(host, number, kind, pictures, silent):
+    name, params = kind
     if "urls" in params:
         params = params | {"urls": [silent] * 4}
     gateway = Gateway(host, f"hostile-{os.getpid()}-{number}", {"processor": name, "params": params})

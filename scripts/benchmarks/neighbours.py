@@ -16,6 +16,9 @@ GUESTS = 200
 # Hostile processors before anything is measured: more than the host remembers streams that have ended.
 _BEFORE = 80
 
+# What harmless streams run that come and go as the hostile ones do.
+HARMLESS = "passthrough"
+
 # Hostile processors at once, and good streams.
 _AT_ONCE = 8
 _GOOD = 4
@@ -54,6 +57,7 @@ class Neighbours:
     def __init__(self, host, good, alone, beside, second, directory):
         self.host, self._second = host, second
         self._alone = [Player(host, f"alone-{number}", good, alone, directory) for number in range(_GOOD)]
+        self._harmless = [Player(host, f"harmless-{number}", good, beside, directory) for number in range(_GOOD)]
         self._beside = [Player(host, f"beside-{number}", good, beside, directory) for number in range(_GOOD)]
         self.failures = []
 
@@ -66,6 +70,9 @@ class Neighbours:
         async with self._hostile(2 * _AT_ONCE) as hostile:
             await hostile.until(_BEFORE)
         await asyncio.gather(*(player.play() for player in self._alone))
+        async with self._hostile(_AT_ONCE, HARMLESS) as harmless:
+            await asyncio.gather(*(player.play() for player in self._harmless))
+        self._passed = harmless.done
         before, began = self._used(), time.monotonic()
         async with self._hostile(_AT_ONCE) as hostile:
             # For as long as there is somebody to disturb.
@@ -75,8 +82,9 @@ class Neighbours:
         return self._report(hostile.done, before, after, took)
 
     @contextlib.asynccontextmanager
-    async def _hostile(self, lanes):
-        command = [sys.executable, "-m", "benchmarks.hostile", self.host.api, self.host.trickle, self._second, str(lanes)]
+    async def _hostile(self, lanes, *processor):
+        program = [sys.executable, "-m", "benchmarks.hostile"]
+        command = [*program, self.host.api, self.host.trickle, self._second, str(lanes), *processor]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         child = await asyncio.create_subprocess_exec(*command, cwd=_SCRIPTS, **pipes)
         hostile = _Hostile(child)
@@ -98,16 +106,20 @@ class Neighbours:
             await asyncio.sleep(0.1)
 
     def _report(self, hostile, before, after, took):
-        players = self._alone + self._beside
+        players = self._alone + self._harmless + self._beside
         if failed := [player for player in players if not player.status]:
             raise RuntimeError("; ".join(f"{player.name}: {player.failures}" for player in failed))
         alone, beside = self._latency(self._alone), self._latency(self._beside)
-        later = {name: round(beside[name] - alone[name], 1) for name in alone}
+        harmless = self._latency(self._harmless)
+        later, by_coming = (
+            {name: round(other[name] - alone[name], 1) for name in alone} for other in (beside, harmless)
+        )
         return {
             "hostile": hostile,
             "took_s": round(took, 1),
             "latency_alone_ms": alone,
             "latency_beside_ms": beside,
+            "later_beside_harmless_ms": by_coming | {"streams": self._passed},
             "later_ms": later | {"p99": against(later["p99"], "<= 20")},
             "frames": {player.name: figures.Stream(player).frames() for player in self._beside},
             "memory_ratio": against(round(after[0] / before[0], 3), "<= 1.05"),

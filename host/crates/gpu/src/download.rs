@@ -1,6 +1,6 @@
 //! Results on their way from the device.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ pub(crate) struct Transfer {
     bytes: usize,
     /// When it was handed on, and how long it may take from then on.
     sent: OnceLock<(Instant, Duration)>,
+    /// It was late through the fault of others, who may have slowed its own work down as well.
+    is_excused: AtomicBool,
     progress: Arc<Progress>,
 }
 
@@ -62,6 +64,7 @@ impl Transfer {
             buffer,
             bytes,
             sent: OnceLock::new(),
+            is_excused: AtomicBool::new(false),
             progress: Arc::default(),
         }))
     }
@@ -130,9 +133,17 @@ impl Transfer {
         self.read(&passes, |_| ()).map(|((), usage)| usage)
     }
 
+    /// Nobody is to be blamed for it any more.
+    pub fn excuse(&self) {
+        self.is_excused.store(true, Ordering::Relaxed);
+    }
+
     /// For how long it may take at most, if it takes, or took, longer, and that is its owner's fault.
     pub fn overdue(self: &Arc<Self>, usage: &Result<Usage, Error>) -> Option<Duration> {
         let (sent, time) = *self.sent.get()?;
+        if self.is_excused.load(Ordering::Relaxed) {
+            return None;
+        }
         let is_late = match usage {
             // Whatever it waited for. Not every device's clock is to be trusted alone.
             Ok(usage) => {

@@ -56,8 +56,11 @@ impl Awaited {
     /// Waits for the device, and hands out the bytes; and what the work before them took.
     pub fn wait<T>(mut self, timeout: Duration, read: impl FnOnce(&[u8]) -> T) -> Result<(T, Usage), Error> {
         let waited = self.transfer.wait(timeout, read);
-        // What others held up may take too long by itself, too.
+        // What others held up is still to be counted.
         self.is_told = !matches!(waited, Err(Error::Busy));
+        if !self.is_told {
+            self.transfer.excuse();
+        }
         waited
     }
 }
