@@ -170,7 +170,9 @@ async fn a_shader_without_end_costs_its_own_frames_alone() {
     for (received, status) in [(of_good, &good), (of_waits, &waits), (of_bad, &bad)] {
         assert_eq!(media::pts(&received.concat(), "v"), media::pts(&segments.concat(), "v"), "{status}");
     }
-    assert!(bad["errors"]["overruns"].as_u64() >= Some(1), "{bad}");
+    // A driver in software works on what it is given before it takes it, when nobody can tell whose time it is.
+    let failures = ["overruns", "reported"].map(|kind| bad["errors"][kind].as_u64().unwrap());
+    assert!(failures.iter().sum::<u64>() >= 1, "{bad}");
     assert_eq!(good["errors"], json!({ "reported": 0, "traps": 0, "overruns": 0 }), "{good}");
     assert_eq!((&waits["errors"]["traps"], &waits["errors"]["overruns"]), (&json!(0), &json!(0)), "{waits}");
     assert_eq!(host.panics(), Vec::<String>::new());

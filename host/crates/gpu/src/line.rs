@@ -14,6 +14,8 @@ pub(crate) struct Line {
     /// Submissions that there were before.
     joined: u64,
     since: Instant,
+    /// Whose submission the driver is being given, and since when: some work on it before they take it, and tell of nothing meanwhile.
+    given: Option<(u64, Instant)>,
 }
 
 /// A submission's place in the line.
@@ -37,7 +39,7 @@ impl Place {
 
 impl Line {
     pub fn new(now: Instant) -> Self {
-        Self { waiting: VecDeque::new(), joined: 0, since: now }
+        Self { waiting: VecDeque::new(), joined: 0, since: now, given: None }
     }
 
     /// The number that the next one to join gets.
@@ -53,6 +55,28 @@ impl Line {
         }
         self.waiting.push_back(Place { number: self.joined, owner, bytes, since: now, own: Duration::ZERO });
         self.joined += 1;
+    }
+
+    /// The driver is being given a submission of this owner.
+    pub fn give(&mut self, owner: u64, now: Instant) {
+        self.given = Some((owner, now));
+    }
+
+    /// The driver has taken it.
+    pub fn taken(&mut self, now: Instant) {
+        self.since = (self.since + self.given_to_another(now)).min(now);
+        self.given = None;
+    }
+
+    /// For how long, since the device is with the first, the driver has been given a submission of another. That is nobody's time: it
+    /// may work on that one, or wait for the first to be done.
+    fn given_to_another(&self, now: Instant) -> Duration {
+        match (self.given, self.waiting.front()) {
+            (Some((owner, began)), Some(first)) if first.owner.id != owner => {
+                now.saturating_duration_since(began.max(self.since))
+            }
+            _ => Duration::ZERO,
+        }
     }
 
     /// This one, and so all before it, is done. It may be told of more than once.
@@ -79,13 +103,17 @@ impl Line {
     /// that it has not finished. What the owner waits for behind others of its own is its own time.
     pub fn is_held_by(&self, owner: u64, now: Instant) -> bool {
         let Some(first) = self.waiting.front().filter(|first| first.owner.id == owner) else { return false };
-        let own = first.own + now.saturating_duration_since(self.since.max(first.since));
+        let with_it = now.saturating_duration_since(self.since.max(first.since));
+        let own = first.own + with_it.saturating_sub(self.given_to_another(now));
         own * 2 >= now.saturating_duration_since(first.since)
     }
 
     /// Whose submission the device has been with for at least so long.
     pub fn held_for(&self, time: Duration, now: Instant) -> Option<u64> {
-        let is_held = now.saturating_duration_since(self.since) >= time;
+        if let Some((owner, _)) = self.given.filter(|(_, began)| now.saturating_duration_since(*began) >= time) {
+            return Some(owner);
+        }
+        let is_held = now.saturating_duration_since(self.since).saturating_sub(self.given_to_another(now)) >= time;
         self.waiting.front().filter(|_| is_held).map(|first| first.owner.id)
     }
 }
@@ -146,6 +174,23 @@ mod tests {
         assert!(!line.is_held_by(heavy.id, at(415)) && !line.is_held_by(light.id, at(415)));
         line.done(3, at(420));
         assert!(line.is_held_by(heavy.id, at(421)));
+    }
+
+    /// Catches an owner that is blamed since its work is done and nobody is told: the driver is with work of another's before it takes it.
+    #[test]
+    fn what_a_driver_does_as_it_takes_work_is_not_the_time_of_what_it_has() {
+        let ((mut line, at), [heavy, light]) = (line(), [Owner::new(), Owner::new()]);
+        line.join(light.clone(), 100, at(0));
+        line.join(heavy.clone(), 100, at(1));
+        line.give(heavy.id, at(10));
+        assert!(!line.is_held_by(light.id, at(200)) && !line.is_held_by(heavy.id, at(200)));
+        assert_eq!(line.held_for(Duration::from_millis(150), at(200)), Some(heavy.id));
+        line.taken(at(300));
+        assert!(!line.is_held_by(light.id, at(305)));
+        assert_eq!(line.held_for(Duration::from_millis(150), at(305)), None);
+        line.done(0, at(306));
+        line.give(heavy.id, at(310));
+        assert!(line.is_held_by(heavy.id, at(800)), "its own");
     }
 
     /// Catches a device that is given up for many short pieces of work, and commands that were never given to it counted.

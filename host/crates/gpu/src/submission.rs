@@ -70,7 +70,10 @@ impl Submitter {
         spawn("gpu-submit", move || {
             for Numbered { number, submission } in submissions {
                 let transfers = submission.transfers.clone();
-                match tried(&device, &lost, || submission.submit(number, &queue, &uploads, &of_all)) {
+                locked(&of_all).give(submission.owner.id, Instant::now());
+                let taken = tried(&device, &lost, || submission.submit(number, &queue, &uploads, &of_all));
+                locked(&of_all).taken(Instant::now());
+                match taken {
                     // The other thread ends after this one.
                     Ok(index) => drop(submitted.send(index)),
                     Err(error) => {
