@@ -111,12 +111,7 @@ const SILENT: [&str; 2] = ["left by its publisher", "without an answer"];
 impl Ground {
     async fn new() -> Self {
         let channels = Channels::start();
-        // In one arena: which of many a thread's memory comes from is chance, and looks like growth.
-        let host = Host::start_beside_with(
-            &channels,
-            &["--input-timeout", "3s", "--max-streams", "256"],
-            &[("MALLOC_ARENA_MAX", "1")],
-        );
+        let host = Host::start_thrifty(&channels, &["--input-timeout", "3s", "--max-streams", "256"]);
         host.upload("green", &guest("green")).await;
         for name in ["trap", "load_error", "slow_start"] {
             host.upload(name, &hostile(name)).await;
@@ -289,7 +284,7 @@ async fn three_hundred_starts_and_stops_leave_nothing_behind() {
     let starts = ground.rounds(2, 11).await;
     let grown = host.memory().saturating_sub(memory);
     println!("{starts} starts and ends in {:?}; {} KiB more", begun.elapsed(), grown >> 10);
-    assert!(grown < 24 << 20, "{grown} bytes more");
+    assert!(grown < 12 << 20, "{grown} bytes more");
     assert_eq!(host.get("/health").await.1, json!({ "status": "IDLE" }));
     for name in ["green", "trap", "load_error", "slow_start"] {
         let (code, answer) = host.send(Method::DELETE, &format!("/api/processors/{name}"), "").await;

@@ -128,10 +128,9 @@ impl Ground {
     async fn new() -> Self {
         let (channels, service) = (Channels::start(), Service::start().await);
         let grant = service.address.to_string();
-        // In one arena: which of many a thread's memory comes from is chance, and looks like growth.
         // No larger than the good streams by much: what a processor makes of a picture, the host has to encode.
         let flags = ["--input-timeout", "5s", "--max-pixels", "57600", "--grant-http", &grant];
-        let host = Host::start_beside_with(&channels, &flags, &[("MALLOC_ARENA_MAX", "1")]);
+        let host = Host::start_beside(&channels, &flags);
         let kinds = kinds(&format!("http://{grant}/never"));
         let second = media::small_segments("160x90", 1).concat();
         let film = media::small_segments("160x90", LENGTH as u32);

@@ -51,8 +51,12 @@ impl Host {
         Self::start_beside_with(channels, flags, &[])
     }
 
-    /// As [`Host::start_beside`], with environment variables.
-    pub fn start_beside_with(channels: &Channels, flags: &[&str], variables: &[(&str, &str)]) -> Self {
+    /// As [`Host::start_beside`], whose allocator keeps nothing for later: how much that would be is chance, and looks like growth.
+    pub fn start_thrifty(channels: &Channels, flags: &[&str]) -> Self {
+        Self::start_beside_with(channels, flags, &[("MALLOC_CONF", "narenas:1,dirty_decay_ms:0,tcache:false")])
+    }
+
+    fn start_beside_with(channels: &Channels, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let data = TempDir::new().unwrap();
         let mut host = Self::spawn(data.path(), &[&["--no-trickle"], flags].concat(), variables);
         (host.trickle, host._data) = (channels.base(), Some(data));

@@ -1,5 +1,7 @@
 //! A machine that has too much to do.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
 use tokio::runtime::Builder;
 
@@ -15,11 +17,13 @@ fn who_could_not_run_is_not_to_blame() {
     let failure = async || instance(&engine, &endless).await.update_params("{}").await.unwrap_err();
     // One thread, which looks at its timers after each turn.
     let runtime = Builder::new_current_thread().enable_time().event_interval(1).build().unwrap();
-    // The machine may be too busy for one loop, and not for each of many.
-    let blamed = (0..30).any(|_| matches!(runtime.block_on(failure()), Failure::Overrun(_)));
+    // Other tests may take the machine from this one for as long as they run.
+    let patience = Instant::now() + Duration::from_secs(120);
+    let seen = |sought: &dyn Fn() -> bool| std::iter::repeat_with(sought).take_while(|_| Instant::now() < patience).any(|seen| seen);
+    let blamed = seen(&|| matches!(runtime.block_on(failure()), Failure::Overrun(_)));
     assert!(blamed, "whoever has all of its time is to blame");
     // Nor does each of many always get less than half of its time.
     let starved = |failure: &Failure| matches!(failure, Failure::Starved { ran, budget } if *ran < *budget / 2);
-    let spared = (0..10).any(|_| runtime.block_on(join_all((0..6).map(|_| failure()))).iter().all(starved));
+    let spared = seen(&|| runtime.block_on(join_all((0..6).map(|_| failure()))).iter().all(starved));
     assert!(spared, "whoever has a part of its time is to blame");
 }
