@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 /// How often running guests are looked at. A guest is stopped at most two of these after its budget.
-const TICK: Duration = Duration::from_millis(2);
+const TICK: Duration = Duration::from_millis(1);
 
 /// Ends the thread when dropped.
 pub struct Ticker {

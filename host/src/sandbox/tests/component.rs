@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use rillbox_gpu::{Choice, Gpu};
+use rillbox_media::{Color, ColorMatrix, ColorRange, PixelFormat, Presentation, Ticks, VideoFrame, convert};
 use wasmtime::component::Linker;
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
@@ -72,4 +73,11 @@ pub async fn instance(engine: &Engine, component: &Component) -> Instance {
         http: HttpAccess::none(),
     };
     Instance::new(engine, component, &identity).await.unwrap()
+}
+
+/// A gray picture of 64×48.
+pub fn frame() -> VideoFrame {
+    let color = Color { matrix: ColorMatrix::Bt709, range: ColorRange::Limited };
+    let picture = convert::write(PixelFormat::Gray8, 64, 48, &[90; 64 * 48], color).unwrap();
+    VideoFrame { pts: Ticks(0), key: true, picture, presentation: Presentation::default() }
 }

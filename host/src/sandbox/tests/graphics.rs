@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use rillbox_gpu::{Choice, Gpu};
-use rillbox_media::{Color, ColorMatrix, ColorRange, PixelFormat, Presentation, Ticks, VideoFrame, convert};
 
 use crate::sandbox::engine::Engine;
 use crate::sandbox::instance::{Failure, VideoResult};
-use crate::sandbox::tests::component::{compiled, component, instance};
+use crate::sandbox::tests::component::{compiled, component, frame, instance};
 use crate::sandbox::work::{Done, Kind};
 use crate::sandbox::{Limits, ShaderReader};
 
@@ -54,12 +53,6 @@ fn shader_guest(rounds: u32, exports: &[(&str, &str)]) -> Vec<u8> {
 fn engine(frame_budget: Duration) -> Engine {
     let limits = Limits { instances: 2, frame_budget, ..Limits::for_pixels(64 * 64) };
     Engine::start(limits, Gpu::new(Choice::Any), ShaderReader::none()).unwrap()
-}
-
-fn frame() -> VideoFrame {
-    let color = Color { matrix: ColorMatrix::Bt709, range: ColorRange::Limited };
-    let picture = convert::write(PixelFormat::Gray8, 64, 48, &[90; 64 * 48], color).unwrap();
-    VideoFrame { pts: Ticks(0), key: true, picture, presentation: Presentation::default() }
 }
 
 /// As many as a stream has.
