@@ -46,7 +46,9 @@ pub enum Work {
     Move,
     /// An element that is read, changed with a few instructions, and written.
     Element,
-    /// An element that goes through a function of the maths library, or a division of whole numbers.
+    /// An element that goes through an exponential or a logarithm.
+    Exponential,
+    /// An element that goes through another function of the maths library, or a division of whole numbers.
     Function,
     /// A multiplication and an addition of a matrix product.
     Product,
@@ -59,6 +61,7 @@ impl Work {
         match self {
             Self::Move => 400,
             Self::Element => 1_000,
+            Self::Exponential => 6_000,
             Self::Function => 15_000,
             Self::Product => 60,
             Self::Tap => 400,

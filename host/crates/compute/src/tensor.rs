@@ -14,6 +14,31 @@ use crate::error::{Error, invalid};
 use crate::shape::{self, MAX_AXES, elements};
 use crate::{Allowance, Cost, ElementType};
 
+/// Does `work` with `unit` as a type that is as large as an element: whoever only moves elements need not know more.
+macro_rules! by_size {
+    ($element:expr, $unit:ident => $work:expr) => {
+        match $element.bytes() {
+            1 => {
+                type $unit = u8;
+                $work
+            }
+            2 => {
+                type $unit = u16;
+                $work
+            }
+            4 => {
+                type $unit = u32;
+                $work
+            }
+            _ => {
+                type $unit = u64;
+                $work
+            }
+        }
+    };
+}
+pub(crate) use by_size;
+
 /// Elements that a device has, in a form of its own.
 pub type OnDevice = Arc<dyn Any + Send + Sync>;
 
@@ -48,7 +73,10 @@ impl Tensor {
             return invalid("a boolean is neither 0 nor 1");
         }
         allowance.admit(Cost::new(wanted, Work::Move, wanted))?;
-        Ok(Self::of_bytes(element, shape, bytes.to_vec()))
+        Ok(by_size!(element, Unit => {
+            let units = bytes.chunks_exact(size_of::<Unit>()).map(bytemuck::pod_read_unaligned::<Unit>);
+            Self::of_units(element, shape, units.collect())
+        }))
     }
 
     /// One value everywhere, rounded towards 0 and held within what the element can be.
@@ -182,18 +210,18 @@ impl Tensor {
         Self { elements, element: self.element, shape: shape.to_vec() }
     }
 
-    pub(crate) fn of_bytes(element: ElementType, shape: &[usize], bytes: Vec<u8>) -> Self {
-        let data = TensorData::from_bytes(Bytes::from_bytes_vec(bytes), shape.to_vec(), element.dtype());
+    /// Of what is as large as an element, whatever it means: see [`by_size`].
+    pub(crate) fn of_units<U: Pod + Send + Sync>(element: ElementType, shape: &[usize], units: Vec<U>) -> Self {
+        let data = TensorData::from_bytes(Bytes::from_elems(units), shape.to_vec(), element.dtype());
         Self { elements: Elements::Here(FlexTensor::from_data(data)), element, shape: shape.to_vec() }
     }
 
     pub(crate) fn of_elements<E: Typed>(shape: &[usize], elements: Vec<E>) -> Self {
-        let data = TensorData::from_bytes(Bytes::from_elems(elements), shape.to_vec(), E::TYPE.dtype());
-        Self { elements: Elements::Here(FlexTensor::from_data(data)), element: E::TYPE, shape: shape.to_vec() }
+        Self::of_units(E::TYPE, shape, elements)
     }
 
     pub(crate) fn of_booleans(shape: &[usize], elements: Vec<u8>) -> Self {
-        Self::of_bytes(ElementType::Boolean, shape, elements)
+        Self::of_units(ElementType::Boolean, shape, elements)
     }
 
     /// What the backend made.
@@ -215,6 +243,12 @@ impl Tensor {
                 ))
             }
         }
+    }
+
+    /// The elements as what is as large.
+    pub(crate) fn units<U: Pod>(&self) -> &[U] {
+        debug_assert_eq!(size_of::<U>(), self.element.bytes());
+        bytemuck::cast_slice(self.bytes())
     }
 
     /// The elements, which are of type `E`; booleans are bytes.
@@ -254,6 +288,7 @@ impl Typed for half::f16 {
 
 impl Typed for u8 {
     const TYPE: ElementType = ElementType::U8;
+    const COMMON: bool = true;
 }
 
 impl Typed for i32 {

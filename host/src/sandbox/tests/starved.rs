@@ -19,7 +19,9 @@ fn who_could_not_run_is_not_to_blame() {
     let runtime = Builder::new_current_thread().enable_time().event_interval(1).build().unwrap();
     // Other tests may take the machine from this one for as long as they run.
     let patience = Instant::now() + Duration::from_secs(120);
-    let seen = |sought: &dyn Fn() -> bool| std::iter::repeat_with(sought).take_while(|_| Instant::now() < patience).any(|seen| seen);
+    let seen = |sought: &dyn Fn() -> bool| {
+        std::iter::repeat_with(sought).take_while(|_| Instant::now() < patience).any(|seen| seen)
+    };
     let blamed = seen(&|| matches!(runtime.block_on(failure()), Failure::Overrun(_)));
     assert!(blamed, "whoever has all of its time is to blame");
     // Nor does each of many always get less than half of its time.

@@ -1,5 +1,7 @@
 //! What is done with each element by itself.
 
+use std::hint::black_box;
+
 use burn_backend::BoolDType;
 use burn_backend::ops::{ActivationOps, FloatTensorOps};
 use burn_flex::{Flex, FlexTensor};
@@ -10,6 +12,8 @@ use crate::{Picture, flex, own};
 
 type OfOne = fn(FlexTensor) -> FlexTensor;
 type OfTwo = fn(FlexTensor, FlexTensor) -> FlexTensor;
+/// By hand, of so many values.
+type By<T, const N: usize> = fn([T; N]) -> T;
 
 const UNARY: [(Unary, OfOne); 23] = [
     (Unary::Neg, Flex::float_neg),
@@ -38,11 +42,11 @@ const UNARY: [(Unary, OfOne); 23] = [
 ];
 
 /// Those that burn has not.
-const UNARY_BY_HAND: [(Unary, fn(f32) -> f32); 4] = [
-    (Unary::Softplus, |x| x.exp().ln_1p()),
-    (Unary::Silu, |x| x / (1.0 + (-x).exp())),
-    (Unary::HardSigmoid, |x| (x / 6.0 + 0.5).clamp(0.0, 1.0)),
-    (Unary::HardSwish, |x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
+const UNARY_BY_HAND: [(Unary, By<f32, 1>); 4] = [
+    (Unary::Softplus, |[x]| x.exp().ln_1p()),
+    (Unary::Silu, |[x]| x / (1.0 + (-x).exp())),
+    (Unary::HardSigmoid, |[x]| (x / 6.0 + 0.5).clamp(0.0, 1.0)),
+    (Unary::HardSwish, |[x]| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
 ];
 
 const BINARY: [(Binary, OfTwo); 12] = [
@@ -60,10 +64,10 @@ const BINARY: [(Binary, OfTwo); 12] = [
     (Binary::GreaterEqual, |left, right| Flex::float_greater_equal(left, right, BoolDType::Native)),
 ];
 
-const BINARY_BY_HAND: [(Binary, fn(f32, f32) -> f32); 2] = [(Binary::Min, f32::min), (Binary::Max, f32::max)];
+const BINARY_BY_HAND: [(Binary, By<f32, 2>); 2] = [(Binary::Min, |[x, y]| x.min(y)), (Binary::Max, |[x, y]| x.max(y))];
 
-const LOGICAL: [(Binary, fn(bool, bool) -> bool); 3] =
-    [(Binary::And, |x, y| x & y), (Binary::Or, |x, y| x | y), (Binary::Xor, |x, y| x ^ y)];
+const LOGICAL: [(Binary, By<bool, 2>); 3] =
+    [(Binary::And, |[x, y]| x & y), (Binary::Or, |[x, y]| x | y), (Binary::Xor, |[x, y]| x ^ y)];
 
 pub fn measure(picture: &Picture, table: &mut Table) -> Result<(), Error> {
     let Picture { own: whole, flex: of_flex, values, .. } = picture;
@@ -71,7 +75,7 @@ pub fn measure(picture: &Picture, table: &mut Table) -> Result<(), Error> {
         table.add(name(operation), Library::BurnFlex, |a| whole.unary(operation, a), || reference(of_flex.clone()))?;
     }
     for (operation, reference) in UNARY_BY_HAND {
-        let by_hand = || values.iter().map(|x| reference(*x)).collect::<Vec<f32>>();
+        let by_hand = || values.iter().map(|x| reference([*x])).collect::<Vec<f32>>();
         table.add(name(operation), Library::PlainLoop, |a| whole.unary(operation, a), by_hand)?;
     }
     // Quotients of up to 250, and powers that are numbers.
@@ -82,7 +86,7 @@ pub fn measure(picture: &Picture, table: &mut Table) -> Result<(), Error> {
         table.add(name(operation), Library::BurnFlex, |a| whole.binary(operation, &own_other, a), of_both)?;
     }
     for (operation, reference) in BINARY_BY_HAND {
-        let by_hand = || values.iter().zip(&other).map(|(x, y)| reference(*x, *y)).collect::<Vec<f32>>();
+        let by_hand = || values.iter().zip(&other).map(|(x, y)| reference([*x, *y])).collect::<Vec<f32>>();
         table.add(name(operation), Library::PlainLoop, |a| whole.binary(operation, &own_other, a), by_hand)?;
     }
     table.add(
@@ -101,12 +105,15 @@ pub fn measure(picture: &Picture, table: &mut Table) -> Result<(), Error> {
     table.add("blend_scalar", Library::PlainLoop, |a| whole.blend_scalar(&own_other, 0.3, a), by_hand)?;
     let by_hand = || values.iter().zip(&other).map(|(x, y)| x + (y - x) * y).collect::<Vec<f32>>();
     table.add("blend", Library::PlainLoop, |a| whole.blend(&own_other, &own_other, a), by_hand)?;
-    let matrix = || {
-        let row = |[r, g, b]: &[f32; 3], x: f32| x * r + 0.3 * g + 0.2 * b + 0.1;
+    let by_hand = || {
+        let (matrix, offset) = black_box(([0.3; 9], [0.1; 3]));
+        let row = |at: usize, [r, g, b]: &[f32; 3]| {
+            matrix[3 * at] * r + matrix[3 * at + 1] * g + matrix[3 * at + 2] * b + offset[at]
+        };
         let pixels = values.as_chunks::<3>().0.iter();
-        pixels.flat_map(|pixel| [row(pixel, 0.1), row(pixel, 0.2), row(pixel, 0.3)]).collect::<Vec<f32>>()
+        pixels.flat_map(|pixel| [row(0, pixel), row(1, pixel), row(2, pixel)]).collect::<Vec<f32>>()
     };
-    table.add("color_matrix", Library::PlainLoop, |a| whole.color_matrix(-1, &[0.3; 9], &[0.1; 3], a), matrix)?;
+    table.add("color_matrix", Library::PlainLoop, |a| whole.color_matrix(-1, &[0.3; 9], &[0.1; 3], a), by_hand)?;
     marks(picture, table)?;
     casts(picture, table)
 }
@@ -127,7 +134,7 @@ fn marks(picture: &Picture, table: &mut Table) -> Result<(), Error> {
     let by_hand = || light.iter().map(|mark| !mark).collect::<Vec<bool>>();
     table.add(name(Unary::Not), Library::PlainLoop, |a| mask.unary(Unary::Not, a), by_hand)?;
     for (operation, reference) in LOGICAL {
-        let by_hand = || light.iter().zip(&light).map(|(x, y)| reference(*x, *y)).collect::<Vec<bool>>();
+        let by_hand = || light.iter().zip(&light).map(|(x, y)| reference([*x, *y])).collect::<Vec<bool>>();
         table.add(name(operation), Library::PlainLoop, |a| mask.binary(operation, &mask, a), by_hand)?;
     }
     let by_hand = || {

@@ -18,7 +18,12 @@ pub fn measure(picture: &Picture, table: &mut Table) -> Result<(), Error> {
         |a| Tensor::from_bytes(ElementType::F32, own.shape(), &bytes, a),
         || bytes.clone(),
     )?;
-    table.add("full", Library::PlainLoop, |a| Tensor::full(ElementType::F32, own.shape(), 0.5, a), || vec![0.5_f32; values.len()])?;
+    table.add(
+        "full",
+        Library::PlainLoop,
+        |a| Tensor::full(ElementType::F32, own.shape(), 0.5, a),
+        || vec![0.5_f32; values.len()],
+    )?;
     let count = values.len();
     table.add(
         "arange",
@@ -26,9 +31,12 @@ pub fn measure(picture: &Picture, table: &mut Table) -> Result<(), Error> {
         |a| Tensor::arange(ElementType::F32, 0.0, 0.5, count as u32, a),
         || (0..count).map(|at| at as f32 * 0.5).collect::<Vec<f32>>(),
     )?;
-    table.add("reshape", Library::BurnFlex, |_| own.reshape(&[3, -1]), || {
-        Flex::float_reshape(flex.clone(), [3, rows * columns].into())
-    })?;
+    table.add(
+        "reshape",
+        Library::BurnFlex,
+        |_| own.reshape(&[3, -1]),
+        || Flex::float_reshape(flex.clone(), [3, rows * columns].into()),
+    )?;
     for (name, order) in [("to_planes", [2, 0, 1]), ("rows_and_columns", [1, 0, 2]), ("all_axes", [2, 1, 0])] {
         table.add(
             format!("transpose_{name}"),
@@ -39,14 +47,20 @@ pub fn measure(picture: &Picture, table: &mut Table) -> Result<(), Error> {
     }
     let spans = [(1, rows - 1, 1), (1, columns - 1, 1), (0, 3, 1)];
     let (own_spans, slices) = (spans.map(span), spans.map(slice));
-    table.add("slice", Library::BurnFlex, |a| own.slice(&own_spans, a), || {
-        Flex::float_slice(flex.clone(), &slices).to_contiguous()
-    })?;
+    table.add(
+        "slice",
+        Library::BurnFlex,
+        |a| own.slice(&own_spans, a),
+        || Flex::float_slice(flex.clone(), &slices).to_contiguous(),
+    )?;
     let spans = [(0, *rows, 2), (0, *columns, 2), (0, 3, 1)];
     let (own_spans, slices) = (spans.map(span), spans.map(slice));
-    table.add("slice_every_second", Library::BurnFlex, |a| own.slice(&own_spans, a), || {
-        Flex::float_slice(flex.clone(), &slices).to_contiguous()
-    })?;
+    table.add(
+        "slice_every_second",
+        Library::BurnFlex,
+        |a| own.slice(&own_spans, a),
+        || Flex::float_slice(flex.clone(), &slices).to_contiguous(),
+    )?;
     for axis in 0..3 {
         table.add(
             format!("concat_along_{axis}"),
@@ -108,9 +122,12 @@ fn gathers(Picture { rows, own, flex, samples, .. }: &Picture, table: &mut Table
     let bytes: Vec<u8> = order.iter().flat_map(|at| at.to_le_bytes()).collect();
     let own_order = Tensor::from_bytes(ElementType::I32, &[*rows], &bytes, &mut Unlimited)?;
     let of_order = Flex::int_from_data(TensorData::new(order, [*rows]), &FlexDevice);
-    table.add("gather_rows", Library::BurnFlex, |a| own.gather(0, &own_order, a), || {
-        Flex::float_select(flex.clone(), 0, of_order.clone())
-    })?;
+    table.add(
+        "gather_rows",
+        Library::BurnFlex,
+        |a| own.gather(0, &own_order, a),
+        || Flex::float_select(flex.clone(), 0, of_order.clone()),
+    )?;
     let colors: Vec<f32> = (0..256).map(|at| (at as f32 / 255.0).sqrt()).collect();
     let own_colors = crate::own(&[256], &colors)?;
     let bytes: Vec<u8> = samples.iter().flat_map(|sample| i32::from(*sample).to_le_bytes()).collect();

@@ -46,7 +46,7 @@ pub fn measure(picture: &Picture, table: &mut Table) -> Result<(), Error> {
             format!("softmax_along_{axis}"),
             Library::BurnFlex,
             |a| whole.softmax(axis as i32, a),
-            || <Flex as ActivationOps<Flex>>::softmax(clone(), axis),
+            || <Flex as ActivationOps<Flex>>::softmax(clone(), axis).to_contiguous(),
         )?;
     }
     norms(picture, table)

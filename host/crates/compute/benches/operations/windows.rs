@@ -1,6 +1,10 @@
 //! Products, and what looks at an element's neighbours.
 
-use burn_backend::ops::{ConvOptions, ConvTransposeOptions, FloatTensorOps, InterpolateMode, InterpolateOptions, ModuleOps};
+use std::hint::black_box;
+
+use burn_backend::ops::{
+    ConvOptions, ConvTransposeOptions, FloatTensorOps, InterpolateMode, InterpolateOptions, ModuleOps,
+};
 use burn_flex::Flex;
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -15,16 +19,24 @@ const SIDE: usize = 512;
 pub fn measure(picture: &Picture, table: &mut Table) -> Result<(), Error> {
     let square = weights(SIDE * SIDE);
     let (own_square, of_square) = (own(&[SIDE, SIDE], &square)?, flex(&[SIDE, SIDE], &square));
-    table.add("matmul_512", Library::BurnFlex, |a| own_square.matmul(&own_square, a), || {
-        Flex::float_matmul(of_square.clone(), of_square.clone())
-    })?;
+    table.add(
+        "matmul_512",
+        Library::BurnFlex,
+        |a| own_square.matmul(&own_square, a),
+        || Flex::float_matmul(of_square.clone(), of_square.clone()),
+    )?;
     // Each colour through a matrix: many rows, and next to nothing in each.
     let matrix = weights(9);
     let (own_matrix, of_matrix) = (own(&[3, 3], &matrix)?, flex(&[1, 3, 3], &matrix));
-    table.add("matmul_of_colors", Library::BurnFlex, |a| picture.own.matmul(&own_matrix, a), || {
-        let of_matrix = Flex::float_expand(of_matrix.clone(), [picture.rows, 3, 3].into());
-        Flex::float_matmul(picture.flex.clone(), of_matrix)
-    })?;
+    table.add(
+        "matmul_of_colors",
+        Library::BurnFlex,
+        |a| picture.own.matmul(&own_matrix, a),
+        || {
+            let of_matrix = Flex::float_expand(of_matrix.clone(), [picture.rows, 3, 3].into());
+            Flex::float_matmul(picture.flex.clone(), of_matrix)
+        },
+    )?;
     convolutions(picture, table)?;
     pooling(picture, table)?;
     resizing(picture, table)
@@ -94,26 +106,25 @@ fn resizing(picture: &Picture, table: &mut Table) -> Result<(), Error> {
             table.add(format!("resize_{of}_{name}"), library, own, reference)
         };
         against(ResizeMethod::Nearest, "nearest", Library::FastImageResize, &|| {
-            resized(&images, size, ResizeAlg::Nearest);
+            black_box(resized(&images, size, ResizeAlg::Nearest));
         })?;
         against(ResizeMethod::Bilinear, "bilinear", Library::FastImageResize, &|| {
-            resized(&images, size, ResizeAlg::Interpolation(FilterType::Bilinear));
+            black_box(resized(&images, size, ResizeAlg::Interpolation(FilterType::Bilinear)));
         })?;
         against(ResizeMethod::Bicubic, "bicubic", Library::BurnFlex, &|| {
             let options = InterpolateOptions::new(InterpolateMode::Bicubic).with_align_corners(false);
-            std::hint::black_box(<Flex as ModuleOps<Flex>>::interpolate(flex_planes.clone(), size, options));
+            black_box(<Flex as ModuleOps<Flex>>::interpolate(flex_planes.clone(), size, options));
         })?;
     }
     Ok(())
 }
 
 /// Planes of another size, by another library.
-fn resized(planes: &[Image], [rows, columns]: [usize; 2], algorithm: ResizeAlg) {
+fn resized(planes: &[Image], [rows, columns]: [usize; 2], algorithm: ResizeAlg) -> Vec<Image<'static>> {
     let (mut resizer, options) = (Resizer::new(), ResizeOptions::new().resize_alg(algorithm));
-    for plane in planes {
+    let resized = planes.iter().filter_map(|plane| {
         let mut result = Image::new(columns as u32, rows as u32, PixelType::F32);
-        // The same type of pixel: it cannot fail.
-        let _ = resizer.resize(plane, &mut result, &options);
-        std::hint::black_box(result);
-    }
+        resizer.resize(plane, &mut result, &options).ok().map(|()| result)
+    });
+    resized.collect()
 }

@@ -69,7 +69,7 @@ impl Tensor {
         let count: usize = shape.iter().product();
         let divides_whole = matches!(operation, Div | Modulo) && !element.is_float();
         let work = if matches!(operation, Pow | Modulo) || divides_whole { Work::Function } else { Work::Element };
-        let rounds = if operation == Modulo { self.rounds(right) } else { 1 };
+        let rounds = if operation == Modulo { self.rounds(right, allowance)? } else { 1 };
         let cost = Cost::new(bytes(element, count), work, rounds.saturating_mul(count as u64));
         if divides_whole {
             right.check_divisor(self)?;
@@ -118,14 +118,15 @@ impl Tensor {
         }
     }
 
-    /// How often [`remainder`] goes round at most.
-    fn rounds(&self, divisor: &Self) -> u64 {
+    /// How often [`remainder`] goes round at most: what it takes to find out is admitted first.
+    fn rounds(&self, divisor: &Self, allowance: &mut dyn Allowance) -> Result<u64, Error> {
         if self.element() == ElementType::F16 {
-            return MAX_QUOTIENT_OF_HALVES / QUOTIENT_BITS + 1;
+            return Ok(MAX_QUOTIENT_OF_HALVES / QUOTIENT_BITS + 1);
         }
         if self.element() != ElementType::F32 || self.device().is_some() || divisor.device().is_some() {
-            return 1;
+            return Ok(1);
         }
+        allowance.admit(Cost::new(0, Work::Move, (self.bytes().len() + divisor.bytes().len()) as u64))?;
         // Without their signs, in whose order their bits are; one less makes 0 the largest.
         let bits = |x: &f32| x.abs().to_bits();
         let finite = |bits: u32| if bits < f32::INFINITY.to_bits() { bits } else { 0 };
@@ -134,7 +135,7 @@ impl Tensor {
         let first = f32::MAX.to_bits() - 1;
         let least = 1 + widest(|| divisors.map(bits).fold(first, |least, bits| least.min(bits.wrapping_sub(1))));
         let [most, least] = [most, least].map(|bits| f64::from(f32::from_bits(bits)));
-        (most / least).log2().max(0.0) as u64 / QUOTIENT_BITS + 1
+        Ok((most / least).log2().max(0.0) as u64 / QUOTIENT_BITS + 1)
     }
 
     /// Refuses a divisor of 0 where a device does the division: it has no errors.

@@ -15,7 +15,9 @@ impl Tensor {
         if element == self.element() {
             return Ok(self.clone());
         }
-        let cost = Cost::new(bytes(element, self.len()), Work::Element, self.len() as u64);
+        // To hold numbers within bounds takes longer.
+        let each = if self.element().is_float() && !element.is_float() { 3 } else { 1 };
+        let cost = Cost::new(bytes(element, self.len()), Work::Element, each * self.len() as u64);
         let task = Task { operation: Operation::Cast, tensors: &[self], element, shape: self.shape() };
         if let Some(made) = allowance.begin(cost, &task)? {
             return Ok(made);

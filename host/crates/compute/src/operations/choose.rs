@@ -29,7 +29,7 @@ impl Tensor {
             ElementType::F16 => Self::of_elements(three.shape, three.chosen::<f16>()),
             ElementType::I32 => Self::of_elements(three.shape, three.chosen::<i32>()),
             ElementType::I64 => Self::of_elements(three.shape, three.chosen::<i64>()),
-            ElementType::U8 | ElementType::Boolean => Self::of_bytes(element, three.shape, three.chosen::<u8>()),
+            ElementType::U8 | ElementType::Boolean => Self::of_units(element, three.shape, three.chosen::<u8>()),
         })
     }
 

@@ -50,10 +50,8 @@ fn changed(source: &[f32], apart: usize, matrix: &[f32; 9], offset: &[f32; 3]) -
         matrix[3 * at] * r + matrix[3 * at + 1] * g + matrix[3 * at + 2] * b + offset[at]
     };
     if apart == 1 {
-        let mut result = vec![0.0; source.len()];
-        let pixels = result.as_chunks_mut::<3>().0.iter_mut().zip(source.as_chunks().0);
-        pixels.for_each(|(to, &pixel)| *to = [row(0, pixel), row(1, pixel), row(2, pixel)]);
-        return result;
+        let pixels = source.as_chunks().0.iter().map(|&pixel| [row(0, pixel), row(1, pixel), row(2, pixel)]);
+        return pixels.collect::<Vec<_>>().into_flattened();
     }
     let mut result = Vec::with_capacity(source.len());
     for picture in source.chunks_exact(3 * apart) {

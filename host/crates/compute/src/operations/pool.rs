@@ -116,7 +116,7 @@ impl Planes<'_> {
                 result.extend((0..columns).map(|column| {
                     let across = window.inside(1, column, w);
                     let count = down.len() * across.len();
-                    done(row_folded(&line[across], none, &fold), count)
+                    done(row_folded(&line[across], none, |x| x, &fold), count)
                 }));
             }
         }

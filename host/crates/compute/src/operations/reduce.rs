@@ -105,7 +105,7 @@ impl Tensor {
         if !keep && shape.len() > 1 {
             shape.remove(at);
         }
-        let cost = Cost::new(2 * bytes(ElementType::I64, count), Work::Element, 2 * self.len() as u64);
+        let cost = Cost::new(2 * bytes(ElementType::I64, count), Work::Element, 4 * self.len() as u64);
         let cost = cost.widened(element, self.len());
         let operation = Operation::ArgReduce(reduction, at);
         let task = Task { operation, tensors: &[self], element: ElementType::I64, shape: &shape };
@@ -136,8 +136,9 @@ impl Tensor {
 const BLOCK: usize = 1_024;
 const ROWS: usize = 32;
 
-/// As many at once as a vector has twice over.
-const LANES: usize = 16;
+/// As many at once as a vector has; and as four have, none of which waits for another.
+const VECTOR: usize = 8;
+const LANES: usize = 4 * VECTOR;
 
 /// The middle one of three axes, of floating point.
 #[inline(always)]
@@ -168,7 +169,7 @@ fn whole<E: Whole + Bounded>(elements: &[E], sides: [usize; 3], reduction: Reduc
 #[inline(always)]
 pub fn folded<E: Copy>(elements: &[E], [_, length, after]: [usize; 3], none: E, fold: impl Fn(E, E) -> E) -> Vec<E> {
     if after == 1 {
-        return elements.chunks_exact(length).map(|row| row_folded(row, none, &fold)).collect();
+        return elements.chunks_exact(length).map(|row| row_folded(row, none, |x| x, &fold)).collect();
     }
     let mut result = vec![none; elements.len() / length];
     for (block, result) in elements.chunks_exact(length * after).zip(result.chunks_exact_mut(after)) {
@@ -200,26 +201,34 @@ fn rows_folded<E: Copy>(rows: &[E], into: &mut [E], fold: &impl Fn(E, E) -> E) {
     }
 }
 
-/// One row.
+/// What `of` makes of each element of one row.
 #[inline(always)]
-pub fn row_folded<E: Copy>(row: &[E], none: E, fold: &impl Fn(E, E) -> E) -> E {
-    if row.len() < 2 * LANES {
-        return row.iter().fold(none, |sum, element| fold(sum, *element));
+pub fn row_folded<E: Copy>(row: &[E], none: E, of: impl Fn(E) -> E, fold: &impl Fn(E, E) -> E) -> E {
+    if row.len() < LANES {
+        return row.iter().fold(none, |sum, element| fold(sum, of(*element)));
     }
     if row.len() <= BLOCK {
-        return block_folded(row, none, fold);
+        return block_folded(row, none, &of, fold);
     }
-    by_twos(row.chunks(BLOCK).map(|block| block_folded(block, none, fold)), fold).unwrap_or(none)
+    by_twos(row.chunks(BLOCK).map(|block| block_folded(block, none, &of, fold)), fold).unwrap_or(none)
 }
 
 #[inline(always)]
-fn block_folded<E: Copy>(block: &[E], none: E, fold: &impl Fn(E, E) -> E) -> E {
-    let (vectors, rest) = block.as_chunks::<LANES>();
-    let mut lanes = [none; LANES];
-    for vector in vectors {
-        lanes.iter_mut().zip(vector).for_each(|(lane, element)| *lane = fold(*lane, *element));
+fn block_folded<E: Copy>(block: &[E], none: E, of: &impl Fn(E) -> E, fold: &impl Fn(E, E) -> E) -> E {
+    let (rows, rest) = block.as_chunks::<LANES>();
+    let mut lanes = [[none; VECTOR]; LANES / VECTOR];
+    for row in rows {
+        for (lane, vector) in lanes.iter_mut().zip(row.as_chunks::<VECTOR>().0) {
+            for at in 0..VECTOR {
+                lane[at] = fold(lane[at], of(vector[at]));
+            }
+        }
     }
-    lanes.iter().chain(rest).fold(none, |sum, element| fold(sum, *element))
+    let [mut all, others @ ..] = lanes;
+    for other in others {
+        (0..VECTOR).for_each(|at| all[at] = fold(all[at], other[at]));
+    }
+    all.into_iter().chain(rest.iter().map(|element| of(*element))).fold(none, fold)
 }
 
 /// Parts by twos, then what has become of those, and so on: an error grows with the logarithm of their number.

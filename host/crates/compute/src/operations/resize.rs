@@ -42,7 +42,7 @@ impl Tensor {
         let taps = match method {
             ResizeMethod::Nearest => 1,
             ResizeMethod::Bilinear => 4,
-            ResizeMethod::Bicubic => 16,
+            ResizeMethod::Bicubic => 24,
         };
         // Between the two directions there is a plane that has the one size here and the other there, whichever is first, and for each
         // place of it the weights of its neighbours.

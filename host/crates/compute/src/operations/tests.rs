@@ -547,6 +547,59 @@ fn entries_are_gathered_by_their_indices() {
     assert!(table.gather(0, &table, &mut Unlimited).is_err(), "floats are no indices");
 }
 
+/// Catches elements that come to another place than the order of axes says, whatever they are and however long the axes.
+#[test]
+fn elements_go_where_their_axes_go() {
+    let cases: [(&[usize], &[usize]); 12] = [
+        (&[40, 70], &[1, 0]),
+        (&[33, 5, 3], &[2, 0, 1]),
+        (&[3, 33, 5], &[1, 2, 0]),
+        (&[33, 40, 3], &[1, 0, 2]),
+        (&[7, 40, 2], &[1, 0, 2]),
+        (&[7, 40, 4], &[1, 0, 2]),
+        (&[7, 40, 5], &[1, 0, 2]),
+        (&[6, 5, 4], &[2, 1, 0]),
+        (&[2, 3, 4, 5, 6], &[3, 0, 4, 2, 1]),
+        (&[1, 3, 1, 5, 2], &[4, 2, 3, 0, 1]),
+        (&[2, 3, 4], &[0, 1, 2]),
+        (&[1, 1], &[1, 0]),
+    ];
+    for ((shape, order), element) in cases.into_iter().flat_map(|case| {
+        [ElementType::F32, ElementType::U8, ElementType::F16, ElementType::I64].map(|element| (case, element))
+    }) {
+        let count: usize = shape.iter().product();
+        let input = whole(shape, &(0..count as i32).collect::<Vec<_>>()).cast(element, &mut Unlimited).unwrap();
+        let made = input.transpose(order, &mut Unlimited).unwrap();
+        let expected = (0..count).map(|place| {
+            // Where an element of the result is along each of its axes, and so of the input's.
+            let (mut rest, mut at) = (place, vec![0; shape.len()]);
+            for axis in order.iter().rev() {
+                at[*axis] = rest % shape[*axis];
+                rest /= shape[*axis];
+            }
+            shape.iter().zip(&at).fold(0, |from, (length, at)| from * length + at)
+        });
+        let from = values(&input);
+        assert_eq!(values(&made), expected.map(|at| from[at]).collect::<Vec<_>>(), "{shape:?} {order:?} {element}");
+    }
+}
+
+/// Catches parts that are put together in another order, in long pieces and in short ones.
+#[test]
+fn parts_lie_side_by_side() {
+    for (length, other) in [(3, 1), (1, 9), (40, 7), (16, 16)] {
+        let left = whole(&[5, length], &(0..5 * length as i32).collect::<Vec<_>>());
+        let right = whole(&[5, other], &(1_000..1_000 + 5 * other as i32).collect::<Vec<_>>());
+        let made = Tensor::concat(&[&left, &right, &left], 1, &mut Unlimited).unwrap();
+        let row = |at: usize| {
+            let left = &left.elements::<i32>()[at * length..][..length];
+            [left, &right.elements::<i32>()[at * other..][..other], left].concat()
+        };
+        assert_eq!(made.elements::<i32>(), (0..5).flat_map(row).collect::<Vec<_>>(), "{length} and {other}");
+    }
+}
+
+/// Catches a norm, or a softmax, over other elements than its definition says.
 #[test]
 fn norms_have_mean_0_and_variance_1() {
     let input = noise(&[2, 4, 3]);
@@ -565,6 +618,10 @@ fn norms_have_mean_0_and_variance_1() {
     let scaled = |at: usize, x: f32| x * values(&row)[at % 3] + values(&other)[channel(at)];
     let scaled: Vec<f32> = rows.iter().enumerate().map(|(at, x)| scaled(at, *x)).collect();
     close(&values(&input.layer_norm(1, &row, Some(&other), 1e-5, &mut Unlimited).unwrap()), &scaled, 1e-4);
+    // What differs from row to row is not the same for all of them.
+    let image = tensor(&[2, 1, 1], [2.0, -3.0]);
+    let by_image: Vec<f32> = rows.iter().enumerate().map(|(at, x)| x * [2.0, -3.0][at / 12]).collect();
+    close(&values(&input.layer_norm(1, &image, None, 1e-5, &mut Unlimited).unwrap()), &by_image, 1e-4);
     let of_channel = |at: usize, x: f32| x * values(&scale)[channel(at)] + values(&bias)[channel(at)];
     let groups = source.chunks(6).flat_map(standard).enumerate();
     let groups: Vec<f32> = groups.map(|(at, x)| of_channel(at, x)).collect();

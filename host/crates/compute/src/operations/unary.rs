@@ -53,12 +53,26 @@ impl Unary {
         }
     }
 
-    const fn work(self) -> Work {
+    /// What each element takes: so much of a kind.
+    const fn work(self) -> (Work, u64) {
         match self {
             Self::Neg | Self::Abs | Self::Sign | Self::Reciprocal | Self::Relu | Self::IsNan | Self::Not => {
-                Work::Element
+                (Work::Element, 1)
             }
-            _ => Work::Function,
+            Self::Floor | Self::Ceil | Self::Round | Self::Sqrt | Self::HardSigmoid | Self::HardSwish => {
+                (Work::Element, 2)
+            }
+            Self::Exp | Self::Log | Self::Sigmoid | Self::Silu => (Work::Exponential, 1),
+            Self::Sin
+            | Self::Cos
+            | Self::Tan
+            | Self::Asin
+            | Self::Acos
+            | Self::Atan
+            | Self::Cosh
+            | Self::Erf
+            | Self::Gelu => (Work::Function, 1),
+            Self::Sinh | Self::Tanh | Self::Softplus => (Work::Function, 2),
         }
     }
 
@@ -122,7 +136,8 @@ impl Tensor {
         if !operation.takes(element) {
             return Err(refused());
         }
-        let cost = Cost::new(bytes(element, self.len()), operation.work(), self.len() as u64);
+        let (work, each) = operation.work();
+        let cost = Cost::new(bytes(element, self.len()), work, each * self.len() as u64);
         let result = if operation == Unary::IsNan { ElementType::Boolean } else { element };
         let task =
             Task { operation: Operation::Unary(operation), tensors: &[self], element: result, shape: self.shape() };
@@ -141,28 +156,52 @@ impl Tensor {
             (Unary::Sign, ElementType::I32) => self.mapped(i32::signum),
             (Unary::Sign, ElementType::I64) => self.mapped(i64::signum),
             (Unary::Not, ElementType::Boolean) => {
-                Self::of_booleans(self.shape(), self.elements::<u8>().iter().map(|bit| bit ^ 1).collect())
+                Self::of_booleans(self.shape(), widest(|| self.elements::<u8>().iter().map(|bit| bit ^ 1).collect()))
             }
             (_, ElementType::U8 | ElementType::I32 | ElementType::I64 | ElementType::Boolean) => return Err(refused()),
         })
     }
 
-    /// A loop for each operation that is worth it: what is asked once a loop is not asked for each element.
+    /// A loop for each operation: what is asked once a loop is not asked for each element.
     fn floats(&self, operation: Unary) -> Self {
-        match operation {
-            Unary::Neg => self.mapped(|x: f32| Unary::Neg.of(x)),
-            Unary::Abs => self.mapped(|x: f32| Unary::Abs.of(x)),
-            Unary::Sign => self.mapped(|x: f32| Unary::Sign.of(x)),
-            Unary::Reciprocal => self.mapped(|x: f32| Unary::Reciprocal.of(x)),
-            Unary::Sqrt => self.mapped(|x: f32| Unary::Sqrt.of(x)),
-            Unary::Floor => self.mapped(|x: f32| Unary::Floor.of(x)),
-            Unary::Ceil => self.mapped(|x: f32| Unary::Ceil.of(x)),
-            Unary::Round => self.mapped(|x: f32| Unary::Round.of(x)),
-            Unary::Relu => self.mapped(|x: f32| Unary::Relu.of(x)),
-            Unary::HardSigmoid => self.mapped(|x: f32| Unary::HardSigmoid.of(x)),
-            Unary::HardSwish => self.mapped(|x: f32| Unary::HardSwish.of(x)),
-            _ => self.mapped(|x: f32| operation.of(x)),
+        macro_rules! each {
+            ($($name:ident),*) => {
+                match operation {
+                    $(Unary::$name => self.mapped(|x: f32| Unary::$name.of(x)),)*
+                }
+            };
         }
+        each!(
+            Neg,
+            Abs,
+            Sign,
+            Reciprocal,
+            Exp,
+            Log,
+            Sqrt,
+            Sin,
+            Cos,
+            Tan,
+            Asin,
+            Acos,
+            Atan,
+            Sinh,
+            Cosh,
+            Floor,
+            Ceil,
+            Round,
+            Erf,
+            Relu,
+            Sigmoid,
+            Tanh,
+            Softplus,
+            Gelu,
+            Silu,
+            HardSigmoid,
+            HardSwish,
+            IsNan,
+            Not
+        )
     }
 
     /// Elements held between two numbers.
@@ -200,18 +239,14 @@ impl Tensor {
 
     fn marked<E: Typed>(&self, of: impl Fn(E) -> bool) -> Self {
         let elements = self.elements::<E>();
-        Self::of_booleans(self.shape(), elements.iter().map(|element| u8::from(of(*element))).collect())
+        let marks = || elements.iter().map(|element| u8::from(of(*element))).collect();
+        Self::of_booleans(self.shape(), if E::COMMON { widest(marks) } else { marks() })
     }
 }
 
-/// `clamp` without its panic, which would keep loops from becoming vectors.
+/// `clamp` without its panic and its branches, which would keep loops from becoming vectors.
 #[inline(always)]
 fn held<E: PartialOrd>(x: E, low: E, high: E) -> E {
-    if x < low {
-        low
-    } else if x > high {
-        high
-    } else {
-        x
-    }
+    let x = if x < low { low } else { x };
+    if x > high { high } else { x }
 }
