@@ -47,7 +47,7 @@ fn remainders_of_numbers_far_apart_take_longer() {
     let usual = of(0.7, 0.3);
     assert_eq!(usual, of(-1e6, 0.1));
     assert_eq!(usual, of(0.0, 1.0));
-    assert!(of(3.3e38, 1.2e-38) >= 9 * usual);
+    assert!(of(3.3e38, 1.2e-38) >= 8 * usual);
     assert!(of(-3.3e38, 1e-45) > of(3.3e38, -1.2e-38));
 }
 
