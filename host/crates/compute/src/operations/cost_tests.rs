@@ -103,3 +103,22 @@ fn thin_products_take_what_their_memory_takes() {
     is_between(of(2_000_000, 3, 3), 12, 40);
     is_between(of(512, 512, 512), 8, 10);
 }
+
+/// Catches factors that are made as long as a row, which may be all there is, before anybody has said that there is room.
+#[test]
+fn factors_of_a_norm_have_their_memory() {
+    struct Bytes(u64);
+
+    impl Allowance for Bytes {
+        fn admit(&mut self, cost: Cost) -> Result<(), Error> {
+            self.0 = cost.bytes;
+            Err(Error::Limit("noted".to_owned()))
+        }
+    }
+
+    let (input, one, mut asked) =
+        (full(ElementType::F32, &[1 << 10], 0.5), full(ElementType::F32, &[1], 1.0), Bytes(0));
+    assert!(input.layer_norm(0, &one, None, 1e-5, &mut asked).is_err());
+    // The result, both factors, and what they are made with.
+    assert!(asked.0 >= 4 * 4 << 10, "{} bytes", asked.0);
+}

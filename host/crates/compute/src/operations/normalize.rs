@@ -15,9 +15,12 @@ impl Tensor {
     pub fn softmax(&self, at: i32, allowance: &mut dyn Allowance) -> Result<Self, Error> {
         let element = float(self, "softmax")?;
         let at = axis(at, self.shape().len())?;
-        let cost = Cost::new(2 * bytes(element, self.len()), Work::Exponential, self.len() as u64);
-        let cost = cost.and(Work::Element, 4 * self.len() as u64);
         let sides = [0, self.shape()[at], self.shape()[at + 1..].iter().product()];
+        // The largest ones, the sums, and those of blocks that are folded by twos.
+        let folds = bytes(ElementType::F32, sides[2]).saturating_mul(4 + u64::from(sides[1].ilog2()));
+        let total = (2 * bytes(element, self.len())).saturating_add(folds);
+        let cost = Cost::new(total, Work::Exponential, self.len() as u64);
+        let cost = cost.and(Work::Element, 4 * self.len() as u64);
         let parts = self.len() / (sides[1] * sides[2]);
         let cost = cost.widened(element, 2 * self.len()).in_pieces(PART * parts as u64);
         let task = Task { operation: Operation::Softmax(at), tensors: &[self], element, shape: self.shape() };
@@ -47,9 +50,13 @@ impl Tensor {
                 return invalid(format!("{:?} does not broadcast to {:?}", factor.shape(), self.shape()));
             }
         }
-        if let Some([scale, bias]) = self.rows_of_factors(at, scale, bias)? {
-            let (rows, length) = (self.len() / scale.len(), scale.len());
-            allowance.admit(self.cost_of_a_norm(rows))?;
+        if self.are_of_a_row(at, scale, bias) {
+            let length: usize = self.shape()[at..].iter().product();
+            let cost = self.cost_of_a_norm(self.len() / length).and(Work::Element, 4 * length as u64);
+            // Both factors as long as a row, and what they are made with.
+            let factors = 4 * bytes(ElementType::F32, length);
+            allowance.admit(Cost { bytes: cost.bytes.saturating_add(factors), ..cost })?;
+            let [scale, bias] = self.rows_of_factors(at, scale, bias)?;
             let input = self.at_full()?;
             let made = widest(|| {
                 let mut made = Vec::with_capacity(input.len());
@@ -164,24 +171,24 @@ impl Tensor {
             .in_pieces(PART * parts as u64)
     }
 
-    /// Scale and bias, or 0, of all elements over the axes from `at` on, if all is here and both are the same for each of those before.
-    fn rows_of_factors(&self, at: usize, scale: &Self, bias: Option<&Self>) -> Result<Option<[Self; 2]>, Error> {
+    /// Whether all is here, and scale and bias are the same for each of the axes before `at`.
+    fn are_of_a_row(&self, at: usize, scale: &Self, bias: Option<&Self>) -> bool {
+        let axes = self.shape().len() - at;
+        std::iter::once(scale).chain(bias).all(|factor| {
+            let before = factor.shape().len().saturating_sub(axes);
+            are_here(&[self, factor]) && factor.shape()[..before].iter().all(|axis| *axis == 1)
+        })
+    }
+
+    /// Scale and bias, or 0, of all elements over the axes from `at` on.
+    fn rows_of_factors(&self, at: usize, scale: &Self, bias: Option<&Self>) -> Result<[Self; 2], Error> {
         let row = &self.shape()[at..];
-        let nothing = Self::full(self.element(), &[1], 0.0, &mut Unlimited)?;
-        let factors = [scale, bias.unwrap_or(&nothing)];
-        let is_of_a_row = |factor: &&Self| {
-            let before = factor.shape().len().saturating_sub(row.len());
-            factor.shape()[..before].iter().all(|axis| *axis == 1)
-        };
-        if !are_here(&[self, scale, factors[1]]) || !factors.iter().all(is_of_a_row) {
-            return Ok(None);
-        }
         let zeros = Self::full(ElementType::F32, row, 0.0, &mut Unlimited)?;
-        let [scale, bias] = factors.map(|factor| {
+        let whole = |factor: &Self| {
             let before = factor.shape().len().saturating_sub(row.len());
             zeros.binary(Binary::Add, &factor.at_full()?.shaped(&factor.shape()[before..]), &mut Unlimited)
-        });
-        Ok(Some([scale?, bias?]))
+        };
+        Ok([whole(scale)?, bias.map_or_else(|| Ok(zeros.clone()), whole)?])
     }
 
     /// Mean 0 and variance 1 over these axes.
