@@ -62,6 +62,14 @@ fn endless(@builtin(global_invocation_id) id: vec3<u32>) {
 impl Processor for Shaders {
     type Params = Params;
 
+    /// Compiles what frames are to run, which finds it where it was compiled before.
+    fn load(&mut self) -> Result<()> {
+        for wgsl in [INVERT, ENDLESS] {
+            Shader::new(wgsl)?;
+        }
+        Ok(())
+    }
+
     fn start(&mut self, params: Params) -> Result<()> {
         self.what = params.what;
         Ok(())

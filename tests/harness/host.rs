@@ -402,6 +402,11 @@ impl Host {
     /// Runs segments through a stream from its start to its end; gives what came out and the last status.
     pub async fn run(&self, id: &str, processor: &str, params: Value, segments: &[Vec<u8>]) -> (Vec<Vec<u8>>, Value) {
         self.start_stream(id, processor, params).await;
+        self.play(id, segments).await
+    }
+
+    /// As [`Host::run`], for a stream that has been started.
+    pub async fn play(&self, id: &str, segments: &[Vec<u8>]) -> (Vec<Vec<u8>>, Value) {
         let recorded = self.record(id);
         let mut publisher = self.publisher(id);
         self.feed(&mut publisher, id, segments).await;
