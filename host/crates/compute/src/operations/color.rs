@@ -38,28 +38,45 @@ impl Tensor {
         }
         let apart = self.shape()[at + 1..].iter().product();
         let source = self.at_full()?;
-        let made = widest(|| changed(source.elements(), apart, &matrix, &offset));
+        let colors = Colors { matrix, offset };
+        let made = match apart {
+            // Pixels in vectors of twice the length would take half as long again, since they are to be taken apart.
+            1 => colors.of_pixels(source.elements()),
+            _ => widest(|| colors.of_planes(source.elements(), apart)),
+        };
         Self::of_elements(self.shape(), made).cast(element, &mut Unlimited)
     }
 }
 
-/// `apart` is how far an element of one channel is from the same one of the next.
-#[inline(always)]
-fn changed(source: &[f32], apart: usize, matrix: &[f32; 9], offset: &[f32; 3]) -> Vec<f32> {
-    let row = |at: usize, [r, g, b]: [f32; 3]| {
-        matrix[3 * at] * r + matrix[3 * at + 1] * g + matrix[3 * at + 2] * b + offset[at]
-    };
-    if apart == 1 {
-        let pixels = source.as_chunks().0.iter().map(|&pixel| [row(0, pixel), row(1, pixel), row(2, pixel)]);
-        return pixels.collect::<Vec<_>>().into_flattened();
+/// What becomes of a pixel.
+struct Colors {
+    matrix: [f32; 9],
+    offset: [f32; 3],
+}
+
+impl Colors {
+    #[inline(always)]
+    fn channel(&self, at: usize, [r, g, b]: [f32; 3]) -> f32 {
+        self.matrix[3 * at] * r + self.matrix[3 * at + 1] * g + self.matrix[3 * at + 2] * b + self.offset[at]
     }
-    let mut result = Vec::with_capacity(source.len());
-    for picture in source.chunks_exact(3 * apart) {
-        let (red, rest) = picture.split_at(apart);
-        let (green, blue) = rest.split_at(apart);
-        for at in 0..3 {
-            result.extend(red.iter().zip(green).zip(blue).map(|((r, g), b)| row(at, [*r, *g, *b])));
+
+    fn of_pixels(&self, source: &[f32]) -> Vec<f32> {
+        let changed = |&pixel| [self.channel(0, pixel), self.channel(1, pixel), self.channel(2, pixel)];
+        let pixels = source.as_chunks().0.iter().map(changed);
+        pixels.collect::<Vec<_>>().into_flattened()
+    }
+
+    /// `apart` is how far an element of one channel is from the same one of the next.
+    #[inline(always)]
+    fn of_planes(&self, source: &[f32], apart: usize) -> Vec<f32> {
+        let mut result = Vec::with_capacity(source.len());
+        for picture in source.chunks_exact(3 * apart) {
+            let (red, rest) = picture.split_at(apart);
+            let (green, blue) = rest.split_at(apart);
+            for at in 0..3 {
+                result.extend(red.iter().zip(green).zip(blue).map(|((r, g), b)| self.channel(at, [*r, *g, *b])));
+            }
         }
+        result
     }
-    result
 }

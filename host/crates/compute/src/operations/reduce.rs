@@ -149,10 +149,37 @@ fn floats(elements: &[f32], sides: [usize; 3], reduction: Reduction) -> Vec<f32>
             let count = sides[1] as f32;
             folded(elements, sides, 0.0, |x, y| x + y).into_iter().map(|sum| sum / count).collect()
         }
+        Reduction::Max if sides[2] == 1 => extremes(elements, sides[1], f32::NEG_INFINITY, |x, y| x > y),
+        Reduction::Min if sides[2] == 1 => extremes(elements, sides[1], f32::INFINITY, |x, y| x < y),
         Reduction::Max => folded(elements, sides, f32::NEG_INFINITY, most),
         Reduction::Min => folded(elements, sides, f32::INFINITY, least),
         Reduction::Prod => folded(elements, sides, 1.0, |x, y| x * y),
     }
+}
+
+/// What is furthest in each row, or NaN where there is one. Whether there is one is found by the way, since to keep it among what is
+/// compared takes half as long again.
+#[inline(always)]
+fn extremes(elements: &[f32], length: usize, none: f32, beyond: impl Fn(f32, f32) -> bool) -> Vec<f32> {
+    let further = |far: f32, &element: &f32| if beyond(element, far) || element.is_nan() { element } else { far };
+    if length < LANES {
+        return elements.chunks_exact(length).map(|row| row.iter().fold(none, further)).collect();
+    }
+    let extreme = |row: &[f32]| {
+        let (vectors, rest) = row.as_chunks::<LANES>();
+        let (mut furthest, mut has_nan) = ([none; LANES], [0_u32; LANES]);
+        for vector in vectors {
+            for at in 0..LANES {
+                furthest[at] = if beyond(vector[at], furthest[at]) { vector[at] } else { furthest[at] };
+                has_nan[at] |= if vector[at].is_nan() { u32::MAX } else { 0 };
+            }
+        }
+        if has_nan != [0; LANES] {
+            return f32::NAN;
+        }
+        furthest.iter().chain(rest).fold(none, further)
+    };
+    elements.chunks_exact(length).map(extreme).collect()
 }
 
 /// The same of whole numbers.
