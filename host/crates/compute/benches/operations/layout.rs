@@ -130,9 +130,10 @@ fn gathers(Picture { rows, own, flex, samples, .. }: &Picture, table: &mut Table
     )?;
     let colors: Vec<f32> = (0..256).map(|at| (at as f32 / 255.0).sqrt()).collect();
     let own_colors = crate::own(&[256], &colors)?;
-    let bytes: Vec<u8> = samples.iter().flat_map(|sample| i32::from(*sample).to_le_bytes()).collect();
+    let places: Vec<i32> = samples.iter().map(|sample| i32::from(*sample)).collect();
+    let bytes: Vec<u8> = places.iter().flat_map(|place| place.to_le_bytes()).collect();
     let own_samples = Tensor::from_bytes(ElementType::I32, own.shape(), &bytes, &mut Unlimited)?;
-    let by_hand = || samples.iter().map(|sample| colors[usize::from(*sample)]).collect::<Vec<f32>>();
+    let by_hand = || places.iter().map(|place| colors[*place as usize]).collect::<Vec<f32>>();
     table.add("gather_elements", Library::PlainLoop, |a| own_colors.gather(0, &own_samples, a), by_hand)
 }
 
