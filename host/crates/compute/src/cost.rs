@@ -54,6 +54,10 @@ pub enum Work {
     Product,
     /// The same of a convolution.
     Tap,
+    /// A row of a convolution's results, however short, for each place of its kernel.
+    Line,
+    /// An element that becomes one of half precision by itself, or was one.
+    Half,
 }
 
 impl Work {
@@ -65,6 +69,8 @@ impl Work {
             Self::Function => 15_000,
             Self::Product => 60,
             Self::Tap => 400,
+            Self::Line => 6_000,
+            Self::Half => 3_000,
         }
     }
 }
@@ -97,10 +103,21 @@ impl Cost {
         Self { bytes, ..self }.and(Work::Element, count as u64)
     }
 
+    /// With this many elements that are converted one by one, if they are of half precision.
+    pub fn converted(self, element: ElementType, count: usize) -> Self {
+        if element == ElementType::F16 { self.and(Work::Half, count as u64) } else { self }
+    }
+
     /// With this many steps that each take their time.
     pub fn in_steps(self, steps: u64) -> Self {
         let own = Duration::from_nanos((STEP.as_nanos() as u64).saturating_mul(steps));
         Self { time: self.time.saturating_add(own), ..self }
+    }
+
+    /// Of elements that are each read, changed and written: a long one is as much as two.
+    pub fn of_elements(element: ElementType, count: usize) -> Self {
+        let size = bytes(element, count);
+        Self::new(size, Work::Element, (size / 4).max(count as u64))
     }
 
     /// This many bytes, and this many units of one kind of work; what does not fit into a number is its largest value.

@@ -91,6 +91,11 @@ impl<const N: usize> Runs<N> {
         Self { length, steps, outer: axes }
     }
 
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.outer.iter().map(|(length, _)| *length as u64).product()
+    }
+
     /// The operand that comes again with each run while all others go on from the last, if the runs are like that.
     pub fn repeated(&self) -> Option<usize> {
         let [(_, steps)] = self.outer.as_slice() else { return None };

@@ -87,7 +87,7 @@ impl Tensor {
         allowance: &mut dyn Allowance,
     ) -> Result<Self, Error> {
         let count = elements(shape)?;
-        allowance.admit(Cost::new(bytes(element, count), Work::Element, count as u64))?;
+        allowance.admit(Cost::of_elements(element, count).converted(element, count))?;
         Ok(Self::filled(element, shape, (0..count).map(|_| value)))
     }
 
@@ -104,7 +104,7 @@ impl Tensor {
         }
         let shape = [count as usize];
         elements(&shape)?;
-        allowance.admit(Cost::new(bytes(element, count as usize), Work::Element, count.into()))?;
+        allowance.admit(Cost::of_elements(element, count as usize).converted(element, count as usize))?;
         Ok(Self::filled(element, &shape, (0..count).map(|at| start + f64::from(at) * step)))
     }
 

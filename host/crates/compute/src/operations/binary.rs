@@ -70,7 +70,13 @@ impl Tensor {
         let divides_whole = matches!(operation, Div | Modulo) && !element.is_float();
         let work = if matches!(operation, Pow | Modulo) || divides_whole { Work::Function } else { Work::Element };
         let rounds = if operation == Modulo { self.rounds(right, allowance)? } else { 1 };
-        let cost = Cost::new(bytes(element, count), work, rounds.saturating_mul(count as u64));
+        let cost = match work {
+            Work::Element => Cost::of_elements(element, count),
+            _ => Cost::new(bytes(element, count), work, rounds.saturating_mul(count as u64)),
+        };
+        let runs = Runs::new([self.shape(), right.shape()], &shape);
+        let pieces = if runs.repeated().is_some() { 0 } else { runs.count() };
+        let cost = cost.converted(element, 3 * count).in_pieces(pieces);
         if divides_whole {
             right.check_divisor(self)?;
         }
@@ -135,6 +141,8 @@ impl Tensor {
         let first = f32::MAX.to_bits() - 1;
         let least = 1 + widest(|| divisors.map(bits).fold(first, |least, bits| least.min(bits.wrapping_sub(1))));
         let [most, least] = [most, least].map(|bits| f64::from(f32::from_bits(bits)));
+        // What counts as 0 is no divisor, and others are no smaller than this.
+        let least = if least == 0.0 { f32::MIN_POSITIVE.into() } else { least };
         Ok((most / least).log2().max(0.0) as u64 / QUOTIENT_BITS + 1)
     }
 

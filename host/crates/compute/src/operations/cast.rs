@@ -18,6 +18,9 @@ impl Tensor {
         // To hold numbers within bounds takes longer.
         let each = if self.element().is_float() && !element.is_float() { 3 } else { 1 };
         let cost = Cost::new(bytes(element, self.len()), Work::Element, each * self.len() as u64);
+        // Between two types of floating point they are, by several at once.
+        let one_by_one = if self.element().is_float() && element.is_float() { 0 } else { self.len() };
+        let cost = cost.converted(self.element(), one_by_one).converted(element, one_by_one);
         let task = Task { operation: Operation::Cast, tensors: &[self], element, shape: self.shape() };
         if let Some(made) = allowance.begin(cost, &task)? {
             return Ok(made);

@@ -3,11 +3,10 @@
 use half::f16;
 
 use super::{float, same};
-use crate::cost::Work;
 use crate::error::{Error, invalid};
 use crate::shape::{Runs, broadcast};
 use crate::simd::widest;
-use crate::tensor::{Typed, bytes};
+use crate::tensor::Typed;
 use crate::{Allowance, Cost, ElementType, Operation, Task, Tensor, Unlimited};
 
 impl Tensor {
@@ -41,7 +40,9 @@ impl Tensor {
         let shape = broadcast(&[weight.shape(), self.shape(), other.shape()])?;
         let (operation, tensors) = (Operation::Blend, [weight, self, other]);
         let task = Task { operation, tensors: &tensors, element, shape: &shape };
-        if let Some(made) = allowance.begin(cost(&task), &task)? {
+        if let Some(made) =
+            allowance.begin(cost(&task).converted(element, 4 * shape.iter().product::<usize>()), &task)?
+        {
             return Ok(made);
         }
         let three = Three { by: weight, left: self, right: other, shape: &shape };
@@ -77,7 +78,8 @@ struct Three<'a> {
 
 fn cost(task: &Task<'_>) -> Cost {
     let count: usize = task.shape.iter().product();
-    Cost::new(bytes(task.element, count), Work::Element, count as u64)
+    let runs = Runs::new([0, 1, 2].map(|at| task.tensors[at].shape()), task.shape);
+    Cost::of_elements(task.element, count).in_pieces(runs.count())
 }
 
 impl Three<'_> {

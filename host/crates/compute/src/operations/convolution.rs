@@ -82,6 +82,10 @@ impl Tensor {
         let shape = [n, o, rows, columns];
         let cost = Cost::new(bytes(element, result + scratch), Work::Tap, taps).widened(element, result + scratch);
         let cost = cost.in_steps(steps(n, groups, rows * columns));
+        // The backend goes through few channels row by row, and makes matrices of more.
+        let by_rows = (groups == 1 && c <= FEW[0] && o <= FEW[1]) || (inner == 1 && groups == c && o == c);
+        let lines = if by_rows { (n * o * rows) as u64 } else { 0 };
+        let cost = cost.and(Work::Line, lines.saturating_mul((inner * kh * kw) as u64));
         if let Some(made) = begun(self, kernel, bias, Operation::Conv2d(options), &shape, cost, allowance)? {
             return Ok(made);
         }
@@ -124,14 +128,19 @@ impl Tensor {
             return invalid(format!("a padding of {padding:?} leaves nothing of {:?}", self.shape()));
         };
         let result = elements(&[n, o, rows, columns])?;
-        let taps = (self.len() as u64).saturating_mul((out * kh * kw) as u64).saturating_add(2 * result as u64);
+        // Products are added up over a group's channels, and then each goes to its place: row by row, a tile of columns at a time.
+        let (columns_of_one, places) = ((out * kh * kw) as u64, (n * groups * h * w) as u64);
+        let products = (self.len() as u64).saturating_mul(columns_of_one);
+        let moved = places.saturating_mul(columns_of_one).saturating_add((result + kernel.len()) as u64);
+        let tiles = ((h * w) as u64).div_ceil((TILE_OF_COLUMNS / columns_of_one).max(1));
+        let lines = ((n * groups) as u64).saturating_mul(columns_of_one).saturating_mul(2 * tiles + h as u64);
         // Every tap of an input's element, before they are added up.
         let scratch = (h * w).saturating_mul(out * kh * kw).saturating_add(self.len() + kernel.len());
         let full = (scratch as u64).saturating_mul(ElementType::F32.bytes() as u64);
         let total = bytes(element, result).saturating_add(full);
         let shape = [n, o, rows, columns];
-        let cost = Cost::new(total, Work::Tap, taps).widened(element, result + self.len() + kernel.len());
-        let cost = cost.in_steps(steps(n, groups, h * w));
+        let cost = Cost::new(total, Work::Product, products).and(Work::Tap, 3 * moved).and(Work::Line, lines);
+        let cost = cost.widened(element, result + self.len() + kernel.len()).in_steps(steps(n, groups, h * w));
         if let Some(made) = begun(self, kernel, bias, Operation::Conv2dTransposed(options), &shape, cost, allowance)? {
             return Ok(made);
         }
@@ -158,6 +167,12 @@ fn begun(
 
 /// Places of a picture that the backend works on at once.
 const TILE: usize = 512;
+
+/// Channels, in and out, that the backend does not make matrices of.
+const FEW: [usize; 2] = [4, 16];
+
+/// Numbers that a convolution transposed works on at once: 8 MiB.
+const TILE_OF_COLUMNS: u64 = 2 << 20;
 
 /// Products that a convolution is made of.
 fn steps(pictures: usize, groups: usize, places: usize) -> u64 {

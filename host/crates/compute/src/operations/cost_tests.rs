@@ -90,6 +90,62 @@ fn half_precision_takes_longer() {
     }
 }
 
+/// Catches convolutions that the backend does row by row, or tile by tile, whose rows are short: nothing stops one that has begun.
+#[test]
+fn convolutions_in_short_rows_take_longer() {
+    let of = |input: [usize; 4], kernel: [usize; 4]| {
+        let [input, kernel] = [input, kernel].map(|shape| full(ElementType::F32, &shape, 0.5));
+        let (by, none) = (Convolution::default(), [0, 0]);
+        [time(|a| input.conv2d(&kernel, None, by, a)), time(|a| input.conv2d_transposed(&kernel, None, by, none, a))]
+    };
+    let [narrow, wide] = [of([1, 1, 17_000, 1], [1, 1, 1_000, 1]), of([1, 1, 1, 17_000], [1, 1, 1, 1_000])];
+    assert!(narrow[0] > 10 * wide[0] && narrow[1] > 2 * wide[1], "{narrow:?}, {wide:?}");
+    let [few, many] = [of([1, 1, 4, 4], [1, 1, 3, 3]), of([1, 1, 1_025, 1_024], [1, 1, 1, 1])];
+    assert!(few.iter().all(|time| *time < Duration::from_millis(1)), "{few:?}");
+    assert!(many.iter().all(|time| *time <= FRAME), "{many:?}");
+    // One place at a time: its columns are more than a tile.
+    let (input, kernel) =
+        (full(ElementType::F32, &[4, 1, 4, 4], 0.5), full(ElementType::F32, &[1, 1, 1_025, 1_024], 0.5));
+    let tiled = time(|a| input.conv2d_transposed(&kernel, None, Convolution::default(), [0, 0], a));
+    is_between(tiled, 700, 1_500);
+}
+
+/// Catches elements that take no longer although each is another's neighbour for two or three only.
+#[test]
+fn short_runs_take_longer() {
+    let of = |element, left: &[usize], right: &[usize]| {
+        let [left, right] = [left, right].map(|shape| full(element, shape, 0.5));
+        let mask = right.binary_scalar(Binary::Less, 0.9, &mut Unlimited).unwrap();
+        [
+            time(|a| left.binary(Binary::Add, &right, a)),
+            time(|a| mask.choose(&left, &left, a)),
+            time(|a| left.blend(&left, &right, a)),
+        ]
+    };
+    for element in [ElementType::F32, ElementType::F16] {
+        let masked = of(element, &[1_000_000, 3], &[1_000_000, 1]);
+        let whole = of(element, &[1_000_000, 3], &[1_000_000, 3]);
+        for (masked, whole) in masked.iter().zip(whole) {
+            assert!(*masked >= whole + Duration::from_millis(8), "{masked:?}, {whole:?}");
+        }
+        // Three channels that are the same for all pixels go with them as one run.
+        assert!(of(element, &[1_000_000, 3], &[3])[0] <= whole[0]);
+    }
+    let far = full(ElementType::F32, &[1_000, 2, 1_000, 2], 0.5);
+    let [near, apart] = [[2, 3], [1, 3]].map(|axes| time(|a| far.reduce(Reduction::Sum, &axes, false, a)));
+    assert!(apart >= 2 * near, "{near:?}, {apart:?}");
+}
+
+/// Catches a divisor that counts as 0 and makes the estimate one of years.
+#[test]
+fn divisors_that_count_as_zero_are_no_reason_to_refuse() {
+    let of = |divisor: f32| {
+        let [left, right] = [1.0, divisor].map(|value| full(ElementType::F32, &[1 << 16], value.into()));
+        crate::without_subnormals(|| time(|a| left.binary(Binary::Modulo, &right, a)))
+    };
+    assert!(of(1e-40) <= 8 * of(0.3), "{:?}", of(1e-40));
+}
+
 /// Catches products whose operands and results are so large that reading and writing them is all there is to do.
 #[test]
 fn thin_products_take_what_their_memory_takes() {

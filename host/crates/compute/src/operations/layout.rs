@@ -46,7 +46,8 @@ impl Tensor {
             return invalid(format!("{order:?} does not name each of {axes} axes once"));
         }
         let size = bytes(self.element(), self.len());
-        let cost = Cost::new(size, Work::Element, 3 * self.len() as u64);
+        let each = if order.len() > 4 { 5 } else { 3 };
+        let cost = Cost::new(size, Work::Element, each * self.len() as u64);
         let shape: Vec<_> = order.iter().map(|at| self.shape()[*at]).collect();
         let operation = Operation::Transpose(order);
         let task = Task { operation, tensors: &[self], element: self.element(), shape: &shape };

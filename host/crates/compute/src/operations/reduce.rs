@@ -63,15 +63,20 @@ impl Tensor {
         if left.is_empty() {
             left.push(1);
         }
-        let cost = Cost::new(bytes(element, self.len()), Work::Element, 2 * self.len() as u64);
-        let cost = cost.widened(element, self.len());
+        // Axes that follow each other are one.
+        let long: Vec<usize> = axes.iter().copied().filter(|at| self.shape()[*at] > 1).collect();
+        let runs = || long.chunk_by(|one, next| one + 1 == *next);
+        // Each run leaves at most half of what it is given.
+        let each = if runs().nth(1).is_some() { 4 } else { 2 };
+        let pieces = runs().map(|run| self.shape()[..run[0]].iter().map(|length| *length as u64).product::<u64>());
+        let cost = Cost::new(bytes(element, self.len()), Work::Element, each * self.len() as u64);
+        let cost = cost.widened(element, self.len()).in_pieces(pieces.sum());
         let operation = Operation::Reduce(reduction, &axes);
         if let Some(made) = allowance.begin(cost, &Task { operation, tensors: &[self], element, shape: &left })? {
             return Ok(made);
         }
         let mut result = self.at_full()?;
-        // Axes that follow each other are one.
-        for run in axes.chunk_by(|one, next| one + 1 == *next).rev() {
+        for run in runs().rev() {
             result = result.reduced(reduction, run[0], run[run.len() - 1]);
         }
         result.shaped(&left).cast(element, &mut Unlimited)
@@ -105,7 +110,9 @@ impl Tensor {
         if !keep && shape.len() > 1 {
             shape.remove(at);
         }
-        let cost = Cost::new(2 * bytes(ElementType::I64, count), Work::Element, 4 * self.len() as u64);
+        // Along columns, which are far apart.
+        let each = if self.shape()[at + 1..].iter().all(|length| *length == 1) { 4 } else { 10 };
+        let cost = Cost::new(2 * bytes(ElementType::I64, count), Work::Element, each * self.len() as u64);
         let cost = cost.widened(element, self.len());
         let operation = Operation::ArgReduce(reduction, at);
         let task = Task { operation, tensors: &[self], element: ElementType::I64, shape: &shape };

@@ -52,8 +52,14 @@ impl Tensor {
             (count as u64).saturating_mul(taps).saturating_add(2 * ((n * c) as u64).saturating_mul(between as u64));
         let widened = if method == ResizeMethod::Nearest { 0 } else { self.len() + count };
         let cost = Cost::new(bytes(element, count).saturating_add(scratch), Work::Element, units);
-        // Of each plane the weights are worked out anew.
-        let cost = cost.widened(element, widened).in_steps((n * c) as u64);
+        let (planes, lines) = ((n * c) as u64, (n * c) as u64 * rows as u64);
+        let cost = cost.widened(element, widened);
+        let cost = match method {
+            ResizeMethod::Nearest => cost.in_pieces(lines),
+            // Of each plane the weights are worked out anew, and of each row where it is from.
+            ResizeMethod::Bilinear => cost.in_steps(2 * planes),
+            ResizeMethod::Bicubic => cost.in_steps(2 * planes).in_pieces(4 * lines),
+        };
         let operation = Operation::Resize(method);
         let task = Task { operation, tensors: &[self], element, shape: &[n, c, rows, columns] };
         if let Some(made) = allowance.begin(cost, &task)? {

@@ -138,6 +138,7 @@ impl Tensor {
         }
         let (work, each) = operation.work();
         let cost = Cost::new(bytes(element, self.len()), work, each * self.len() as u64);
+        let cost = cost.converted(element, 2 * self.len());
         let result = if operation == Unary::IsNan { ElementType::Boolean } else { element };
         let task =
             Task { operation: Operation::Unary(operation), tensors: &[self], element: result, shape: self.shape() };
@@ -210,7 +211,7 @@ impl Tensor {
         if element == ElementType::Boolean || low.is_nan() || high.is_nan() || low > high {
             return invalid(format!("{element} between {low} and {high}"));
         }
-        let cost = Cost::new(bytes(element, self.len()), Work::Element, self.len() as u64);
+        let cost = Cost::of_elements(element, self.len()).converted(element, 2 * self.len());
         let operation = Operation::Clamp(low, high);
         let task = Task { operation, tensors: &[self], element, shape: self.shape() };
         if let Some(made) = allowance.begin(cost, &task)? {
