@@ -1,14 +1,13 @@
 //! Subscribing: one segment after the other, the next always asked for while the current is being read.
+//!
+//! A server keeps what it has of a segment for whoever has asked for it, and of a channel that is deleted nothing else. So a reader that
+//! is behind asks for the next ones as soon as they are there, and leaves them unread until their turn.
 
 mod fetch;
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll, Waker},
-};
-
 use bytes::Bytes;
 use http::{StatusCode, header};
+use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::fetch::{Fetch, Fetched};
@@ -77,6 +76,9 @@ impl From<RequestError> for SubscribeError {
     }
 }
 
+/// Segments that are asked for, or there, and not being read yet.
+const AHEAD: usize = 3;
+
 /// Reads the segments of one channel in order.
 pub struct Subscriber {
     client: Client,
@@ -88,16 +90,41 @@ pub struct Subscriber {
     /// There has been a segment: the channel was there.
     begun: bool,
     lost: Option<Lost>,
-    pending: Option<AbortOnDropHandle<Fetched>>,
-    /// What came of the last request, until somebody asks for it.
+    fetches: Option<Fetches>,
+    /// What came of the next request, until somebody asks for it.
     answer: Option<Fetched>,
+}
+
+/// What comes of requests, one after the other, up to the first that fails.
+struct Fetches {
+    results: mpsc::Receiver<Fetched>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Fetches {
+    fn start(mut fetch: Fetch) -> Self {
+        let (sender, results) = mpsc::channel(AHEAD);
+        let task = tokio::spawn(async move {
+            while let Ok(room) = sender.reserve().await {
+                let (client, url) = (fetch.client.clone(), fetch.url.clone());
+                let fetched = fetch.run().await;
+                let (at, failed) = (fetched.at, fetched.result.is_err());
+                room.send(fetched);
+                if failed {
+                    break;
+                }
+                fetch = Fetch { client, url, at, reuse: Reuse::Allowed, lost: None };
+            }
+        });
+        Self { results, _task: AbortOnDropHandle::new(task) }
+    }
 }
 
 impl Subscriber {
     /// Nothing is requested before the first [`Subscriber::next`].
     pub fn new(client: Client, url: ChannelUrl, start: Start) -> Self {
         let (reuse, skipped) = (Reuse::Allowed, 0);
-        Self { client, url, at: start, reuse, skipped, begun: false, lost: None, pending: None, answer: None }
+        Self { client, url, at: start, reuse, skipped, begun: false, lost: None, fetches: None, answer: None }
     }
 
     /// Waits for the next segment's first byte, or for its end if it has none, without limit. A reader that fell behind
@@ -118,10 +145,10 @@ impl Subscriber {
         match fetched.result {
             Ok((seq, reply)) => {
                 (self.reuse, self.begun, self.lost) = (Reuse::Allowed, true, None);
-                self.pending = Some(self.fetch());
                 Ok(Segment::new(seq, std::mem::take(&mut self.skipped), reply))
             }
             Err(error) => {
+                self.fetches = None;
                 self.reuse = Reuse::Fresh;
                 let may_have_restarted = self.begun && !error.is_terminal();
                 self.lost = if may_have_restarted { Some(Lost::default()) } else { fetched.lost };
@@ -132,11 +159,8 @@ impl Subscriber {
 
     /// Whether the segment that [`Subscriber::next`] would give is there already.
     pub fn is_ahead(&mut self) -> bool {
-        if let Some(pending) = &mut self.pending
-            && let Poll::Ready(joined) = Pin::new(pending).poll(&mut Context::from_waker(Waker::noop()))
-        {
-            self.pending = None;
-            self.answer = joined.ok();
+        if self.answer.is_none() {
+            self.answer = self.fetches.as_mut().and_then(|fetches| fetches.results.try_recv().ok());
         }
         self.answer.as_ref().is_some_and(|fetched| fetched.result.is_ok())
     }
@@ -144,7 +168,7 @@ impl Subscriber {
     /// Goes on elsewhere, on a fresh connection. After a segment that broke off, seeking to its number reads it again, and the
     /// server counts as one that failed, see [`Subscriber::next`].
     pub fn seek(&mut self, start: Start) {
-        (self.pending, self.answer) = (None, None);
+        (self.fetches, self.answer) = (None, None);
         self.at = start;
         self.skipped = 0;
         self.reuse = Reuse::Fresh;
@@ -152,22 +176,15 @@ impl Subscriber {
     }
 
     async fn ask(&mut self) -> Result<Fetched, SubscribeError> {
-        let pending = match &mut self.pending {
-            Some(pending) => pending,
-            None => {
-                let fetch = self.fetch();
-                self.pending.insert(fetch)
-            }
-        };
-        let joined = pending.await;
-        self.pending = None;
-        joined.map_err(|_| SubscribeError::Interrupted)
-    }
-
-    fn fetch(&self) -> AbortOnDropHandle<Fetched> {
-        let (client, url) = (self.client.clone(), self.url.clone());
-        let fetch = Fetch { client, url, at: self.at, reuse: self.reuse, lost: self.lost };
-        AbortOnDropHandle::new(tokio::spawn(fetch.run()))
+        let fetches = self.fetches.get_or_insert_with(|| {
+            let (client, url) = (self.client.clone(), self.url.clone());
+            Fetches::start(Fetch { client, url, at: self.at, reuse: self.reuse, lost: self.lost })
+        });
+        let fetched = fetches.results.recv().await;
+        if fetched.is_none() {
+            self.fetches = None;
+        }
+        fetched.ok_or(SubscribeError::Interrupted)
     }
 }
 

@@ -56,6 +56,32 @@ async fn the_end_of_the_channel_is_told_and_then_it_is_unknown() {
     assert!(soon(late.next()).await.is_err_and(|error| error.is_terminal()));
 }
 
+/// Catches a reader that is some segments behind as the channel is deleted, and loses what it has not asked for.
+#[tokio::test]
+async fn a_reader_that_is_behind_keeps_what_was_there_when_the_channel_ended() {
+    let server = TestServer::start().await;
+    let text = |number: u32| format!("{number}").repeat(1_000);
+    server.post("/c/0", &text(0)).await;
+    let mut subscriber = Subscriber::new(client(), server.url("c"), Start::Seq(0));
+    let mut first = soon(subscriber.next()).await.unwrap();
+    for number in 1..4 {
+        server.waiting_get("c", &number.to_string()).await;
+        server.post(&format!("/c/{number}"), &text(number)).await;
+    }
+    // What has been sent has been answered for.
+    while !subscriber.is_ahead() {
+        tokio::task::yield_now().await;
+    }
+    server.delete("/c").await;
+    assert_eq!(read(&mut first).await, text(0));
+    for number in 1..4 {
+        let mut segment = soon(subscriber.next()).await.unwrap();
+        assert_eq!((segment.seq(), segment.skipped()), (number.into(), 0));
+        assert_eq!(read(&mut segment).await, text(number));
+    }
+    assert!(soon(subscriber.next()).await.is_err_and(|error| error.is_terminal()));
+}
+
 #[tokio::test]
 async fn an_empty_segment_is_passed_on() {
     let server = TestServer::start().await;
