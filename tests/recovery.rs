@@ -179,7 +179,7 @@ async fn frames_pass_while_a_fresh_instance_loads_and_it_gets_what_came_meanwhil
 /// a state that stays when it is lifted.
 #[tokio::test(flavor = "multi_thread")]
 async fn failures_in_a_row_rest_and_quarantine_is_lifted() {
-    let host = Host::start();
+    let host = Host::start_with(&PATIENT);
     host.upload("trap", &hostile("trap")).await;
     host.upload("stamp", &hostile("stamp")).await;
     let segments = segments(60);

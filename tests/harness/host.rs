@@ -238,11 +238,16 @@ impl Host {
 
     /// Starts a stream from `{id}-in` to `{id}-out`, which are there as a gateway's are; it must be taken.
     pub async fn start_stream(&self, id: &str, processor: &str, params: Value) {
+        let (status, answer) = self.offer_stream(id, processor, params).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+
+    /// As [`Host::start_stream`], for one that need not be taken.
+    pub async fn offer_stream(&self, id: &str, processor: &str, params: Value) -> (StatusCode, Value) {
         for end in ["in", "out"] {
             rillbox_trickle::create(&self.client, &self.channel(&format!("{id}-{end}")), "video/MP2T").await.unwrap();
         }
-        let (status, answer) = self.post("/api/stream/start", self.start_body(id, processor, params)).await;
-        assert_eq!(status, StatusCode::OK, "{answer}");
+        self.post("/api/stream/start", self.start_body(id, processor, params)).await
     }
 
     pub fn start_body(&self, id: &str, processor: &str, params: Value) -> Value {
