@@ -40,9 +40,8 @@ impl Tensor {
         let shape = broadcast(&[weight.shape(), self.shape(), other.shape()])?;
         let (operation, tensors) = (Operation::Blend, [weight, self, other]);
         let task = Task { operation, tensors: &tensors, element, shape: &shape };
-        if let Some(made) =
-            allowance.begin(cost(&task).converted(element, 4 * shape.iter().product::<usize>()), &task)?
-        {
+        let cost = cost(&task).converted(element, 4 * shape.iter().product::<usize>());
+        if let Some(made) = allowance.begin(cost, &task)? {
             return Ok(made);
         }
         let three = Three { by: weight, left: self, right: other, shape: &shape };

@@ -139,7 +139,8 @@ impl Tensor {
         let full = (scratch as u64).saturating_mul(ElementType::F32.bytes() as u64);
         let total = bytes(element, result).saturating_add(full);
         let shape = [n, o, rows, columns];
-        let cost = Cost::new(total, Work::Product, products).and(Work::Tap, 3 * moved).and(Work::Line, lines);
+        let cost =
+            Cost::new(total, Work::Product, products).and(Work::Tap, moved.saturating_mul(3)).and(Work::Line, lines);
         let cost = cost.widened(element, result + self.len() + kernel.len()).in_steps(steps(n, groups, h * w));
         if let Some(made) = begun(self, kernel, bias, Operation::Conv2dTransposed(options), &shape, cost, allowance)? {
             return Ok(made);
