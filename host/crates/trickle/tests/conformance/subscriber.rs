@@ -69,9 +69,12 @@ async fn a_reader_that_is_behind_keeps_what_was_there_when_the_channel_ended() {
         server.post(&format!("/c/{number}"), &text(number)).await;
     }
     // What has been sent has been answered for.
-    while !subscriber.is_ahead() {
-        tokio::task::yield_now().await;
-    }
+    soon(async {
+        while !subscriber.is_ahead() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     server.delete("/c").await;
     assert_eq!(read(&mut first).await, text(0));
     for number in 1..4 {
